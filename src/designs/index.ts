@@ -1,0 +1,26 @@
+/** Every named design. A new one is a file, and an entry here. */
+import { InputError } from '../base/errors.js';
+import type { VmDesign } from '../mm/design.js';
+import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
+import { pageTableLock } from './pageTableLock.js';
+import { v18, v18First, v18PerThread } from './v18.js';
+
+export const DESIGNS: readonly VmDesign[] = [
+  pageTableLock,
+  v18First,
+  v18,
+  v18PerThread,
+  brokenCheckThenInstall,
+  brokenPlainRss,
+];
+
+/** The designs that commands compare when none is named: before, and after. */
+export const DEFAULT_DESIGNS = [pageTableLock.name, v18.name];
+
+/** @throws InputError when there is no such design */
+export function designNamed(name: string): VmDesign {
+  const design = DESIGNS.find((candidate) => candidate.name === name);
+  if (design !== undefined) return design;
+  const known = DESIGNS.map((candidate) => candidate.name).join(', ');
+  throw new InputError('DESIGN_UNKNOWN', `no design is called "${name}"; there are: ${known}`);
+}

@@ -1,0 +1,42 @@
+/**
+ * What a page-table format is, as data.
+ *
+ * An entry is one or two 32-bit words. The low word holds everything that two CPUs or a CPU and
+ * the MMU race for (present, write, accessed, dirty, frame number), so that an update of it is one
+ * atomic step; our machines have at most 4 GiB of memory for that reason. A second word holds what
+ * depends on the mapping alone.
+ */
+export interface Arch {
+  readonly name: string;
+  /** One line for a list. */
+  readonly summary: string;
+  /** log2 of the page size in bytes. */
+  readonly pageShift: number;
+  /** Index bits that each level of the tree takes, the leaf level first. */
+  readonly indexBits: readonly number[];
+  /** Names of the levels, the leaf level first. */
+  readonly levelNames: readonly string[];
+  /** 32-bit words per entry, at every level. */
+  readonly entryWords: 1 | 2;
+  /** Bytes of user address space. */
+  readonly taskSize: number;
+  /** Bits of a leaf entry's low word. */
+  readonly pte: {
+    readonly present: number;
+    readonly write: number;
+    readonly accessed: number;
+    readonly dirty: number;
+    /** Set in every user mapping beside the others. */
+    readonly user: number;
+    /** Software's mark of a mapped page that may not be touched (PROT_NONE): present is clear. */
+    readonly protNone: number;
+    /** Set where instructions may be fetched; 0 where the format has no such bit. */
+    readonly exec: number;
+  };
+  /** Bit of the high word that forbids instruction fetch; 0 where there is none. */
+  readonly noExecHigh: number;
+  /** Bits beside the frame number in an entry that points to a lower table. */
+  readonly tableFlags: number;
+  /** Whether Linux 2.6 populates upper levels by cmpxchg here (V18, patch 3 of 4: ia64 only). */
+  readonly atomicPopulate: boolean;
+}

@@ -1,0 +1,85 @@
+/**
+ * A CPU as the VM sees it: the word operations, and what is private to it.
+ *
+ * Code that touches shared memory is a generator function over a parameter named `cpu`, and each
+ * operation is a `yield*`. The build makes two forms of that one source (build/strip.mjs): the
+ * stripped form, plain functions on a SharedArrayBuffer; and the stepped form, in which every
+ * operation returns to the engine. No code runs the source as written, so this interface has no
+ * implementation in that form: the engines implement what the two forms need.
+ *
+ * All engines are sequentially consistent. A missing barrier cannot show.
+ */
+import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Tlb } from './tlb.js';
+
+/** An operation or a function made of operations, which returns a T. */
+export type Op<T> = Generator<unknown, T, unknown>;
+
+/** What a CPU does that takes time and that no other CPU sees; the simulator prices it. */
+export const enum Work {
+  TRAP_ENTER,
+  TRAP_EXIT,
+  SYSCALL,
+  USER,
+}
+
+export interface Cpu {
+  /** Counted from 0. */
+  readonly id: number;
+  readonly node: number;
+  readonly tlb: Tlb;
+  /** The running task's record; 0 while idle. */
+  current: Word;
+  /** The address space whose tables the MMU walks; 0 while idle. */
+  mm: Word;
+  /** The top-level table (x86: CR3). */
+  pgd: Pfn;
+
+  /** Plain load, ordered against stores to the word by a lock or by being private. */
+  load(word: Word): Op<number>;
+  /** Plain store, ordered as for `load`. */
+  store(word: Word, value: number): Op<void>;
+  /** Load that races on purpose; never torn (Linux: READ_ONCE). */
+  readOnce(word: Word): Op<number>;
+  /** Store that races on purpose; never torn (Linux: WRITE_ONCE). */
+  writeOnce(word: Word, value: number): Op<void>;
+  /** Atomic compare-exchange. @returns whether `expected` was there and `value` was stored */
+  cas(word: Word, expected: number, value: number): Op<boolean>;
+  /** Atomic exchange. @returns the old value */
+  xchg(word: Word, value: number): Op<number>;
+  /** Atomic addition. @returns the old value */
+  add(word: Word, value: number): Op<number>;
+  /** Atomic or. @returns the old value */
+  or(word: Word, bits: number): Op<number>;
+  /** Atomic and. @returns the old value */
+  and(word: Word, bits: number): Op<number>;
+  /** Plain load of a 64-bit value, an address, from an even word. */
+  loadWide(word: Word): Op<number>;
+  /** Plain store of a 64-bit value, an address, to an even word. */
+  storeWide(word: Word, value: number): Op<void>;
+
+  spinLock(word: Word): Op<void>;
+  spinUnlock(word: Word): Op<void>;
+  /** Reader-writer semaphore of two words; may sleep. */
+  downRead(word: Word): Op<void>;
+  upRead(word: Word): Op<void>;
+  downWrite(word: Word): Op<void>;
+  upWrite(word: Word): Op<void>;
+
+  /** Fills a frame with zeros. @param frame - its first word */
+  zeroPage(frame: Word): Op<void>;
+  copyPage(to: Word, from: Word): Op<void>;
+  /** Reads one page of a file from its device. @param index - in pages from the file's start */
+  readFilePage(frame: Word, file: number, index: number): Op<void>;
+
+  /**
+   * Drops a translation from a CPU's TLB and waits until it is gone (an inter-processor interrupt
+   * where the CPU is another).
+   * @param address - the page, or -1 for all
+   */
+  invalidate(cpu: number, address: Vaddr): Op<void>;
+  /** A point at which this CPU answers inter-processor interrupts: user mode runs many of them. */
+  interrupts(): Op<void>;
+  /** Says what is being done, for the simulator's clock. */
+  spend(work: Work): Op<void>;
+}

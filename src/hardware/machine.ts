@@ -1,0 +1,108 @@
+/**
+ * The machine that this instance of the VM is built for, as module-level constants.
+ */
+import { instanceConfiguration } from '../base/instance.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
+import { ARCHES, type Arch, type ArchName } from './arch/index.js';
+
+export interface MachineConfig {
+  readonly arch: ArchName;
+  /** Physical memory, in page frames; frame 0 is the zero page. */
+  readonly frames: number;
+  readonly cpus: number;
+  /** NUMA nodes; CPUs and frames are dealt out to them in equal runs. */
+  readonly nodes: number;
+}
+
+export const DEFAULT_MACHINE: MachineConfig = { arch: 'x86_64', frames: 4096, cpus: 2, nodes: 1 };
+
+const { machine } = instanceConfiguration(import.meta.url, { machine: DEFAULT_MACHINE });
+const arch: Arch = ARCHES[machine.arch];
+
+export const FRAMES = machine.frames;
+export const CPUS = machine.cpus;
+export const NODES = machine.nodes;
+export const CPUS_PER_NODE = Math.ceil(CPUS / NODES);
+export const FRAMES_PER_NODE = Math.ceil(FRAMES / NODES);
+
+export const PAGE_SHIFT = arch.pageShift;
+/** In bytes. */
+export const PAGE_SIZE = 2 ** PAGE_SHIFT;
+/** 32-bit words per page. */
+export const PAGE_WORDS = PAGE_SIZE / 4;
+export const PAGES_PER_BYTE = 2 ** -PAGE_SHIFT;
+
+/** Bytes of user address space. */
+export const TASK_SIZE = arch.taskSize;
+
+export const ENTRY_WORDS = arch.entryWords;
+export const LEVEL_NAMES = arch.levelNames;
+/** Levels of the page-table tree; level 0 holds the ptes, level LEVELS - 1 is the pgd. */
+export const LEVELS = arch.indexBits.length;
+export const TOP_LEVEL = LEVELS - 1;
+
+/** log2 of the bytes that one entry of each level spans. */
+const LEVEL_SHIFT = arch.indexBits.map((_, level) =>
+  arch.indexBits.slice(0, level).reduce((sum, bits) => sum + bits, PAGE_SHIFT),
+);
+/** Multiply an address by this and drop the fraction to shift it down to a level's index. */
+export const LEVEL_SCALE = Float64Array.from(LEVEL_SHIFT, (shift) => 2 ** -shift);
+export const LEVEL_MASK = Int32Array.from(arch.indexBits, (bits) => 2 ** bits - 1);
+/** Bytes that one entry of each level spans. */
+export const LEVEL_SPAN = LEVEL_SHIFT.map((shift) => 2 ** shift);
+/** Entries of one table at each level. */
+export const LEVEL_ENTRIES = arch.indexBits.map((bits) => 2 ** bits);
+
+export const PTE_PRESENT = arch.pte.present;
+export const PTE_WRITE = arch.pte.write;
+export const PTE_ACCESSED = arch.pte.accessed;
+export const PTE_DIRTY = arch.pte.dirty;
+export const PTE_USER = arch.pte.user;
+export const PTE_PROTNONE = arch.pte.protNone;
+export const PTE_EXEC = arch.pte.exec;
+export const NO_EXEC_HIGH = arch.noExecHigh;
+export const TABLE_FLAGS = arch.tableFlags;
+export const ATOMIC_POPULATE = arch.atomicPopulate;
+
+/** Frame that a present entry of any level points to: frame numbers stand at the page shift. */
+export function entryPfn(entry: number): Pfn {
+  return entry >>> PAGE_SHIFT;
+}
+
+/** Index of the entry that maps `address` within a table of `level`. */
+export function levelIndex(address: Vaddr, level: number): number {
+  return (address * LEVEL_SCALE[level]!) & LEVEL_MASK[level]!;
+}
+
+/** Word offset of the pte that maps `address` within its leaf table. */
+export function pteOffset(address: Vaddr): number {
+  return ((address * LEVEL_SCALE[0]!) & LEVEL_MASK[0]!) * ENTRY_WORDS;
+}
+
+/** Address of the page that holds `address`. */
+export function pageMask(address: Vaddr): Vaddr {
+  return Math.floor(address * PAGES_PER_BYTE) * PAGE_SIZE;
+}
+
+/** `bytes` rounded up to whole pages, in bytes. */
+export function pageAlign(bytes: number): number {
+  return Math.ceil(bytes * PAGES_PER_BYTE) * PAGE_SIZE;
+}
+
+/** NUMA node of a CPU. */
+export function cpuNode(cpu: number): number {
+  return (cpu / CPUS_PER_NODE) | 0;
+}
+
+/** NUMA node of a frame. */
+export function pfnNode(pfn: Pfn): number {
+  return (pfn / FRAMES_PER_NODE) | 0;
+}
+
+/** A multiple of 16 words: what shares a cache line with nothing else starts on one. */
+export const LINE_WORDS = 16;
+
+/** `word` rounded up to a multiple of `words`. */
+export function alignWord(word: Word, words: number): Word {
+  return Math.ceil(word / words) * words;
+}

@@ -1,0 +1,90 @@
+/**
+ * The machine's memory: one buffer that holds everything two CPUs can both see.
+ *
+ * Header, at word 0:
+ *   word 0  magic, "mflt"
+ *   word 1  version of the layout
+ *   word 2  hash of the configuration that the layout was computed for
+ *   word 3  words in the buffer
+ * CPU lines, LINE_WORDS words per CPU from CPU_LINES: what other CPUs send to a CPU.
+ */
+import { InputError } from '../base/errors.js';
+import type { Word } from '../base/units.js';
+import { CPUS, LINE_WORDS, PAGE_WORDS, alignWord } from './machine.js';
+
+const MAGIC = 0x6d666c74;
+/** Raised with every change of a record's shape. */
+const VERSION = 1;
+const HEADER_WORDS = LINE_WORDS;
+
+export const CPU_LINES = HEADER_WORDS;
+
+/** Words of a CPU's line. */
+export const CpuLine = {
+  /** The address space whose translations this CPU may hold; 0 while idle. Written by the CPU. */
+  activeMm: 0,
+  /** Invalidations asked of this CPU. Atomic. */
+  ipiRequested: 1,
+  /** Invalidations done by it. Written by the CPU. */
+  ipiDone: 2,
+} as const;
+
+export function cpuLine(cpu: number): Word {
+  return CPU_LINES + cpu * LINE_WORDS;
+}
+
+/** First word after header and CPU lines. */
+export const CPU_LINES_END: Word = CPU_LINES + CPUS * LINE_WORDS;
+
+/** One buffer, seen as 32-bit words and as doubles. */
+export interface Memory {
+  readonly buffer: SharedArrayBuffer | ArrayBuffer;
+  readonly words: Int32Array;
+  readonly wides: Float64Array;
+}
+
+function view(buffer: SharedArrayBuffer | ArrayBuffer): Memory {
+  return { buffer, words: new Int32Array(buffer), wides: new Float64Array(buffer) };
+}
+
+/**
+ * @param totalWords - what the layout needs
+ * @param hash - of the configuration
+ * @param shared - whether worker threads attach to it
+ */
+export function createMemory(totalWords: number, hash: number, shared: boolean): Memory {
+  const bytes = alignWord(totalWords, PAGE_WORDS) * 4;
+  const memory = view(shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+  memory.words.set([MAGIC, VERSION, hash, memory.words.length]);
+  return memory;
+}
+
+/** @throws InputError when the buffer was made by another version or for another configuration */
+export function attachMemory(buffer: SharedArrayBuffer | ArrayBuffer, hash: number): Memory {
+  if (buffer.byteLength < HEADER_WORDS * 4 || buffer.byteLength % 8 !== 0) {
+    throw new InputError('MEMORY_SIZE', `a buffer of ${buffer.byteLength} bytes is no machine`);
+  }
+  const memory = view(buffer);
+  const [magic, version, configuration, words] = memory.words;
+  const expectations: [string, number | undefined, number][] = [
+    ['magic', magic, MAGIC],
+    ['version', version, VERSION],
+    ['configuration hash', configuration, hash],
+    ['length in words', words, memory.words.length],
+  ];
+  for (const [what, got, expected] of expectations) {
+    if (got !== expected) {
+      throw new InputError('MEMORY_HEADER', `memory ${what}: got ${got}, expected ${expected}`);
+    }
+  }
+  return memory;
+}
+
+/** A 32-bit hash of a configuration (FNV-1a over its JSON text). */
+export function configurationHash(configuration: unknown): number {
+  let hash = 0x811c9dc5;
+  for (const char of JSON.stringify(configuration)) {
+    hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
+  }
+  return hash;
+}

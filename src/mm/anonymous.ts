@@ -1,0 +1,68 @@
+/**
+ * The first touch of anonymous memory (Linux: do_anonymous_page, mm/memory.c; 2.6.10 and V18,
+ * patches 3 and 4 of 4).
+ */
+import type { Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { MmCounter, countEvent, updateMmCounter } from './counters.js';
+import { ZERO_PFN } from './layout/page.js';
+import { PageState } from './layout/percpu.js';
+import { Vma } from './layout/vma.js';
+import { anonWriteStart, anonWriteStop, pageTableAtomicStop } from './locking.js';
+import { lruCacheAddActive } from './lru.js';
+import { allocZeroedPage, freeNewPage } from './pagealloc.js';
+import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
+import { anonVmaPrepare, pageAddAnonRmap } from './rmap.js';
+import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
+
+/**
+ * A read maps the zero page; a write maps a new page of zeros.
+ *
+ * @param origEntry - the empty pte, as read
+ * @returns a VM_FAULT_ code
+ * Locks: entered in an atomic section, which it ends.
+ */
+export function* doAnonymousPage(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  write: boolean,
+  ptep: Word,
+  origEntry: number,
+): Op<number> {
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  if (!write) {
+    yield* setPteHigh(cpu, ptep, vmFlags);
+    const zero = mkPte(ZERO_PFN, vmFlags);
+    if (yield* ptepInstall(cpu, ptep, origEntry, zero)) {
+      yield* countEvent(cpu, PageState.fault_anon_read);
+    } else {
+      yield* countEvent(cpu, PageState.cmpxchg_fail_anon_read);
+    }
+    yield* pageTableAtomicStop(cpu, mm);
+    return VM_FAULT_MINOR;
+  }
+  yield* pageTableAtomicStop(cpu, mm);
+
+  if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
+  const pfn = yield* allocZeroedPage(cpu);
+  if (pfn === 0) return VM_FAULT_OOM;
+  const entry = mkDirtyWritable(mkPte(pfn, vmFlags), vmFlags);
+
+  yield* anonWriteStart(cpu, mm);
+  yield* setPteHigh(cpu, ptep, vmFlags);
+  if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) {
+    yield* anonWriteStop(cpu, mm);
+    yield* freeNewPage(cpu, pfn);
+    yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);
+    return VM_FAULT_MINOR;
+  }
+  // Only now: a page on the LRU list can be found by reclaim, which must find it mapped.
+  yield* pageAddAnonRmap(cpu, mm, vma, pfn, address);
+  yield* lruCacheAddActive(cpu, pfn);
+  yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
+  yield* countEvent(cpu, PageState.fault_anon_write);
+  yield* anonWriteStop(cpu, mm);
+  return VM_FAULT_MINOR;
+}

@@ -1,0 +1,74 @@
+/**
+ * What a VM design chooses, and the choices of this instance as module-level constants.
+ *
+ * A design is data. The code reads the constants below, once per instance, so that a choice costs
+ * nothing per fault.
+ */
+import { instanceConfiguration } from '../base/instance.js';
+
+/** How changes to page tables by different CPUs are kept apart. */
+export interface Locking {
+  /**
+   * Whether page_table_atomic_start/stop take mm->page_table_lock (V18, patch 3 of 4: they do
+   * where CONFIG_ATOMIC_TABLE_OPS is off). With false, ptes are updated by compare-exchange.
+   */
+  readonly faultLock: boolean;
+  /** Whether do_anonymous_page takes page_table_lock to install a page it wrote to. */
+  readonly anonWriteLock: boolean;
+  /** Whether checking a pte and installing the new one is one atomic step (ptep_cmpxchg). */
+  readonly atomicInstall: boolean;
+  /** Whether do_wp_page holds a reference on the page it copies (2.6.10 does, V18 does not). */
+  readonly holdCopySource: boolean;
+}
+
+/** How rss and anon_rss are kept (SPEC 1.2): see mm/counters.ts. */
+export type CounterForm = 'locked' | 'atomic' | 'per-thread';
+
+export interface VmDesign {
+  /** As typed on the command line. */
+  readonly name: string;
+  /** One line for a list. */
+  readonly summary: string;
+  /** The document or kernel version that it comes from. */
+  readonly source: string;
+  /** What is wrong with it, for a design kept to show a bug. */
+  readonly broken?: string;
+  readonly locking: Locking;
+  readonly counters: CounterForm;
+  /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
+  readonly faultAroundPages: number;
+}
+
+/** Sizes of the record tables. */
+export interface Limits {
+  readonly tasks: number;
+  readonly mms: number;
+  readonly vmas: number;
+  readonly anonVmas: number;
+  readonly files: number;
+}
+
+export const DEFAULT_LIMITS: Limits = { tasks: 64, mms: 16, vmas: 512, anonVmas: 512, files: 64 };
+
+const DEFAULT_DESIGN: VmDesign = {
+  name: 'default',
+  summary: '',
+  source: '',
+  locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, holdCopySource: true },
+  counters: 'locked',
+  faultAroundPages: 16,
+};
+
+const { design, limits } = instanceConfiguration(import.meta.url, {
+  design: DEFAULT_DESIGN,
+  limits: DEFAULT_LIMITS,
+});
+
+export const FAULT_LOCK = design.locking.faultLock;
+export const ANON_WRITE_LOCK = design.locking.anonWriteLock;
+export const ATOMIC_INSTALL = design.locking.atomicInstall;
+export const HOLD_COPY_SOURCE = design.locking.holdCopySource;
+export const COUNTERS_LOCKED = design.counters === 'locked';
+export const COUNTERS_PER_THREAD = design.counters === 'per-thread';
+export const FAULT_AROUND_PAGES = design.faultAroundPages;
+export const LIMITS = limits;

@@ -1,0 +1,115 @@
+/**
+ * The page fault, from the trap to the pte (Linux: do_page_fault of arch/i386/mm/fault.c,
+ * handle_mm_fault and handle_pte_fault of mm/memory.c; 2.6.10 and V18, patch 3 of 4).
+ *
+ * Locks: mmap_sem for reading all the way; page tables as the design says, see locking.ts.
+ */
+import type { Vaddr, Word } from '../base/units.js';
+import { Work, type Cpu, type Op } from '../hardware/cpu.js';
+import { PTE_ACCESSED, PTE_DIRTY, PTE_WRITE, pageMask } from '../hardware/machine.js';
+import { countEvent } from './counters.js';
+import { Mm, Task } from './layout/mm.js';
+import { PageState } from './layout/percpu.js';
+import { VM_EXEC, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
+import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { doNoPage } from './nopage.js';
+import { pteAllocMap, ptePresent, ptepInstall } from './pgtable.js';
+import { expandStack } from './stack.js';
+import { findVma } from './vmas.js';
+import { VM_FAULT_MAJOR, VM_FAULT_MINOR, VM_FAULT_OOM, VM_FAULT_SIGSEGV } from './vmfault.js';
+import { doWpPage } from './wp.js';
+
+/** Bits of the error code that the trap pushes (x86; the kernel's X86_PF_ names). */
+export const PF_PROT = 1;
+export const PF_WRITE = 2;
+export const PF_USER = 4;
+export const PF_INSTR = 16;
+
+/**
+ * Handles a page fault of the current task.
+ *
+ * @param errorCode - PF_ bits
+ * @returns a VM_FAULT_ code
+ */
+export function* doPageFault(cpu: Cpu, address: Vaddr, errorCode: number): Op<number> {
+  yield* cpu.spend(Work.TRAP_ENTER);
+  const mm = cpu.mm;
+  yield* cpu.downRead(mm + Mm.mmapSem);
+  let result = VM_FAULT_SIGSEGV;
+  const vma = yield* findFaultingVma(cpu, mm, address);
+  if (vma !== 0 && (yield* accessAllowed(cpu, vma, errorCode))) {
+    const write = (errorCode & PF_WRITE) !== 0;
+    result = yield* handleMmFault(cpu, mm, vma, pageMask(address), write);
+  }
+  yield* cpu.upRead(mm + Mm.mmapSem);
+  if (result === VM_FAULT_MINOR) yield* countTaskFault(cpu, Task.minFlt);
+  else if (result === VM_FAULT_MAJOR) yield* countTaskFault(cpu, Task.majFlt);
+  yield* cpu.spend(Work.TRAP_EXIT);
+  return result;
+}
+
+/** The VMA of an address, after a stack that ends above it has grown; 0 if none. */
+function* findFaultingVma(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+  const vma = yield* findVma(cpu, mm, address);
+  if (vma === 0) return 0;
+  if ((yield* cpu.loadWide(vma + Vma.vmStart)) <= address) return vma;
+  return (yield* expandStack(cpu, mm, vma, address)) ? vma : 0;
+}
+
+function* accessAllowed(cpu: Cpu, vma: Word, errorCode: number): Op<boolean> {
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  if ((errorCode & PF_WRITE) !== 0) return (vmFlags & VM_WRITE) !== 0;
+  if ((errorCode & PF_INSTR) !== 0) return (vmFlags & VM_EXEC) !== 0;
+  return (vmFlags & (VM_READ | VM_WRITE | VM_EXEC)) !== 0;
+}
+
+function* countTaskFault(cpu: Cpu, word: number): Op<void> {
+  const faults = yield* cpu.load(cpu.current + word);
+  yield* cpu.store(cpu.current + word, faults + 1);
+}
+
+/**
+ * Maps the page of an address.
+ *
+ * @param address - of the page
+ * @returns a VM_FAULT_ code
+ */
+export function* handleMmFault(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  write: boolean,
+): Op<number> {
+  yield* countEvent(cpu, PageState.pgfault);
+  yield* pageTableAtomicStart(cpu, mm);
+  const ptep = yield* pteAllocMap(cpu, mm, address);
+  if (ptep === 0) return VM_FAULT_OOM;
+  return yield* handlePteFault(cpu, mm, vma, address, write, ptep);
+}
+
+/** Entered in an atomic section, which each branch ends. */
+function* handlePteFault(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  write: boolean,
+  ptep: Word,
+): Op<number> {
+  const entry = yield* cpu.readOnce(ptep);
+  if (!ptePresent(entry)) {
+    return yield* doNoPage(cpu, mm, vma, address, write, ptep, entry);
+  }
+  if (write && (entry & PTE_WRITE) === 0) {
+    return yield* doWpPage(cpu, mm, vma, address, ptep, entry);
+  }
+  // Another CPU was faster. Set the bits that the access needs; if that fails the access faults
+  // again, and has another chance.
+  const updated = entry | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+  if (yield* ptepInstall(cpu, ptep, entry, updated)) cpu.tlb.drop(address);
+  else yield* countEvent(cpu, PageState.cmpxchg_fail_flag_update);
+  yield* pageTableAtomicStop(cpu, mm);
+  if (updated === entry) yield* countEvent(cpu, PageState.spurious_page_faults);
+  return VM_FAULT_MINOR;
+}

@@ -1,0 +1,169 @@
+/**
+ * The page cache (Linux: mm/filemap.c): a tree of frames per file, see layout/file.ts.
+ */
+import type { Pfn, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
+import { PAGE_WORDS } from '../hardware/machine.js';
+import { File } from './layout/file.js';
+import { PG_cache, PG_readahead, PG_uptodate, Page, pageOf } from './layout/page.js';
+import { TABLES } from './layout/slab.js';
+import { lruCacheAddActive, putPage } from './lru.js';
+import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
+import { slabAlloc } from './slab.js';
+
+/**
+ * Makes a file, with nothing cached.
+ *
+ * @param size - in pages
+ * @param flags - FILE_ bits
+ * @returns the file, or 0 when the table is full
+ */
+export function* openFile(cpu: Cpu, size: number, flags: number): Op<Word> {
+  const file = yield* slabAlloc(cpu, TABLES.file);
+  if (file === 0) return 0;
+  yield* cpu.store(file + File.size, size);
+  yield* cpu.store(file + File.flags, flags);
+  return file;
+}
+
+/** Sets a file's length, in pages, as after a write past its end. */
+export function* setFileSize(cpu: Cpu, file: Word, size: number): Op<void> {
+  yield* cpu.spinLock(file + File.treeLock);
+  yield* cpu.store(file + File.size, size);
+  yield* cpu.spinUnlock(file + File.treeLock);
+}
+
+/**
+ * Finds the slot of a page in a file's tree.
+ *
+ * @returns the slot's word, or 0 where the tree has no leaf
+ * Locks: the file's treeLock.
+ */
+function* slotOf(cpu: Cpu, file: Word, index: number): Op<Word> {
+  const root = yield* cpu.load(file + File.root);
+  if (root === 0) return 0;
+  const leaf = yield* cpu.load(frameOf(root) + ((index / PAGE_WORDS) | 0));
+  return leaf === 0 ? 0 : frameOf(leaf) + (index % PAGE_WORDS);
+}
+
+/**
+ * Looks a page up and takes a reference to it (Linux: find_get_page).
+ *
+ * @param index - in pages from the file's start
+ * @returns its frame, or 0 when it is not cached
+ */
+export function* findGetPage(cpu: Cpu, file: Word, index: number): Op<Pfn> {
+  yield* cpu.spinLock(file + File.treeLock);
+  const slot = yield* slotOf(cpu, file, index);
+  const pfn = slot === 0 ? 0 : yield* cpu.load(slot);
+  if (pfn !== 0) yield* cpu.add(pageOf(pfn) + Page.refcount, 1);
+  yield* cpu.spinUnlock(file + File.treeLock);
+  return pfn;
+}
+
+/**
+ * Puts a new page into the cache, which takes over the caller's reference (Linux:
+ * add_to_page_cache_lru).
+ *
+ * @returns false when there is no frame for the tree or another page came first; the page is then
+ *   still the caller's
+ */
+function* addToPageCache(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<boolean> {
+  const rootNode = yield* allocZeroedPage(cpu);
+  const leafNode = yield* allocZeroedPage(cpu);
+  let unusedRoot = rootNode;
+  let unusedLeaf = leafNode;
+  yield* cpu.spinLock(file + File.treeLock);
+  let root = yield* cpu.load(file + File.root);
+  if (root === 0 && rootNode !== 0) {
+    root = rootNode;
+    unusedRoot = 0;
+    yield* cpu.store(pageOf(rootNode) + Page.flags, PG_cache);
+    yield* cpu.store(file + File.root, rootNode);
+  }
+  let added = false;
+  if (root !== 0) {
+    const leafSlot = frameOf(root) + ((index / PAGE_WORDS) | 0);
+    let leaf = yield* cpu.load(leafSlot);
+    if (leaf === 0 && leafNode !== 0) {
+      leaf = leafNode;
+      unusedLeaf = 0;
+      yield* cpu.store(pageOf(leafNode) + Page.flags, PG_cache);
+      yield* cpu.store(leafSlot, leafNode);
+    }
+    if (leaf !== 0) {
+      const slot = frameOf(leaf) + (index % PAGE_WORDS);
+      added = (yield* cpu.load(slot)) === 0;
+      if (added) {
+        yield* cpu.store(slot, pfn);
+        const cached = yield* cpu.load(file + File.nrPages);
+        yield* cpu.store(file + File.nrPages, cached + 1);
+      }
+    }
+  }
+  yield* cpu.spinUnlock(file + File.treeLock);
+  if (unusedRoot !== 0) yield* freeNewPage(cpu, unusedRoot);
+  if (unusedLeaf !== 0) yield* freeNewPage(cpu, unusedLeaf);
+  return added;
+}
+
+/**
+ * Reads a page of a file into the cache, if it is not there (Linux: page_cache_read).
+ *
+ * @param flags - PG_ bits that the page starts with beside PG_cache
+ * @returns its frame with a reference for the caller, or 0 when memory is full
+ */
+export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: number): Op<Pfn> {
+  const cached = yield* findGetPage(cpu, file, index);
+  if (cached !== 0) return cached;
+  const pfn = yield* allocPage(cpu);
+  if (pfn === 0) return 0;
+  const page = pageOf(pfn);
+  yield* cpu.readFilePage(frameOf(pfn), file, index);
+  yield* cpu.store(page + Page.flags, PG_cache | flags);
+  yield* cpu.store(page + Page.mapping, file);
+  yield* cpu.store(page + Page.index, index);
+  yield* cpu.store(page + Page.refcount, 2);
+  if (yield* addToPageCache(cpu, file, index, pfn)) {
+    yield* lruCacheAddActive(cpu, pfn);
+    return pfn;
+  }
+  yield* freeNewPage(cpu, pfn);
+  return yield* findGetPage(cpu, file, index);
+}
+
+/** Brings a page into the cache as it would be found there, and keeps no reference to it. */
+export function* warmCachePage(cpu: Cpu, file: Word, index: number, flags: number): Op<boolean> {
+  const pfn = yield* readCachePage(cpu, file, index, flags);
+  if (pfn === 0) return false;
+  yield* putPage(cpu, pfn);
+  return true;
+}
+
+/** Whether fault-around may map a cached page: it is complete and marks no read-ahead. */
+export function* mayMapAround(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  return (flags & (PG_uptodate | PG_readahead)) === PG_uptodate;
+}
+
+/**
+ * Takes a page out of the cache, as truncation does once nothing maps it (Linux:
+ * delete_from_page_cache).
+ *
+ * @returns whether it was there
+ */
+export function* deleteFromPageCache(cpu: Cpu, file: Word, index: number): Op<boolean> {
+  yield* cpu.spinLock(file + File.treeLock);
+  const slot = yield* slotOf(cpu, file, index);
+  const pfn = slot === 0 ? 0 : yield* cpu.load(slot);
+  if (pfn !== 0) {
+    yield* cpu.store(slot, 0);
+    const cached = yield* cpu.load(file + File.nrPages);
+    yield* cpu.store(file + File.nrPages, cached - 1);
+  }
+  yield* cpu.spinUnlock(file + File.treeLock);
+  if (pfn === 0) return false;
+  yield* putPage(cpu, pfn);
+  return true;
+}

@@ -1,0 +1,31 @@
+/**
+ * file: a file and its page cache (Linux: struct inode and struct address_space).
+ * Shape: 16 words.
+ *
+ * The cached pages hang in a tree of frames: one root, whose words hold the frame numbers of
+ * leaves, whose words hold the frame numbers of pages; 0 = none.
+ *
+ *   page index:  | root index | leaf index |    both log2(PAGE_WORDS) bits
+ */
+import { PAGE_WORDS } from '../../hardware/machine.js';
+
+export const File = {
+  /** Spinlock over the tree. Also the free link of an unused record. */
+  treeLock: 0,
+  /** Frame of the root; 0 = nothing was ever cached. Under treeLock. */
+  root: 1,
+  /** Cached pages. Under treeLock. */
+  nrPages: 2,
+  /** In pages. */
+  size: 3,
+  /** FILE_ bits. Constant. */
+  flags: 4,
+  /** VMAs that map it. Atomic. */
+  mappings: 5,
+} as const;
+
+/** No fault-around: faults map one page each (a vm_ops without map_pages, as the vdso's). */
+export const FILE_NO_MAP_PAGES = 1;
+
+/** Pages that a file can have. */
+export const FILE_MAX_PAGES = PAGE_WORDS * PAGE_WORDS;

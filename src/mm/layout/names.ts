@@ -1,0 +1,79 @@
+/**
+ * Names of words, for people: `mm[0].rss`, `page[17].mapcount`, `pte[5][3]`.
+ *
+ * Every word of the machine has one. Schedules, race reports and tables of hot cache lines print
+ * them.
+ */
+import type { Word } from '../../base/units.js';
+import { frameOf, wordPfn } from '../../hardware/frames.js';
+import { LINE_WORDS } from '../../hardware/machine.js';
+import { CPU_LINES, CPU_LINES_END, CpuLine } from '../../hardware/memory.js';
+import { File } from './file.js';
+import { Mm, Task } from './mm.js';
+import { PAGES, PAGES_END, PAGE_RECORD, Page } from './page.js';
+import { PCP_HIGH, PAGEVEC_SIZE, PERCPUS, PERCPUS_END, PERCPU_RECORD, PageState, Percpu } from './percpu.js';
+import { ALL_TABLES, SLAB_RECORD, Slab } from './slab.js';
+import { AnonVma, Vma } from './vma.js';
+import { ZONES, ZONES_END, ZONE_RECORD, Zone } from './zone.js';
+
+type Fields = Readonly<Record<string, number>>;
+
+/** A run of equal records. */
+interface Region {
+  readonly name: string;
+  readonly base: Word;
+  readonly end: Word;
+  readonly record: number;
+  readonly fields: Map<number, string>;
+}
+
+function fieldNames(fields: Fields): Map<number, string> {
+  return new Map(Object.entries(fields).map(([name, offset]) => [offset, name]));
+}
+
+const percpuFields = fieldNames(Percpu);
+for (const [name, offset] of Object.entries(PageState)) {
+  percpuFields.set(Percpu.pageState + offset, name);
+}
+for (let slot = 0; slot < PAGEVEC_SIZE; slot++) percpuFields.set(Percpu.lruAdd + slot, `lruAdd[${slot}]`);
+for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
+
+const tableFields: Readonly<Record<string, Fields>> = {
+  task: Task,
+  mm: Mm,
+  vma: Vma,
+  anonVma: AnonVma,
+  file: File,
+};
+
+const regions: readonly Region[] = [
+  { name: 'cpu', base: CPU_LINES, end: CPU_LINES_END, record: LINE_WORDS, fields: fieldNames(CpuLine) },
+  { name: 'page', base: PAGES, end: PAGES_END, record: PAGE_RECORD, fields: fieldNames(Page) },
+  { name: 'zone', base: ZONES, end: ZONES_END, record: ZONE_RECORD, fields: fieldNames(Zone) },
+  { name: 'percpu', base: PERCPUS, end: PERCPUS_END, record: PERCPU_RECORD, fields: percpuFields },
+  ...ALL_TABLES.map(({ name, base, end, record }) => ({
+    name,
+    base,
+    end,
+    record,
+    fields: fieldNames(tableFields[name]!),
+  })),
+];
+
+/** @returns the name of a word, such as `mm[0].rss` */
+export function nameOf(word: Word): string {
+  const pfn = wordPfn(word);
+  if (pfn >= 0) return `frame[${pfn}][${word - frameOf(pfn)}]`;
+  const region = regions.find(({ base, end }) => word >= base && word < end);
+  if (region !== undefined) {
+    const index = Math.floor((word - region.base) / region.record);
+    const offset = (word - region.base) % region.record;
+    return `${region.name}[${index}].${region.fields.get(offset) ?? `word${offset}`}`;
+  }
+  for (const { name, slab } of ALL_TABLES) {
+    if (word < slab || word >= slab + SLAB_RECORD) continue;
+    const field = [...fieldNames(Slab)].find(([offset]) => offset === word - slab);
+    return `slab.${name}.${field?.[1] ?? `word${word - slab}`}`;
+  }
+  return word < CPU_LINES ? `header[${word}]` : `word[${word}]`;
+}

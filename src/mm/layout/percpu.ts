@@ -1,0 +1,58 @@
+/**
+ * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
+ * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
+ * quiet points.
+ * Shape: PERCPU_RECORD = 96 words, a multiple of a cache line.
+ */
+import type { Word } from '../../base/units.js';
+import { CPUS, LINE_WORDS } from '../../hardware/machine.js';
+import { ZONES_END } from './zone.js';
+
+/** Frames that a per-CPU list holds at most, and how many move to or from the zone at once. */
+export const PCP_HIGH = 46;
+export const PCP_BATCH = 16;
+/** Pages that a pagevec holds (include/linux/pagevec.h). */
+export const PAGEVEC_SIZE = 14;
+
+export const Percpu = {
+  /** Event counts (Linux: struct page_state), see the PageState names. */
+  pageState: 0,
+  /** Pages that wait for the LRU: a count, then frame numbers. */
+  lruAddCount: 32,
+  lruAdd: 33,
+  /** Free frames: a count, then a stack of frame numbers. */
+  pcpCount: 48,
+  pcp: 49,
+} as const;
+
+/** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
+export const PageState = {
+  pgfault: 0,
+  pgmajfault: 1,
+  pgalloc: 2,
+  pgfree: 3,
+  spurious_page_faults: 4,
+  cmpxchg_fail_flag_update: 5,
+  cmpxchg_fail_flag_reuse: 6,
+  cmpxchg_fail_anon_read: 7,
+  cmpxchg_fail_anon_write: 8,
+  nr_page_table_pages: 9,
+  /** Kinds of fault handled, ours: the kernel has no such counts. */
+  fault_anon_read: 10,
+  fault_anon_write: 11,
+  fault_file_read: 12,
+  fault_file_write: 13,
+  fault_cow: 14,
+  fault_reuse: 15,
+  fault_around_pages: 16,
+} as const;
+
+export type PageStateName = keyof typeof PageState;
+
+export const PERCPU_RECORD = 6 * LINE_WORDS;
+export const PERCPUS: Word = ZONES_END;
+export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
+
+export function percpuOf(cpu: number): Word {
+  return PERCPUS + cpu * PERCPU_RECORD;
+}

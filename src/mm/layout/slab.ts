@@ -1,0 +1,59 @@
+/**
+ * slab: tables of equal records that come and go (Linux: kmem_cache).
+ * Shape: SLAB_RECORD = 16 words per table. A free record's first word is the next free record.
+ */
+import type { Word } from '../../base/units.js';
+import { LINE_WORDS } from '../../hardware/machine.js';
+import { LIMITS } from '../design.js';
+import { PERCPUS_END } from './percpu.js';
+
+export const Slab = {
+  /** Spinlock over the rest. */
+  lock: 0,
+  /** First free record; 0 = none. */
+  freeHead: 1,
+  /** Records from here to end were never handed out. */
+  fresh: 2,
+  /** Constant. */
+  end: 3,
+  inUse: 4,
+} as const;
+
+export const SLAB_RECORD = LINE_WORDS;
+
+/** A table of records: its slab, where it lies, and how long each record is, in words. */
+export interface SlabTable {
+  readonly name: string;
+  readonly slab: Word;
+  readonly base: Word;
+  readonly record: number;
+  readonly end: Word;
+}
+
+const SLABS: Word = PERCPUS_END;
+const names = ['task', 'mm', 'vma', 'anonVma', 'file'] as const;
+const records = { task: 16, mm: 48, vma: 16, anonVma: 16, file: 16 } as const;
+const counts = {
+  task: LIMITS.tasks,
+  mm: LIMITS.mms,
+  vma: LIMITS.vmas,
+  anonVma: LIMITS.anonVmas,
+  file: LIMITS.files,
+} as const;
+
+function layOut(): Record<(typeof names)[number], SlabTable> {
+  let base = SLABS + names.length * SLAB_RECORD;
+  const tables = names.map((name, index): [string, SlabTable] => {
+    const end = base + counts[name] * records[name];
+    const table = { name, slab: SLABS + index * SLAB_RECORD, base, record: records[name], end };
+    base = end;
+    return [name, table];
+  });
+  return Object.fromEntries(tables) as Record<(typeof names)[number], SlabTable>;
+}
+
+export const TABLES = layOut();
+export const ALL_TABLES: readonly SlabTable[] = Object.values(TABLES);
+
+/** Words in the whole machine: the slabs come last. */
+export const TOTAL_WORDS: Word = TABLES.file.end;

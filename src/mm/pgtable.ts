@@ -1,0 +1,214 @@
+/**
+ * Page-table entries and the tree that holds them (Linux: asm/pgtable.h, asm-generic/pgtable.h and
+ * the p??_alloc functions of mm/memory.c, 2.6.10 and V18).
+ *
+ * A pte is handled as its low word, see hardware/arch/arch.ts.
+ */
+import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
+import {
+  ENTRY_WORDS,
+  LEVEL_ENTRIES,
+  LEVEL_SPAN,
+  NO_EXEC_HIGH,
+  PAGE_SIZE,
+  PTE_ACCESSED,
+  PTE_DIRTY,
+  PTE_EXEC,
+  PTE_PRESENT,
+  PTE_PROTNONE,
+  PTE_USER,
+  PTE_WRITE,
+  TABLE_FLAGS,
+  TOP_LEVEL,
+  entryPfn,
+  levelIndex,
+  pteOffset,
+} from '../hardware/machine.js';
+import { countEvents } from './counters.js';
+import { ATOMIC_INSTALL } from './design.js';
+import { Mm } from './layout/mm.js';
+import { PG_table, Page, pageOf } from './layout/page.js';
+import { PageState } from './layout/percpu.js';
+import { VM_ACCESS, VM_EXEC, VM_WRITE } from './layout/vma.js';
+import { pageTableAtomicStart, pageTableAtomicStop, testAndPopulate } from './locking.js';
+import { allocZeroedPage, freeNewPage } from './pagealloc.js';
+
+const PFN_MASK = -PAGE_SIZE | 0;
+
+/** Whether an entry maps a page, accessible or not (Linux: pte_present). */
+export function ptePresent(entry: number): boolean {
+  return (entry & (PTE_PRESENT | PTE_PROTNONE)) !== 0;
+}
+
+/** Permission bits of a mapping, without write (Linux: vma->vm_page_prot of a private mapping). */
+function pageProt(vmFlags: number): number {
+  if ((vmFlags & VM_ACCESS) === 0) return PTE_PROTNONE | PTE_USER;
+  return PTE_PRESENT | PTE_USER | ((vmFlags & VM_EXEC) !== 0 ? PTE_EXEC : 0);
+}
+
+/** A young, clean, read-only entry for a frame (Linux: mk_pte). */
+export function mkPte(pfn: Pfn, vmFlags: number): number {
+  return ((pfn * PAGE_SIZE) | 0) | pageProt(vmFlags) | PTE_ACCESSED;
+}
+
+/** `entry` made dirty, and writable if the mapping is (Linux: maybe_mkwrite(pte_mkdirty())). */
+export function mkDirtyWritable(entry: number, vmFlags: number): number {
+  return entry | PTE_DIRTY | ((vmFlags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
+}
+
+/** `entry` with the permissions of `vmFlags`, read-only; accessed and dirty stay (pte_modify). */
+export function pteModify(entry: number, vmFlags: number): number {
+  return (entry & (PFN_MASK | PTE_ACCESSED | PTE_DIRTY)) | pageProt(vmFlags);
+}
+
+/** Writes the entry's high word, which depends on the mapping alone. Before the low word. */
+export function* setPteHigh(cpu: Cpu, ptep: Word, vmFlags: number): Op<void> {
+  if (NO_EXEC_HIGH === 0) return;
+  yield* cpu.writeOnce(ptep + 1, (vmFlags & VM_EXEC) !== 0 ? 0 : NO_EXEC_HIGH);
+}
+
+/**
+ * Replaces an entry if it still is what was read before (V18: ptep_cmpxchg; 2.6.10: pte_same and
+ * set_pte).
+ *
+ * @returns whether it was replaced
+ * Locks: page_table_lock where the design does not install atomically.
+ */
+export function* ptepInstall(cpu: Cpu, ptep: Word, old: number, entry: number): Op<boolean> {
+  if (ATOMIC_INSTALL) return yield* cpu.cas(ptep, old, entry);
+  const now = yield* cpu.readOnce(ptep);
+  if (now !== old) return false;
+  yield* cpu.writeOnce(ptep, entry);
+  return true;
+}
+
+/** Clears an entry and returns it, with what the MMU set in it (Linux: ptep_get_and_clear). */
+export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
+  return yield* cpu.xchg(ptep, 0);
+}
+
+/**
+ * Finds the pte for an address and builds the tables on the way (V18: the body of
+ * handle_mm_fault; 2.6.10: pud_alloc, pmd_alloc, pte_alloc_map).
+ *
+ * @returns the pte's word; 0 when memory is full
+ * Locks: mmap_sem for reading. Entered between page_table_atomic_start and _stop, and left so,
+ * but stopped when it returns 0.
+ */
+export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+  let table = frameOf(yield* cpu.load(mm + Mm.pgd));
+  for (let level = TOP_LEVEL; level > 0; level--) {
+    const entryp = table + levelIndex(address, level) * ENTRY_WORDS;
+    let entry = yield* cpu.readOnce(entryp);
+    if (entry === 0) {
+      yield* pageTableAtomicStop(cpu, mm);
+      const pfn = yield* allocTable(cpu);
+      if (pfn === 0) return 0;
+      yield* pageTableAtomicStart(cpu, mm);
+      if (yield* testAndPopulate(cpu, mm, entryp, tableEntry(pfn))) {
+        // Atomic: V18 increments nr_ptes with no lock held, and two CPUs could lose a count.
+        yield* cpu.add(mm + Mm.nrTables, 1);
+      } else {
+        yield* freeTable(cpu, pfn);
+      }
+      entry = yield* cpu.readOnce(entryp);
+    }
+    table = frameOf(entryPfn(entry));
+  }
+  return table + pteOffset(address);
+}
+
+/** Takes an empty table, or 0 when memory is full (Linux: pte_alloc_one and its like). */
+export function* allocTable(cpu: Cpu): Op<Pfn> {
+  const pfn = yield* allocZeroedPage(cpu);
+  if (pfn === 0) return 0;
+  yield* cpu.store(pageOf(pfn) + Page.flags, PG_table);
+  yield* countEvents(cpu, PageState.nr_page_table_pages, 1);
+  return pfn;
+}
+
+/** Gives back a table that nothing points to. */
+export function* freeTable(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* countEvents(cpu, PageState.nr_page_table_pages, -1);
+  yield* freeNewPage(cpu, pfn);
+}
+
+function tableEntry(pfn: Pfn): number {
+  return ((pfn * PAGE_SIZE) | 0) | TABLE_FLAGS;
+}
+
+/**
+ * Finds the leaf table that holds the pte of an address.
+ *
+ * @returns its first word; or, where no table is, minus the level of the empty entry, so that
+ *   the whole span of that entry can be skipped
+ */
+export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+  let table = frameOf(yield* cpu.load(mm + Mm.pgd));
+  for (let level = TOP_LEVEL; level > 0; level--) {
+    const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
+    if (entry === 0) return -level;
+    table = frameOf(entryPfn(entry));
+  }
+  return table;
+}
+
+/** First address after `address` at which another entry of `level` begins. */
+export function nextSpan(address: Vaddr, level: number): Vaddr {
+  const span = LEVEL_SPAN[level]!;
+  return (Math.floor(address / span) + 1) * span;
+}
+
+/**
+ * Frees the tables of an unmapped range, but for those that a neighbour still needs (Linux:
+ * free_pgtables).
+ *
+ * @param floor - end of the mapping below, 0 if none
+ * @param ceiling - start of the mapping above, Infinity if none
+ * Locks: mmap_sem for writing; the range is zapped and its translations are flushed.
+ */
+export function* freePgtables(
+  cpu: Cpu,
+  mm: Word,
+  start: Vaddr,
+  end: Vaddr,
+  floor: Vaddr,
+  ceiling: Vaddr,
+): Op<void> {
+  const pgd = yield* cpu.load(mm + Mm.pgd);
+  yield* freeTablesBelow(cpu, mm, pgd, TOP_LEVEL, start, end, floor, ceiling);
+}
+
+function* freeTablesBelow(
+  cpu: Cpu,
+  mm: Word,
+  tablePfn: Pfn,
+  level: number,
+  start: Vaddr,
+  end: Vaddr,
+  floor: Vaddr,
+  ceiling: Vaddr,
+): Op<void> {
+  const span = LEVEL_SPAN[level]!;
+  const table = frameOf(tablePfn);
+  for (let first = Math.floor(start / span) * span; first < end; first += span) {
+    const entryp = table + levelIndex(first, level) * ENTRY_WORDS;
+    const entry = yield* cpu.readOnce(entryp);
+    if (entry === 0) continue;
+    const child = entryPfn(entry);
+    if (level > 1) {
+      const from = Math.max(start, first);
+      const to = Math.min(end, first + span);
+      yield* freeTablesBelow(cpu, mm, child, level - 1, from, to, floor, ceiling);
+    }
+    if (first < floor || first + span > ceiling) continue;
+    yield* cpu.writeOnce(entryp, 0);
+    yield* cpu.add(mm + Mm.nrTables, -1);
+    yield* freeTable(cpu, child);
+  }
+}
+
+/** Ptes in one leaf table. */
+export const PTRS_PER_PTE = LEVEL_ENTRIES[0]!;

@@ -1,0 +1,72 @@
+/**
+ * What a program does: loads and stores at virtual addresses, which fault as they must.
+ */
+import type { Vaddr } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { Access, TRANSLATION_FAULT, translate, walk } from '../hardware/mmu.js';
+import { PF_INSTR, PF_PROT, PF_USER, PF_WRITE, doPageFault } from './fault.js';
+import { ptePresent } from './pgtable.js';
+import { VM_FAULT_MINOR } from './vmfault.js';
+
+/**
+ * Makes an address accessible to the current task, faulting until it is.
+ *
+ * @returns the word that holds it, or a VM_FAULT_ code minus 16 where the access is an error
+ */
+function* accessUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
+  for (;;) {
+    const word = yield* translate(cpu, address, access);
+    if (word !== TRANSLATION_FAULT) return word;
+    const result = yield* doPageFault(cpu, address, yield* errorCodeOf(cpu, address, access));
+    if (result < VM_FAULT_MINOR) return result - FAULT_BIAS;
+  }
+}
+
+/** Keeps VM_FAULT_ codes, which may be 0, apart from words. */
+const FAULT_BIAS = 16;
+
+/** Whether `touchUser` or a store failed: then `userFault` tells how. */
+export function isUserFault(result: number): boolean {
+  return result < 0;
+}
+
+/** The VM_FAULT_ code of a failed access. */
+export function userFault(result: number): number {
+  return result + FAULT_BIAS;
+}
+
+/**
+ * Loads a 32-bit word.
+ *
+ * @param into - receives the value in `into[0]`
+ * @returns 0 or more, or less than 0 for a fault, see `userFault`
+ */
+export function* loadUser(cpu: Cpu, address: Vaddr, into: number[]): Op<number> {
+  const word = yield* accessUser(cpu, address, Access.READ);
+  if (word >= 0) into[0] = yield* cpu.readOnce(word);
+  return word;
+}
+
+/** Stores a 32-bit word. @returns 0 or more, or less than 0 for a fault, see `userFault` */
+export function* storeUser(cpu: Cpu, address: Vaddr, value: number): Op<number> {
+  const word = yield* accessUser(cpu, address, Access.WRITE);
+  if (word >= 0) yield* cpu.writeOnce(word, value);
+  return word;
+}
+
+/** Touches a page for reading, as an instruction or a load does. */
+export function* touchUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
+  return yield* accessUser(cpu, address, access);
+}
+
+/** The error code that the trap pushes for an access that faulted. */
+export function* errorCodeOf(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
+  const ptep = yield* walk(cpu, address);
+  const present = ptep !== 0 && ptePresent(yield* cpu.readOnce(ptep));
+  return (
+    PF_USER |
+    (present ? PF_PROT : 0) |
+    (access === Access.WRITE ? PF_WRITE : 0) |
+    (access === Access.FETCH ? PF_INSTR : 0)
+  );
+}

@@ -1,0 +1,110 @@
+/**
+ * A write to a page that is mapped read-only (Linux: do_wp_page, mm/memory.c; 2.6.10 and V18,
+ * patch 3 of 4).
+ */
+import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
+import { PTE_ACCESSED, entryPfn } from '../hardware/machine.js';
+import { MmCounter, countEvent, updateMmCounter } from './counters.js';
+import { HOLD_COPY_SOURCE } from './design.js';
+import { Mm } from './layout/mm.js';
+import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
+import { PageState } from './layout/percpu.js';
+import { VM_SHARED, Vma } from './layout/vma.js';
+import { pageTableAtomicStop } from './locking.js';
+import { lruCacheAddActive, putPage } from './lru.js';
+import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
+import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
+import { anonVmaPrepare, pageAddAnonRmap, pageAnon, pageRemoveRmap } from './rmap.js';
+import { flushTlbPage } from './tlbflush.js';
+import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
+
+/**
+ * Makes a shared page writable, reuses a page that nobody else maps, or copies.
+ *
+ * @param entry - the pte as read: present, not writable
+ * @returns a VM_FAULT_ code
+ * Locks: entered in an atomic section, which it ends.
+ */
+export function* doWpPage(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  ptep: Word,
+  entry: number,
+): Op<number> {
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const oldPfn = entryPfn(entry);
+  if ((vmFlags & VM_SHARED) !== 0 || (yield* mayReuse(cpu, oldPfn))) {
+    if ((vmFlags & VM_SHARED) !== 0) yield* cpu.or(pageOf(oldPfn) + Page.flags, PG_dirty);
+    const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
+    // If this fails the access faults again, and has another chance.
+    if (yield* ptepInstall(cpu, ptep, entry, writable)) {
+      cpu.tlb.drop(address);
+      yield* countEvent(cpu, PageState.fault_reuse);
+    } else {
+      yield* countEvent(cpu, PageState.cmpxchg_fail_flag_reuse);
+    }
+    yield* pageTableAtomicStop(cpu, mm);
+    return VM_FAULT_MINOR;
+  }
+
+  const hold = HOLD_COPY_SOURCE && oldPfn !== ZERO_PFN;
+  if (hold) yield* cpu.add(pageOf(oldPfn) + Page.refcount, 1);
+  yield* pageTableAtomicStop(cpu, mm);
+  const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
+  if (hold) yield* putPage(cpu, oldPfn);
+  return result;
+}
+
+/**
+ * Whether the faulting pte is the only one that maps an anonymous page. With mmap_sem held for
+ * reading nothing can add another: only fork does. (Linux 2.6.10 asks page_count; a page that waits
+ * in a pagevec is then copied for nothing. Later kernels ask what this asks.)
+ */
+function* mayReuse(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  if (pfn === ZERO_PFN || !(yield* pageAnon(cpu, pfn))) return false;
+  return (yield* cpu.readOnce(pageOf(pfn) + Page.mapcount)) === 1;
+}
+
+/** Breaks the sharing: copies the page with no lock held, and installs the copy if nothing moved. */
+function* copyPage(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  ptep: Word,
+  entry: number,
+): Op<number> {
+  if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
+  const oldPfn = entryPfn(entry);
+  const fromZero = oldPfn === ZERO_PFN;
+  const newPfn = fromZero ? yield* allocZeroedPage(cpu) : yield* allocPage(cpu);
+  if (newPfn === 0) return VM_FAULT_OOM;
+  if (!fromZero) yield* cpu.copyPage(frameOf(newPfn), frameOf(oldPfn));
+
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* setPteHigh(cpu, ptep, vmFlags);
+  if (!(yield* ptepInstall(cpu, ptep, entry, copy))) {
+    yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+    yield* freeNewPage(cpu, newPfn);
+    return VM_FAULT_MINOR;
+  }
+  yield* flushTlbPage(cpu, mm, address);
+  if (fromZero) {
+    yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
+  } else {
+    if (yield* pageAnon(cpu, oldPfn)) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
+    yield* pageRemoveRmap(cpu, oldPfn);
+  }
+  yield* pageAddAnonRmap(cpu, mm, vma, newPfn, address);
+  yield* lruCacheAddActive(cpu, newPfn);
+  yield* countEvent(cpu, PageState.fault_cow);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (!fromZero) yield* putPage(cpu, oldPfn);
+  return VM_FAULT_MINOR;
+}

@@ -1,0 +1,48 @@
+/** Reads counts from a machine at a quiet point, without the word operations. */
+import type { Word } from '../base/units.js';
+import { CPUS } from '../hardware/machine.js';
+import type { Memory } from '../hardware/memory.js';
+import { Mm, Task } from '../mm/layout/mm.js';
+import { PageState, Percpu, percpuOf, type PageStateName } from '../mm/layout/percpu.js';
+
+/** The event counts, summed over all CPUs (Linux: get_full_page_state). */
+export function pageStates(memory: Memory): Record<PageStateName, number> {
+  const counts = Object.entries(PageState).map(([name, event]) => {
+    let sum = 0;
+    for (let cpu = 0; cpu < CPUS; cpu++) {
+      sum += memory.words[percpuOf(cpu) + Percpu.pageState + event]!;
+    }
+    return [name, sum];
+  });
+  return Object.fromEntries(counts) as Record<PageStateName, number>;
+}
+
+/** Sizes of an address space, in pages. */
+export interface MmCounts {
+  readonly rss: number;
+  readonly anonRss: number;
+  /** Most rss ever, the present included. */
+  readonly hiwaterRss: number;
+  /** Page-table pages of all levels. */
+  readonly tables: number;
+  readonly totalVm: number;
+  readonly mapCount: number;
+}
+
+export function readMm(memory: Memory, mm: Word): MmCounts {
+  const { words } = memory;
+  let rss = words[mm + Mm.rss]!;
+  let anonRss = words[mm + Mm.anonRss]!;
+  for (let task = words[mm + Mm.taskList]!; task !== 0; task = words[task + Task.nextOfMm]!) {
+    rss += words[task + Task.rss]!;
+    anonRss += words[task + Task.anonRss]!;
+  }
+  return {
+    rss,
+    anonRss,
+    hiwaterRss: Math.max(rss, words[mm + Mm.hiwaterRss]!),
+    tables: words[mm + Mm.nrTables]!,
+    totalVm: words[mm + Mm.totalVm]!,
+    mapCount: words[mm + Mm.mapCount]!,
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * Everything that is built per machine configuration: the VM, its audit and the programs that run
+ * on it. The build makes the plain and the stepped form of this module and of all it imports
+ * (build/build.mjs); engines/instance.ts loads them.
+ */
+export * from './hardware/frames.js';
+export * from './hardware/machine.js';
+export { attachMemory, createMemory, CpuLine, cpuLine } from './hardware/memory.js';
+export { Access, TRANSLATION_FAULT, translate, walk } from './hardware/mmu.js';
+export { Tlb } from './hardware/tlb.js';
+export { sysBrk } from './mm/brk.js';
+export { doPageFault } from './mm/fault.js';
+export { deleteFromPageCache, openFile, setFileSize, warmCachePage } from './mm/filemap.js';
+export { FILE_NO_MAP_PAGES, File } from './mm/layout/file.js';
+export { Mm, Task } from './mm/layout/mm.js';
+export { nameOf } from './mm/layout/names.js';
+export { Page, pageOf } from './mm/layout/page.js';
+export { Percpu, PageState, percpuOf } from './mm/layout/percpu.js';
+export { TABLES, TOTAL_WORDS } from './mm/layout/slab.js';
+export { Vma } from './mm/layout/vma.js';
+export { sysMadvise } from './mm/madvise.js';
+export { makePagesPresent } from './mm/populate.js';
+export { sysMmap } from './mm/mmap.js';
+export { sysMprotect } from './mm/mprotect.js';
+export { sysMremap } from './mm/mremap.js';
+export { sysMunmap } from './mm/munmap.js';
+export { createTask, execMm, exitTask, mmAlloc, setBrk, switchTo } from './mm/process.js';
+export { errorCodeOf, loadUser, storeUser, touchUser } from './mm/user.js';
+export { audit, mappedPages } from './oracle/audit.js';
+export { pageStates, readMm } from './oracle/counts.js';
+export { PFT_BASE } from './workloads/pft.js';
+export { PROGRAMS } from './workloads/programs.js';

@@ -1,0 +1,27 @@
+/** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { bootMachine } from '../mm/boot.js';
+import { firstFaultSetup, touchOnce } from './firstFault.js';
+import { pftExit, pftStart, pftThread, pftTouch } from './pft.js';
+import { randomOperations } from './randomOperations.js';
+
+/** @returns a number: what it means is the program's business */
+export type Program = (cpu: Cpu, ...args: number[]) => Op<number>;
+
+function* boot(cpu: Cpu): Op<number> {
+  yield* bootMachine(cpu);
+  return 0;
+}
+
+export const PROGRAMS = {
+  boot,
+  firstFaultSetup,
+  pftExit,
+  pftStart,
+  pftThread,
+  pftTouch,
+  randomOperations,
+  touchOnce,
+} as const satisfies Record<string, Program>;
+
+export type ProgramName = keyof typeof PROGRAMS;
