@@ -95,6 +95,7 @@ export function strip(code, form, { operations, codes, file }) {
       text.remove(star, star + 1);
     }
   });
+  if (form === 'stepped') text.append(functionNames(parseAst(code)));
   return { code: text.toString(), map: text.generateMap({ hires: true }) };
 }
 
@@ -106,6 +107,16 @@ function operationOf(call) {
     callee.object.type === 'Identifier' &&
     callee.object.name === 'cpu';
   return isOperation ? callee.property.name : undefined;
+}
+
+/** Lets a generator tell which function it runs: schedules print that. */
+function functionNames(module) {
+  let tags = '';
+  walk(module, (node) => {
+    if (node.type !== 'FunctionDeclaration' || !node.generator) return;
+    tags += `\n${node.id.name}.prototype.functionName = '${node.id.name}';`;
+  });
+  return tags;
 }
 
 function contains(node, type) {

@@ -36,8 +36,8 @@ const operations = {
   zeroPage: { args: 1 },
   copyPage: { args: 2 },
   readFilePage: { args: 3 },
-  invalidate: { args: 2 },
-  interrupts: { args: 0, silent: true },
+  invalidate: { args: 2, blocks: true },
+  interrupts: { args: 0 },
   spend: { args: 1, silent: true },
 } as const satisfies Record<string, Operation>;
 

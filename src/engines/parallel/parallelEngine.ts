@@ -1,0 +1,108 @@
+/**
+ * The parallel engine: worker threads over one SharedArrayBuffer, each a CPU that runs the plain
+ * form of the VM. CPU 0 is the calling thread's while nothing else runs.
+ */
+import { Worker } from 'node:worker_threads';
+import { InvariantError } from '../../base/errors.js';
+import { configurationHash, type Memory } from '../../hardware/memory.js';
+import type { VmConfig } from '../configuration.js';
+import type { Engine, Thread } from '../engine.js';
+import { loadPlain, type PlainVm } from '../instance.js';
+import { PlainCpu } from './plainCpu.js';
+import type { WorkerReport, WorkerSetup } from './worker.js';
+
+export class ParallelEngine implements Engine {
+  private readonly workers = new Map<number, Worker>();
+
+  private constructor(
+    private readonly config: VmConfig,
+    readonly vm: PlainVm,
+    readonly memory: Memory,
+  ) {}
+
+  static async create(config: VmConfig): Promise<ParallelEngine> {
+    const vm = await loadPlain(config);
+    const memory = vm.createMemory(vm.TOTAL_WORDS, configurationHash(config), true);
+    const engine = new ParallelEngine(config, vm, memory);
+    await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
+    return engine;
+  }
+
+  /** A single thread runs here, without a worker. */
+  async run(threads: readonly Thread[]): Promise<number[]> {
+    if (threads.length === 1) {
+      const { cpu, program, args } = threads[0]!;
+      return [runProgram(this.vm, new PlainCpu(this.vm, this.memory, cpu), program, args)];
+    }
+    const reports = await this.runOnWorkers(threads);
+    return reports.map(({ result }) => result);
+  }
+
+  /** Runs threads on workers even if there is one only, and tells how long each was busy. */
+  async runOnWorkers(threads: readonly Thread[]): Promise<WorkerReport[]> {
+    await Promise.all(threads.map(({ cpu }) => this.workerOf(cpu)));
+    // All start together: each waits at the gate, which opens when the last is there.
+    const gate = new Int32Array(new SharedArrayBuffer(4));
+    return await Promise.all(
+      threads.map(async (thread) => {
+        const worker = await this.workerOf(thread.cpu);
+        const report = reportOf(worker);
+        worker.postMessage({ thread, gate, threads: threads.length });
+        return await report;
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.workers.values()].map((worker) => worker.terminate()));
+    this.workers.clear();
+  }
+
+  private async workerOf(cpu: number): Promise<Worker> {
+    const running = this.workers.get(cpu);
+    if (running !== undefined) return running;
+    const setup: WorkerSetup = { config: this.config, buffer: this.memory.buffer, cpu };
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
+    this.workers.set(cpu, worker);
+    worker.setMaxListeners(0);
+    worker.unref();
+    await reportOf(worker);
+    return worker;
+  }
+}
+
+/** Runs one program on an idle CPU of this thread. */
+export function runProgram(
+  vm: PlainVm,
+  cpu: PlainCpu,
+  program: Thread['program'],
+  args: readonly number[],
+): number {
+  const run = vm.PROGRAMS[program] as unknown as (cpu: PlainCpu, ...args: readonly number[]) => number;
+  const result = run(cpu, ...args);
+  cpu.idle();
+  return result;
+}
+
+/** The worker's next message; its death is an error. */
+function reportOf(worker: Worker): Promise<WorkerReport> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      worker.off('message', onMessage);
+      worker.off('error', onError);
+      worker.off('exit', onExit);
+      act();
+    };
+    const onMessage = (report: WorkerReport): void => settle(() => resolve(report));
+    const onError = (error: Error): void => settle(() => reject(error));
+    const onExit = (code: number): void =>
+      settle(() => reject(new InvariantError(`a worker ended with code ${code}`)));
+    worker.on('message', onMessage);
+    worker.on('error', onError);
+    worker.on('exit', onExit);
+    worker.ref();
+  }).then((report) => {
+    worker.unref();
+    return report as WorkerReport;
+  });
+}

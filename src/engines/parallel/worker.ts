@@ -1,0 +1,54 @@
+/** The worker thread of the parallel engine: one CPU, which runs the programs it is sent. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { performance } from 'node:perf_hooks';
+import { configurationHash } from '../../hardware/memory.js';
+import type { VmConfig } from '../configuration.js';
+import type { Thread } from '../engine.js';
+import { loadPlain } from '../instance.js';
+import { runProgram } from './parallelEngine.js';
+import { PlainCpu } from './plainCpu.js';
+
+export interface WorkerSetup {
+  readonly config: VmConfig;
+  readonly buffer: SharedArrayBuffer | ArrayBuffer;
+  readonly cpu: number;
+}
+
+export interface WorkerReport {
+  readonly result: number;
+  /** When the program began and ended, on a clock that all threads share. */
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+interface WorkerOrder {
+  readonly thread: Thread;
+  /** Counts the workers that are ready. */
+  readonly gate: Int32Array;
+  readonly threads: number;
+}
+
+const setup = workerData as WorkerSetup;
+const port = parentPort!;
+const vm = await loadPlain(setup.config);
+const memory = vm.attachMemory(setup.buffer, configurationHash(setup.config));
+const cpu = new PlainCpu(vm, memory, setup.cpu);
+
+port.on('message', ({ thread, gate, threads }: WorkerOrder) => {
+  awaitAll(gate, threads);
+  const startMs = performance.timeOrigin + performance.now();
+  const result = runProgram(vm, cpu, thread.program, thread.args);
+  const endMs = performance.timeOrigin + performance.now();
+  port.postMessage({ result, startMs, endMs } satisfies WorkerReport);
+});
+port.postMessage({ result: 0, startMs: 0, endMs: 0 } satisfies WorkerReport);
+
+/** Returns in all workers as soon as the last has come. */
+function awaitAll(gate: Int32Array, threads: number): void {
+  if (Atomics.add(gate, 0, 1) + 1 === threads) Atomics.notify(gate, 0);
+  for (;;) {
+    const ready = Atomics.load(gate, 0);
+    if (ready === threads) return;
+    Atomics.wait(gate, 0, ready);
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * The simulate engine: discrete events over N CPUs and NUMA nodes. Every operation of the stepped
+ * VM takes its effect at a simulated time, and costs what the cache line it touches costs to get.
+ *
+ * Deterministic: the same threads give the same times, to the bit.
+ */
+import { InvariantError } from '../../base/errors.js';
+import type { Word } from '../../base/units.js';
+import { configurationHash, type Memory } from '../../hardware/memory.js';
+import { Work } from '../../hardware/cpu.js';
+import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
+import type { VmConfig } from '../configuration.js';
+import type { Engine, Thread } from '../engine.js';
+import { loadPlain, loadStepped, type PlainVm } from '../instance.js';
+import { SteppedMachine, SteppedThread, type SteppedCpu } from '../stepping.js';
+import { CacheLines } from './cacheLines.js';
+import type { MachineCosts } from './costs.js';
+import { EventQueue } from './eventQueue.js';
+
+/** When a thread of the last run began and ended, in simulated nanoseconds. */
+export interface SimulatedSpan {
+  readonly startNs: number;
+  readonly endNs: number;
+}
+
+export class SimulateEngine implements Engine {
+  /** Simulated time at the end of the last run. */
+  nowNs = 0;
+  /** Of each thread of the last run. */
+  spans: SimulatedSpan[] = [];
+  readonly lines: CacheLines;
+  /** CPUs that wait for a word: a lock or a semaphore. */
+  private readonly waiters = new Map<Word, number[]>();
+  private readonly workNs: Readonly<Record<Work, number>>;
+
+  private constructor(
+    readonly vm: PlainVm,
+    private readonly machine: SteppedMachine,
+    private readonly costs: MachineCosts,
+  ) {
+    this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, costs);
+    this.workNs = {
+      [Work.TRAP_ENTER]: costs.trapEnterNs,
+      [Work.TRAP_EXIT]: costs.trapExitNs,
+      [Work.SYSCALL]: costs.syscallNs,
+      [Work.USER]: costs.userNs,
+    };
+  }
+
+  get memory(): Memory {
+    return this.machine.memory;
+  }
+
+  static async create(config: VmConfig, costs: MachineCosts): Promise<SimulateEngine> {
+    const [plain, stepped] = await Promise.all([loadPlain(config), loadStepped(config)]);
+    const memory = stepped.createMemory(stepped.TOTAL_WORDS, configurationHash(config), false);
+    const engine = new SimulateEngine(plain, new SteppedMachine(stepped, memory), costs);
+    await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
+    return engine;
+  }
+
+  run(threads: readonly Thread[]): Promise<number[]> {
+    const { machine } = this;
+    const startNs = this.nowNs;
+    const running: (SteppedThread | undefined)[] = [];
+    const ends = new Map<number, number>();
+    const queue = new EventQueue();
+    for (const { cpu, program, args } of threads) {
+      const thread = new SteppedThread(machine.cpus[cpu]!);
+      running[cpu] = thread;
+      if (thread.start(machine.vm.PROGRAMS[program], args)) queue.push(startNs, cpu);
+      else ends.set(cpu, startNs);
+    }
+    let now = startNs;
+    while (queue.size > 0) {
+      now = queue.nextTime;
+      const id = queue.pop();
+      const thread = running[id]!;
+      for (;;) {
+        const { cpu } = thread;
+        if (!machine.isEnabled(cpu)) {
+          this.waitersOf(cpu.x).push(id);
+          break;
+        }
+        const done = this.finishTime(cpu, now);
+        const value = machine.perform(cpu);
+        if (cpu.op === CODE.spinUnlock || cpu.op === CODE.upRead || cpu.op === CODE.upWrite) {
+          this.wake(cpu.x, done, queue);
+        }
+        if (!thread.resume(value)) {
+          ends.set(id, done);
+          now = done;
+          break;
+        }
+        if (queue.nextTime < done) {
+          queue.push(done, id);
+          break;
+        }
+        now = done;
+      }
+    }
+    const stuck = threads.filter(({ cpu }) => !ends.has(cpu));
+    if (stuck.length > 0) {
+      throw new InvariantError(
+        `simulate: CPUs ${stuck.map(({ cpu }) => cpu).join(', ')} wait for ever`,
+      );
+    }
+    machine.idle();
+    this.spans = threads.map(({ cpu }) => ({ startNs, endNs: ends.get(cpu)! }));
+    this.nowNs = Math.max(startNs, ...ends.values());
+    return Promise.resolve(threads.map(({ cpu }) => running[cpu]!.result));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private waitersOf(word: Word): number[] {
+    let waiting = this.waiters.get(word);
+    if (waiting === undefined) this.waiters.set(word, (waiting = []));
+    return waiting;
+  }
+
+  /** Lets those who wait for a word try again; whoever comes first gets it. */
+  private wake(word: Word, time: number, queue: EventQueue): void {
+    const waiting = this.waiters.get(word);
+    if (waiting === undefined || waiting.length === 0) return;
+    for (const cpu of waiting) queue.push(time, cpu);
+    waiting.length = 0;
+  }
+
+  /** When the pending operation of a CPU, started now, is done. */
+  private finishTime(cpu: SteppedCpu, now: number): number {
+    const { costs, lines } = this;
+    switch (cpu.op) {
+      case CODE.load:
+      case CODE.readOnce:
+      case CODE.loadWide:
+        return lines.read(cpu.x, cpu.id, now);
+      case CODE.store:
+      case CODE.writeOnce:
+      case CODE.storeWide:
+        return lines.write(cpu.x, cpu.id, now, false);
+      case CODE.spinLock: {
+        const spinners = this.waiters.get(cpu.x)?.length ?? 0;
+        return lines.write(cpu.x, cpu.id, now, true, spinners * costs.spinnerNs);
+      }
+      case CODE.zeroPage:
+        return now + costs.zeroPageNs * this.pageFactor(cpu);
+      case CODE.copyPage:
+        return now + costs.copyPageNs * this.pageFactor(cpu);
+      case CODE.readFilePage:
+        return now + costs.readFilePageNs;
+      case CODE.invalidate:
+        return now + (cpu.x === cpu.id ? costs.hitNs : costs.ipiNs);
+      case CODE.interrupts:
+        return now;
+      case CODE.spend:
+        return now + this.workNs[cpu.x as Work];
+      default:
+        return lines.write(cpu.x, cpu.id, now, true);
+    }
+  }
+
+  private pageFactor(cpu: SteppedCpu): number {
+    const node = this.vm.pfnNode(this.vm.wordPfn(cpu.x));
+    return node === cpu.node ? 1 : this.costs.remotePage;
+  }
+}

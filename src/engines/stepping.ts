@@ -1,0 +1,239 @@
+/**
+ * Runs the stepped form of the VM an operation at a time. The explore and the simulate engine are
+ * built on this.
+ *
+ * A running function is a generator. It yields either the generator of a function that it calls,
+ * which goes on the thread's stack, or nothing, with an operation written into the CPU's record;
+ * then it waits for that operation's result. Keeping the stack here instead of in `yield*` saves
+ * V8 from resuming through every level of it.
+ */
+import { InvariantError } from '../base/errors.js';
+import type { Pfn, Word } from '../base/units.js';
+import type { Op } from '../hardware/cpu.js';
+import type { Memory } from '../hardware/memory.js';
+import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
+import type { Tlb } from '../hardware/tlb.js';
+import type { Program } from '../workloads/programs.js';
+import { fillFilePage } from './device.js';
+import type { SteppedVm } from './instance.js';
+
+/** As in the parallel engine, so that the word reads the same. */
+const WRITER = -(1 << 24);
+
+/** The record that the stepped form writes an operation into. */
+export class SteppedCpu {
+  /** Code of the pending operation, and its arguments. */
+  op = 0;
+  x = 0;
+  y = 0;
+  z = 0;
+  current: Word = 0;
+  mm: Word = 0;
+  pgd: Pfn = 0;
+  readonly tlb: Tlb;
+  readonly node: number;
+
+  constructor(
+    vm: SteppedVm,
+    readonly id: number,
+  ) {
+    this.tlb = new vm.Tlb();
+    this.node = vm.cpuNode(id);
+  }
+}
+
+type Frame = Generator<unknown, unknown, unknown> & { readonly functionName?: string };
+
+/** One program on one CPU. */
+export class SteppedThread {
+  private readonly stack: Frame[] = [];
+  /** What the program returned, once it has ended. */
+  result = 0;
+
+  constructor(readonly cpu: SteppedCpu) {}
+
+  /** @returns whether an operation is pending */
+  start(program: Program, args: readonly number[]): boolean {
+    this.stack.length = 0;
+    // The stepped form takes the CPU's record where the source has the interface that describes it.
+    const run = program as unknown as (cpu: SteppedCpu, ...args: readonly number[]) => Op<number>;
+    this.stack.push(run(this.cpu, ...args));
+    return this.resume(undefined);
+  }
+
+  /**
+   * Hands the pending operation's result to the program.
+   *
+   * @returns whether another operation is pending; false when the program has ended
+   */
+  resume(value: unknown): boolean {
+    const stack = this.stack;
+    for (;;) {
+      const { done, value: yielded } = stack[stack.length - 1]!.next(value);
+      if (done === true) {
+        stack.pop();
+        if (stack.length === 0) {
+          this.result = yielded as number;
+          return false;
+        }
+        value = yielded;
+      } else if (yielded === undefined) {
+        return true;
+      } else {
+        stack.push(yielded as Frame);
+        value = undefined;
+      }
+    }
+  }
+
+  /** The functions that are running, outermost first. */
+  callers(): string[] {
+    return this.stack.map((frame) => frame.functionName ?? '?');
+  }
+}
+
+/** A machine whose CPUs are stepped. */
+export class SteppedMachine {
+  readonly cpus: readonly SteppedCpu[];
+  private readonly words: Int32Array;
+  private readonly wides: Float64Array;
+  private readonly pageWords: number;
+
+  constructor(
+    readonly vm: SteppedVm,
+    readonly memory: Memory,
+  ) {
+    this.words = memory.words;
+    this.wides = memory.wides;
+    this.pageWords = vm.PAGE_WORDS;
+    this.cpus = Array.from({ length: vm.CPUS }, (_, id) => new SteppedCpu(vm, id));
+  }
+
+  /** Whether the pending operation of a CPU can go now, but for `invalidate`. */
+  isEnabled(cpu: SteppedCpu): boolean {
+    switch (cpu.op) {
+      case CODE.spinLock:
+        return this.words[cpu.x] === 0;
+      case CODE.downRead:
+        return this.words[cpu.x]! >= 0;
+      case CODE.downWrite:
+        return this.words[cpu.x] === 0;
+      default:
+        return true;
+    }
+  }
+
+  /**
+   * Performs the pending operation of a CPU, which must be enabled.
+   *
+   * @returns its result
+   */
+  perform(cpu: SteppedCpu): unknown {
+    const { words } = this;
+    const { x, y } = cpu;
+    switch (cpu.op) {
+      case CODE.load:
+      case CODE.readOnce:
+        return words[x];
+      case CODE.store:
+      case CODE.writeOnce:
+        words[x] = y;
+        return undefined;
+      case CODE.cas:
+        if (words[x] !== y) return false;
+        words[x] = cpu.z;
+        return true;
+      case CODE.xchg: {
+        const old = words[x];
+        words[x] = y;
+        return old;
+      }
+      case CODE.add:
+      case CODE.addUnused: {
+        const old = words[x]!;
+        words[x] = old + y;
+        return old;
+      }
+      case CODE.or: {
+        const old = words[x]!;
+        words[x] = old | y;
+        return old;
+      }
+      case CODE.and: {
+        const old = words[x]!;
+        words[x] = old & y;
+        return old;
+      }
+      case CODE.loadWide:
+        return this.wides[x / 2];
+      case CODE.storeWide:
+        this.wides[x / 2] = y;
+        return undefined;
+      case CODE.spinLock:
+        words[x] = cpu.id + 1;
+        return undefined;
+      case CODE.spinUnlock:
+        if (words[x] !== cpu.id + 1) {
+          throw new InvariantError(`cpu ${cpu.id} unlocks ${this.vm.nameOf(x)} held by ${words[x]}`);
+        }
+        words[x] = 0;
+        return undefined;
+      case CODE.downRead:
+        words[x] = words[x]! + 1;
+        return undefined;
+      case CODE.upRead:
+        words[x] = words[x]! - 1;
+        return undefined;
+      case CODE.downWrite:
+        words[x] = WRITER;
+        words[x + 1] = cpu.id + 1;
+        return undefined;
+      case CODE.upWrite:
+        words[x] = words[x]! - WRITER;
+        words[x + 1] = 0;
+        return undefined;
+      case CODE.zeroPage:
+        words.fill(0, x, x + this.pageWords);
+        return undefined;
+      case CODE.copyPage:
+        words.copyWithin(x, y, y + this.pageWords);
+        return undefined;
+      case CODE.readFilePage:
+        fillFilePage(words, x, this.pageWords, y, cpu.z);
+        return undefined;
+      case CODE.invalidate:
+        this.cpus[x]!.tlb.drop(y);
+        return undefined;
+      case CODE.interrupts:
+      case CODE.spend:
+        return undefined;
+      default:
+        throw new InvariantError(`stepped: operation ${cpu.op} is none`);
+    }
+  }
+
+  /** Makes every CPU idle, as between two runs. */
+  idle(): void {
+    for (const cpu of this.cpus) {
+      cpu.current = 0;
+      cpu.mm = 0;
+      cpu.pgd = 0;
+      cpu.tlb.drop(-1);
+      this.words[this.vm.cpuLine(cpu.id) + this.vm.CpuLine.activeMm] = 0;
+    }
+  }
+}
+
+/** Name of a pending operation. */
+export function operationName(cpu: SteppedCpu): string {
+  return OPERATION_NAMES[cpu.op]!;
+}
+
+const silentCodes = new Set(
+  OPERATION_NAMES.filter((name) => OPERATIONS[name].silent === true).map((name) => CODE[name]),
+);
+
+/** Whether no other CPU can see an operation. */
+export function isSilent(op: number): boolean {
+  return silentCodes.has(op);
+}
