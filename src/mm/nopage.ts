@@ -5,16 +5,16 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { ENTRY_WORDS, PAGES_PER_BYTE, levelIndex } from '../hardware/machine.js';
+import { ENTRY_WORDS, PAGES_PER_BYTE, PTE_WRITE, levelIndex } from '../hardware/machine.js';
 import { doAnonymousPage } from './anonymous.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
 import { FAULT_AROUND_PAGES } from './design.js';
 import { findGetPage, mayMapAround, readCachePage } from './filemap.js';
-import { FILE_NO_MAP_PAGES, File } from './layout/file.js';
+import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, PG_readahead, PG_uptodate, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
-import { VM_PFNMAP, VM_SHARED, Vma } from './layout/vma.js';
+import { VM_PFNMAP, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
 import { pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage } from './pagealloc.js';
@@ -72,8 +72,10 @@ function* doFilePage(
   if (pfn === 0) {
     pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
     if (pfn === 0) return VM_FAULT_OOM;
-    result = VM_FAULT_MAJOR;
-    yield* countEvent(cpu, PageState.pgmajfault);
+    if ((fileFlags & FILE_MEMORY) === 0) {
+      result = VM_FAULT_MAJOR;
+      yield* countEvent(cpu, PageState.pgmajfault);
+    }
   }
   yield* noteReadahead(cpu, pfn);
   const privateWrite = write && (vmFlags & VM_SHARED) === 0;
@@ -88,7 +90,7 @@ function* doFilePage(
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   yield* setPteHigh(cpu, ptep, vmFlags);
   const entry = mkPte(pfn, vmFlags);
-  const installed = write ? mkDirtyWritable(entry, vmFlags) : entry;
+  const installed = write ? mkDirtyWritable(entry, vmFlags) : entry | unnoticedWrite(vmFlags, fileFlags);
   if (!(yield* ptepInstall(cpu, ptep, 0, installed))) {
     yield* cpu.spinUnlock(mm + Mm.pageTableLock);
     yield* putPage(cpu, pfn);
@@ -104,6 +106,12 @@ function* doFilePage(
   yield* countRss(cpu, mm, vmFlags, 1);
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   return result;
+}
+
+/** PTE_WRITE where a shared mapping's writes need not be noticed: a read fault maps it writable. */
+function unnoticedWrite(vmFlags: number, fileFlags: number): number {
+  const sharedWritable = (vmFlags & (VM_SHARED | VM_WRITE)) === (VM_SHARED | VM_WRITE);
+  return sharedWritable && (fileFlags & FILE_MEMORY) !== 0 ? PTE_WRITE : 0;
 }
 
 /** A private copy for a first write, so that it need not fault twice; 0 when memory is full. */
@@ -126,13 +134,13 @@ function* countRss(cpu: Cpu, mm: Word, vmFlags: number, pages: number): Op<void>
 }
 
 /**
- * Maps the cached pages around a read fault: the aligned FAULT_AROUND_PAGES that hold it, cut to
- * the VMA, the leaf table and the file.
+ * Maps the cached pages around a read fault: FAULT_AROUND_PAGES from the aligned start or from the
+ * VMA's, whichever is later, cut to the VMA, the leaf table and the file.
  *
  *   |<-------- leaf table: PTRS_PER_PTE entries -------->|
- *          |<--- aligned window --->|
- *              |<--- VMA --------------->|
- *              |<- mapped here ---->|
+ *          ^ aligned start
+ *              |<--- VMA ------------------------->|
+ *              |<- FAULT_AROUND_PAGES ->|
  *
  * @returns whether the faulting page is mapped now
  * Locks: takes page_table_lock.
@@ -148,26 +156,30 @@ function* doFaultAround(
 ): Op<boolean> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const end = yield* cpu.loadWide(vma + Vma.vmEnd);
+  const vmEnd = yield* cpu.loadWide(vma + Vma.vmEnd);
   const size = yield* cpu.readOnce(file + File.size);
   const pteIndex = levelIndex(address, 0);
   const below = ((address - start) * PAGES_PER_BYTE) | 0;
-  const above = ((end - address) * PAGES_PER_BYTE) | 0;
-  const aligned = pteIndex & -FAULT_AROUND_PAGES;
-  const from = Math.max(aligned, pteIndex - below) - pteIndex;
-  const to =
-    Math.min(aligned + FAULT_AROUND_PAGES, PTRS_PER_PTE, pteIndex + above, pteIndex + size - pgoff) -
-    pteIndex;
+  const above = ((vmEnd - address) * PAGES_PER_BYTE) | 0;
+  const first = Math.max(pteIndex & -FAULT_AROUND_PAGES, pteIndex - below);
+  const end = Math.min(
+    first + FAULT_AROUND_PAGES,
+    PTRS_PER_PTE,
+    pteIndex + above,
+    pteIndex + size - pgoff,
+  );
 
+  const writeBit = unnoticedWrite(vmFlags, yield* cpu.load(file + File.flags));
   let mapped = 0;
   yield* cpu.spinLock(mm + Mm.pageTableLock);
-  for (let step = from; step < to; step++) {
+  for (let index = first; index < end; index++) {
+    const step = index - pteIndex;
     const slot = ptep + step * ENTRY_WORDS;
     if ((yield* cpu.readOnce(slot)) !== 0) continue;
     const pfn = yield* findGetPage(cpu, file, pgoff + step);
     if (pfn === 0) continue;
     const wanted = yield* mayMapAround(cpu, pfn);
-    if (!wanted || !(yield* mapFilePage(cpu, slot, pfn, vmFlags))) {
+    if (!wanted || !(yield* mapFilePage(cpu, slot, pfn, vmFlags, writeBit))) {
       yield* putPage(cpu, pfn);
       continue;
     }
@@ -180,10 +192,16 @@ function* doFaultAround(
   return done;
 }
 
-/** Maps a cached page read-only into an empty pte; the pte takes over the reference. */
-function* mapFilePage(cpu: Cpu, ptep: Word, pfn: Pfn, vmFlags: number): Op<boolean> {
+/** Maps a cached page into an empty pte, which takes over the reference. */
+function* mapFilePage(
+  cpu: Cpu,
+  ptep: Word,
+  pfn: Pfn,
+  vmFlags: number,
+  writeBit: number,
+): Op<boolean> {
   yield* setPteHigh(cpu, ptep, vmFlags);
-  if (!(yield* ptepInstall(cpu, ptep, 0, mkPte(pfn, vmFlags)))) return false;
+  if (!(yield* ptepInstall(cpu, ptep, 0, mkPte(pfn, vmFlags) | writeBit))) return false;
   yield* pageAddFileRmap(cpu, pfn);
   return true;
 }

@@ -3,6 +3,7 @@ import type { Word } from '../base/units.js';
 import { CPUS } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
 import { Mm, Task } from '../mm/layout/mm.js';
+import { Zone, zoneOf } from '../mm/layout/zone.js';
 import { PageState, Percpu, percpuOf, type PageStateName } from '../mm/layout/percpu.js';
 
 /** The event counts, summed over all CPUs (Linux: get_full_page_state). */
@@ -45,4 +46,10 @@ export function readMm(memory: Memory, mm: Word): MmCounts {
     totalVm: words[mm + Mm.totalVm]!,
     mapCount: words[mm + Mm.mapCount]!,
   };
+}
+
+/** Free frames and the length of the active list of a zone, in pages. */
+export function readZone(memory: Memory, node: number): { freePages: number; active: number } {
+  const zone = zoneOf(node);
+  return { freePages: memory.words[zone + Zone.freePages]!, active: memory.words[zone + Zone.nrActive]! };
 }

@@ -27,5 +27,8 @@ export const File = {
 /** No fault-around: faults map one page each (a vm_ops without map_pages, as the vdso's). */
 export const FILE_NO_MAP_PAGES = 1;
 
+/** No device: a page that is not there is made of zeros, and no write to it needs noticing (shmem). */
+export const FILE_MEMORY = 2;
+
 /** Pages that a file can have. */
 export const FILE_MAX_PAGES = PAGE_WORDS * PAGE_WORDS;

@@ -1,0 +1,55 @@
+/** Faults by kind, the kernel's and ours. */
+import type { PageStateName } from '../mm/layout/percpu.js';
+
+/** Kinds that an error code and a mapping tell apart, so that both sides can be counted alike. */
+export const FAULT_KINDS = [
+  'anonRead',
+  'anonWrite',
+  'fileRead',
+  'fileWrite',
+  'writeProtect',
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Which of our event counts each kind shows in. */
+const COUNTED_AS: Readonly<Record<FaultKind, readonly PageStateName[]>> = {
+  anonRead: ['fault_anon_read'],
+  anonWrite: ['fault_anon_write'],
+  fileRead: ['fault_file_read'],
+  fileWrite: ['fault_file_write'],
+  writeProtect: ['fault_cow', 'fault_reuse'],
+};
+
+function zeros(): Record<FaultKind, number> {
+  return { anonRead: 0, anonWrite: 0, fileRead: 0, fileWrite: 0, writeProtect: 0 };
+}
+
+/** The faults of one process since its exec. */
+export class ProcessTally {
+  /** Faults that the kernel handled, and those of them that we explain. */
+  kernel = 0;
+  explained = 0;
+  readonly kernelByKind = zeros();
+  readonly oursByKind = zeros();
+  /** Fault events of the process in all, and before its exec. */
+  events = 0;
+  beforeExec = 0;
+
+  get unexplained(): number {
+    return this.kernel - this.explained;
+  }
+
+  kernelFault(kind: FaultKind, explained: boolean): void {
+    this.kernel++;
+    this.kernelByKind[kind]++;
+    if (explained) this.explained++;
+  }
+
+  /** Counts a fault that our VM handled by what it counted itself. */
+  ourFault(before: Record<PageStateName, number>, after: Record<PageStateName, number>): void {
+    for (const kind of FAULT_KINDS) {
+      for (const name of COUNTED_AS[kind]) this.oursByKind[kind] += after[name] - before[name];
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The files of a trace, as files of our VM, with the page cache that the kernel had.
+ *
+ * With a truth file that is known: which pages were cached before the run, and which of them mark
+ * read-ahead. Without, a file is taken to be cached wherever the kernel's fault-around went.
+ */
+import { InputError } from '../base/errors.js';
+import type { Word } from '../base/units.js';
+import type { PlainCpu } from '../engines/parallel/plainCpu.js';
+import type { PlainVm } from '../engines/instance.js';
+import type { Cpu } from '../hardware/cpu.js';
+import type { Truth, TruthFile } from './truth.js';
+
+/** Names that stand for shared memory, not for a file on a disk. */
+const SHARED_MEMORY = /^(\/dev\/zero|\/memfd:|\/SYSV|anon_inode)/;
+
+export interface TracedFile {
+  readonly file: Word;
+  readonly path: string;
+  /** Whether its page cache is known from the truth. */
+  readonly known: boolean;
+}
+
+export class TracedFiles {
+  private readonly byPath = new Map<string, TracedFile>();
+  private readonly byInode = new Map<number, TracedFile>();
+  private anonymous = 0;
+  private readonly cpu: Cpu;
+
+  constructor(
+    private readonly vm: PlainVm,
+    cpu: PlainCpu,
+    private readonly truth: Truth | undefined,
+  ) {
+    this.cpu = cpu as unknown as Cpu;
+  }
+
+  /** The file of a path, with its cache warmed as the truth says. */
+  named(path: string, inode: number): TracedFile {
+    const open = this.byPath.get(path);
+    if (open !== undefined) return open;
+    const snapshot = this.truth?.page_cache?.[path];
+    const flags = SHARED_MEMORY.test(path) ? this.vm.FILE_MEMORY : 0;
+    const pages =
+      snapshot === undefined ? this.vm.FILE_MAX_PAGES : Math.ceil(snapshot.size / this.vm.PAGE_SIZE);
+    const file = this.open(path, pages, flags, snapshot !== undefined);
+    this.byPath.set(path, file);
+    this.byInode.set(snapshot?.ino ?? inode, file);
+    if (snapshot !== undefined) this.warmSnapshot(file, snapshot);
+    return file;
+  }
+
+  /** A mapping of the kernel's own, such as [vdso]: its faults map a page each. */
+  special(path: string): TracedFile {
+    const open = this.byPath.get(path);
+    if (open !== undefined) return open;
+    const flags = this.vm.FILE_NO_MAP_PAGES | this.vm.FILE_MEMORY;
+    const file = this.open(path, this.vm.FILE_MAX_PAGES, flags, true);
+    this.byPath.set(path, file);
+    return file;
+  }
+
+  /** The memory behind a shared anonymous mapping. */
+  sharedMemory(pages: number): TracedFile {
+    return this.open(`shared memory ${++this.anonymous}`, pages, this.vm.FILE_MEMORY, true);
+  }
+
+  /** Puts a run of pages into the cache of a file whose cache is not known. */
+  sawCached(file: TracedFile, first: number, last: number): void {
+    if (file.known) return;
+    for (let index = first; index <= last; index++) this.warm(file, index, this.vm.PG_uptodate);
+  }
+
+  /** The kernel added pages to a file's cache, or took them out. */
+  cacheChanged(inode: number, added: boolean, index: number, pages: number): void {
+    const file = this.byInode.get(inode);
+    if (file === undefined || index + pages > this.vm.FILE_MAX_PAGES) return;
+    for (let page = index; page < index + pages; page++) {
+      if (added) this.warm(file, page, this.vm.PG_uptodate);
+      else this.vm.deleteFromPageCache(this.cpu, file.file, page);
+    }
+  }
+
+  private open(path: string, pages: number, flags: number, known: boolean): TracedFile {
+    const file = this.vm.openFile(this.cpu, Math.min(pages, this.vm.FILE_MAX_PAGES), flags);
+    if (file === 0) throw new InputError('MACHINE_FULL', `no record is left for the file ${path}`);
+    return { file, path, known };
+  }
+
+  private warmSnapshot(file: TracedFile, snapshot: TruthFile): void {
+    const { vm } = this;
+    const marks = new Set(snapshot.ra);
+    const stale = new Set(snapshot.notup);
+    for (const [first, pages] of snapshot.cached) {
+      for (let index = first; index < first + pages; index++) {
+        const flags =
+          (stale.has(index) ? 0 : vm.PG_uptodate) | (marks.has(index) ? vm.PG_readahead : 0);
+        this.warm(file, index, flags);
+      }
+    }
+  }
+
+  private warm(file: TracedFile, index: number, flags: number): void {
+    if (this.vm.warmCachePage(this.cpu, file.file, index, flags)) return;
+    throw new InputError(
+      'MACHINE_FULL',
+      `the page cache of ${file.path} does not fit into ${this.vm.FRAMES} frames: give more --memory`,
+    );
+  }
+}
