@@ -1,0 +1,118 @@
+/**
+ * One execution of a few programs, a chosen CPU at a time: what the searches are made of. It can be
+ * started over from the same state any number of times.
+ */
+import { InvariantError } from '../../base/errors.js';
+import { OPERATION_CODE as CODE, OPERATIONS, OPERATION_NAMES } from '../../hardware/operations.js';
+import type { Thread } from '../engine.js';
+import { SteppedThread, isSilent, type SteppedCpu, type SteppedMachine } from '../stepping.js';
+
+const blockingCodes = new Set(
+  OPERATION_NAMES.filter((name) => OPERATIONS[name].blocks === true).map((name) => CODE[name]),
+);
+
+/** Whether an operation waits until it can go. */
+export function isBlocking(op: number): boolean {
+  return blockingCodes.has(op);
+}
+
+export class Execution {
+  /** By place in `threads`, not by CPU number. */
+  readonly running: readonly SteppedThread[];
+  readonly ended: boolean[];
+  /** What went wrong, once something has. */
+  failure: string | undefined;
+  private readonly byCpu = new Map<number, number>();
+  private readonly initial: Int32Array;
+
+  constructor(
+    readonly machine: SteppedMachine,
+    private readonly threads: readonly Thread[],
+  ) {
+    this.initial = machine.memory.words.slice();
+    this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]!));
+    this.ended = threads.map(() => false);
+    threads.forEach(({ cpu }, index) => this.byCpu.set(cpu, index));
+  }
+
+  /** Goes back to the beginning. */
+  restart(): void {
+    const { machine } = this;
+    machine.memory.words.set(this.initial);
+    machine.idle();
+    this.failure = undefined;
+    this.threads.forEach(({ program, args }, index) => {
+      const thread = this.running[index]!;
+      this.advance(index, () => thread.start(machine.vm.PROGRAMS[program], args));
+    });
+  }
+
+  cpuOf(index: number): SteppedCpu {
+    return this.running[index]!.cpu;
+  }
+
+  /** Whether a thread's pending operation can go. */
+  isEnabled(index: number): boolean {
+    if (this.ended[index]) return false;
+    const cpu = this.cpuOf(index);
+    if (cpu.op === CODE.invalidate) return cpu.x === cpu.id || this.answersInterrupts(cpu.x);
+    return this.machine.isEnabled(cpu);
+  }
+
+  /** A CPU answers in user mode between two instructions, and wherever it waits. */
+  private answersInterrupts(cpuId: number): boolean {
+    const index = this.byCpu.get(cpuId);
+    if (index === undefined || this.ended[index]) return true;
+    const { op } = this.cpuOf(index);
+    return op === CODE.interrupts || (isBlocking(op) && !this.isEnabledButForInterrupts(index));
+  }
+
+  private isEnabledButForInterrupts(index: number): boolean {
+    const cpu = this.cpuOf(index);
+    return cpu.op !== CODE.invalidate && this.machine.isEnabled(cpu);
+  }
+
+  /** Bits of the threads that can go. */
+  enabledMask(): number {
+    let mask = 0;
+    for (let index = 0; index < this.running.length; index++) {
+      if (this.isEnabled(index)) mask |= 1 << index;
+    }
+    return mask;
+  }
+
+  /** Performs a thread's pending operation and runs it up to its next. */
+  step(index: number): void {
+    const thread = this.running[index]!;
+    this.advance(index, () => thread.resume(this.machine.perform(thread.cpu)));
+  }
+
+  /** Runs on past operations that no other CPU can see. A broken invariant ends the execution. */
+  private advance(index: number, go: () => boolean): void {
+    const thread = this.running[index]!;
+    try {
+      let pending = go();
+      while (pending && isSilent(thread.cpu.op)) pending = thread.resume(this.machine.perform(thread.cpu));
+      this.ended[index] = !pending;
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== InvariantError.name) throw error;
+      this.failure = error.message;
+      this.ended[index] = true;
+    }
+  }
+
+  /** @returns what is wrong when no thread can go: a deadlock, or what the audit finds */
+  endFailures(): string[] {
+    if (this.failure !== undefined) return [this.failure];
+    const waiting = this.running.filter((_, index) => !this.ended[index]);
+    if (waiting.length > 0) {
+      return waiting.map(({ cpu }) => {
+        const word = this.machine.vm.nameOf(cpu.x);
+        const value = this.machine.memory.words[cpu.x];
+        return `deadlock: cpu ${cpu.id} waits in ${OPERATION_NAMES[cpu.op]!} of ${word} (${value})`;
+      });
+    }
+    this.machine.idle();
+    return this.machine.vm.audit(this.machine.memory);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The explore engine: a machine whose programs are run in every order that matters.
+ *
+ * As an engine it runs threads one after the other, which is one of those orders; `explore` tries
+ * them all.
+ */
+import { InvariantError } from '../../base/errors.js';
+import { configurationHash, type Memory } from '../../hardware/memory.js';
+import type { VmConfig } from '../configuration.js';
+import type { Engine, Thread } from '../engine.js';
+import { loadPlain, loadStepped, type PlainVm } from '../instance.js';
+import { SteppedMachine } from '../stepping.js';
+import { Execution } from './execution.js';
+
+export class ExploreEngine implements Engine {
+  private constructor(
+    readonly vm: PlainVm,
+    readonly machine: SteppedMachine,
+  ) {}
+
+  get memory(): Memory {
+    return this.machine.memory;
+  }
+
+  static async create(config: VmConfig): Promise<ExploreEngine> {
+    const [plain, stepped] = await Promise.all([loadPlain(config), loadStepped(config)]);
+    const memory = stepped.createMemory(stepped.TOTAL_WORDS, configurationHash(config), false);
+    const engine = new ExploreEngine(plain, new SteppedMachine(stepped, memory));
+    await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
+    return engine;
+  }
+
+  /** The threads from here, to be run in any order: see search.ts. */
+  execution(threads: readonly Thread[]): Execution {
+    return new Execution(this.machine, threads);
+  }
+
+  /** Lets the first thread that can go, go. */
+  run(threads: readonly Thread[]): Promise<number[]> {
+    const execution = this.execution(threads);
+    execution.restart();
+    for (;;) {
+      const next = threads.findIndex((_, index) => execution.isEnabled(index));
+      if (next < 0) break;
+      execution.step(next);
+    }
+    if (execution.failure !== undefined) throw new InvariantError(execution.failure);
+    if (execution.ended.includes(false)) {
+      throw new InvariantError(`explore: ${execution.endFailures().join('; ')}`);
+    }
+    this.machine.idle();
+    return Promise.resolve(execution.running.map(({ result }) => result));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
