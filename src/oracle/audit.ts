@@ -277,8 +277,8 @@ function collectPages(
   }
 }
 
-/** Names the tables of an mm by level, for people: frame number to name. */
-export function tableNames(memory: Memory, mm: Word): Map<Pfn, string> {
+/** Names of the levels of all page tables, by frame. */
+export function tableNames(memory: Memory): Map<Pfn, string> {
   const names = new Map<Pfn, string>();
   const visit = (table: Pfn, level: number): void => {
     names.set(table, LEVEL_NAMES[level]!);
@@ -288,7 +288,9 @@ export function tableNames(memory: Memory, mm: Word): Map<Pfn, string> {
       if (entry !== 0) visit(entryPfn(entry), level - 1);
     }
   };
-  visit(memory.words[mm + Mm.pgd]!, TOP_LEVEL);
+  for (const mm of recordsInUse(memory.words, TABLES.mm, [])) {
+    visit(memory.words[mm + Mm.pgd]!, TOP_LEVEL);
+  }
   return names;
 }
 

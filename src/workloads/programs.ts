@@ -1,9 +1,10 @@
 /** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
-import { firstFaultSetup, touchOnce } from './firstFault.js';
+import { firstFault, firstFaultSetup } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch } from './pft.js';
 import { randomOperations } from './randomOperations.js';
+import { referenceFault, referenceReclaim } from './referenceProblem.js';
 
 /** @returns a number: what it means is the program's business */
 export type Program = (cpu: Cpu, ...args: number[]) => Op<number>;
@@ -15,13 +16,15 @@ function* boot(cpu: Cpu): Op<number> {
 
 export const PROGRAMS = {
   boot,
+  firstFault,
   firstFaultSetup,
   pftExit,
   pftStart,
   pftThread,
   pftTouch,
   randomOperations,
-  touchOnce,
+  referenceFault,
+  referenceReclaim,
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof PROGRAMS;

@@ -4,6 +4,7 @@
  */
 import { InvariantError } from '../../base/errors.js';
 import { OPERATION_CODE as CODE, OPERATIONS, OPERATION_NAMES } from '../../hardware/operations.js';
+import type { Memory } from '../../hardware/memory.js';
 import type { Thread } from '../engine.js';
 import { SteppedThread, isSilent, type SteppedCpu, type SteppedMachine } from '../stepping.js';
 
@@ -28,6 +29,7 @@ export class Execution {
   constructor(
     readonly machine: SteppedMachine,
     private readonly threads: readonly Thread[],
+    private readonly check: (memory: Memory) => string[] = machine.vm.audit,
   ) {
     this.initial = machine.memory.words.slice();
     this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]!));
@@ -113,6 +115,6 @@ export class Execution {
       });
     }
     this.machine.idle();
-    return this.machine.vm.audit(this.machine.memory);
+    return this.check(this.machine.memory);
   }
 }

@@ -30,9 +30,13 @@ export class ExploreEngine implements Engine {
     return engine;
   }
 
-  /** The threads from here, to be run in any order: see search.ts. */
-  execution(threads: readonly Thread[]): Execution {
-    return new Execution(this.machine, threads);
+  /**
+   * The threads from here, to be run in any order: see search.ts.
+   *
+   * @param check - what must hold at the end; the audit unless told otherwise
+   */
+  execution(threads: readonly Thread[], check?: (memory: Memory) => string[]): Execution {
+    return new Execution(this.machine, threads, check);
   }
 
   /** Lets the first thread that can go, go. */

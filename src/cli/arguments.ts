@@ -1,0 +1,41 @@
+/** Reads what users type: sizes, counts and lists. */
+import { InputError } from '../base/errors.js';
+import { GIB, KIB, MIB } from '../base/units.js';
+import { designNamed } from '../designs/index.js';
+import type { VmDesign } from '../mm/design.js';
+
+const SUFFIXES: Readonly<Record<string, number>> = { '': 1, K: KIB, M: MIB, G: GIB };
+
+/** "256M" in bytes. */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([KMG]?)i?B?$/i.exec(text.trim());
+  const bytes = match && Number(match[1]) * SUFFIXES[match[2]!.toUpperCase()]!;
+  if (!bytes) throw new InputError('OPTION', `got size "${text}", expected such as 64M or 1G`);
+  return bytes;
+}
+
+/** A whole number of at least 1. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) {
+    throw new InputError('OPTION', `got "${text}", expected a whole number of 1 or more`);
+  }
+  return value;
+}
+
+/** "1,2,8" as numbers. */
+export function parseCounts(text: string): number[] {
+  return text.split(',').map(parseCount);
+}
+
+/** "v18,page-table-lock" as designs. */
+export function parseDesigns(text: string): VmDesign[] {
+  return text.split(',').map((name) => designNamed(name.trim()));
+}
+
+/** One of a few words. */
+export function parseChoice<T extends string>(what: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find((candidate) => candidate === text);
+  if (choice !== undefined) return choice;
+  throw new InputError('OPTION', `got ${what} "${text}", expected one of ${choices.join(', ')}`);
+}

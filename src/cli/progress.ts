@@ -1,0 +1,23 @@
+/** A progress bar on standard error, where a person looks at it and the work is long. */
+import { Presets, SingleBar } from 'cli-progress';
+
+export interface ProgressBar {
+  update(value: number): void;
+  stop(): void;
+}
+
+const NO_BAR: ProgressBar = { update: () => undefined, stop: () => undefined };
+
+/** @param format - of cli-progress, such as "{bar} {percentage}%" */
+export function progressBar(format: string, total: number): ProgressBar {
+  if (!process.stderr.isTTY) return NO_BAR;
+  const bar = new SingleBar(
+    { format, stream: process.stderr, clearOnComplete: true, hideCursor: true },
+    Presets.rect,
+  );
+  bar.start(total, 0);
+  return {
+    update: (value) => bar.update(value),
+    stop: () => bar.stop(),
+  };
+}

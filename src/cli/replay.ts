@@ -1,0 +1,147 @@
+import type { Command } from 'commander';
+import { InputError } from '../base/errors.js';
+import { DEFAULT_DESIGNS } from '../designs/index.js';
+import type { VmDesign } from '../mm/design.js';
+import { FAULT_KINDS, type FaultKind } from '../traces/faultKinds.js';
+import { replayFile, type ProcessReport, type ReplayReport } from '../traces/replayFile.js';
+import { parseDesigns, parseSize } from './arguments.js';
+import { count, formatTable, print, printJson } from './output.js';
+import { progressBar } from './progress.js';
+
+interface ReplayCommandOptions {
+  readonly design: VmDesign[];
+  readonly truth: string[];
+  readonly memory: number;
+  readonly allowLost?: true;
+  readonly partial?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+A fault is explained when our MMU traps on the same access with the same error code.
+Exit code: 0 all explained and equal, 1 something differs, 2 bad input.
+docs/traces.md tells how to record a trace and what a replay can and cannot know.`;
+
+export function addReplayCommand(program: Command): void {
+  program
+    .command('replay')
+    .description('replay recorded page faults of a real program, beside what the kernel counted')
+    .argument('<trace...>', 'output of perf script, plain or gzipped')
+    .option('--design <names>', 'designs side by side, with commas', parseDesigns, parseDesigns(DEFAULT_DESIGNS.join()))
+    .option('--truth <file>', "the kernel's own counts; once for each trace, in order", collect, [])
+    .option('--memory <size>', 'physical memory of the machine', parseSize, parseSize('512M'))
+    .option('--allow-lost', 'replay a trace that lost records')
+    .option('--partial', 'replay a trace that ends too early')
+    .option('--json', 'print JSON')
+    .addHelpText('after', HELP)
+    .action(async (traces: string[], options: ReplayCommandOptions) => {
+      const reports = await replayAll(traces, options);
+      if (options.json) printJson(reports);
+      else printReports(reports);
+      if (!reports.every(agrees)) process.exitCode = 1;
+    });
+}
+
+function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}
+
+async function replayAll(
+  traces: readonly string[],
+  options: ReplayCommandOptions,
+): Promise<ReplayReport[]> {
+  if (options.truth.length > 0 && options.truth.length !== traces.length) {
+    throw new InputError(
+      'OPTION',
+      `got ${options.truth.length} --truth for ${traces.length} traces, expected one for each or none`,
+    );
+  }
+  const reports: ReplayReport[] = [];
+  for (const [index, trace] of traces.entries()) {
+    const bar = progressBar(`${trace} {bar} {percentage}% {eta_formatted} left`, 100);
+    try {
+      reports.push(
+        ...(await replayFile(trace, {
+          designs: options.design,
+          memoryBytes: options.memory,
+          truthPath: options.truth[index],
+          allowLost: options.allowLost === true,
+          partial: options.partial === true,
+          progress: (share) => bar.update(Math.floor(share * 100)),
+        })),
+      );
+    } finally {
+      bar.stop();
+    }
+  }
+  return reports;
+}
+
+/** Whether nothing that was compared differs. */
+function agrees({ processes }: ReplayReport): boolean {
+  return processes.every(
+    ({ faults, exitPagemap }) => faults.unexplained === 0 && exitPagemap !== 'different',
+  );
+}
+
+function printReports(reports: readonly ReplayReport[]): void {
+  for (const trace of new Set(reports.map((report) => report.trace))) {
+    printTrace(
+      trace,
+      reports.filter((report) => report.trace === trace),
+    );
+  }
+}
+
+/** One trace: the kernel's column, then one for each design. */
+function printTrace(trace: string, reports: readonly ReplayReport[]): void {
+  const [first] = reports;
+  print(`${trace}: ${count(first!.events)} events\n`);
+  first!.processes.forEach((process, index) => {
+    print(`${process.comm} (pid ${process.pid})${process.forked ? ', which forked' : ''}`);
+    const ours = reports.map(({ processes }) => processes[index]!);
+    print(formatTable(['', 'kernel', ...reports.map(({ design }) => design)], processRows(process, ours)));
+    print('');
+  });
+  print('the system, at the end');
+  const rows = Object.keys(first!.meminfo).map((label) => [
+    label,
+    ...reports.map(({ meminfo }) => count(meminfo[label]!)),
+  ]);
+  print(formatTable(['', ...reports.map(({ design }) => design)], rows));
+  for (const { note, times } of first!.notes) print(`note: ${note}${times > 1 ? ` (${times} times)` : ''}`);
+  print('');
+}
+
+const KIND_LABELS: Readonly<Record<FaultKind, string>> = {
+  anonRead: '  anonymous, read',
+  anonWrite: '  anonymous, write',
+  fileRead: '  file, read',
+  fileWrite: '  file, write',
+  writeProtect: '  write to a read-only page',
+};
+
+function processRows(process: ProcessReport, ours: readonly ProcessReport[]): string[][] {
+  const row = (label: string, kernel: number | string | null, cell: (of: ProcessReport) => number | string): string[] => [
+    label,
+    cellText(kernel),
+    ...ours.map((report) => cellText(cell(report))),
+  ];
+  return [
+    row('faults after exec', process.faults.kernel, ({ faults }) => faults.model),
+    ...FAULT_KINDS.map((kind) =>
+      row(KIND_LABELS[kind], process.faults.byKind[kind].kernel, ({ faults }) => faults.byKind[kind].model),
+    ),
+    row('  unexplained', '', ({ faults }) => faults.unexplained),
+    row('peak RSS, kB', process.rssPeakKb.kernel, ({ rssPeakKb }) => rssPeakKb.model),
+    row('page tables at exit, kB', process.pageTableKb.kernel, ({ pageTableKb }) => pageTableKb.model),
+    row('pages mapped at exit', process.exitPages.kernel, ({ exitPages }) => exitPages.model),
+    row('  page table at exit', '', ({ exitPagemap }) => exitPagemap),
+    row('faults in all, by /proc', process.minflt.kernel, ({ minflt }) => minflt.trace),
+  ];
+}
+
+function cellText(value: number | string | null): string {
+  if (value === null) return 'unknown';
+  return typeof value === 'number' ? count(value) : value;
+}

@@ -1,0 +1,71 @@
+/**
+ * Searches a scenario under a design, on a ladder: first every schedule with no preemption, then
+ * with one, which finds a bug by the fewest switches; then every interleaving.
+ */
+import { vmConfig } from '../engines/configuration.js';
+import { runAlone } from '../engines/engine.js';
+import { ExploreEngine } from '../engines/explore/exploreEngine.js';
+import { scheduleOf, type Schedule } from '../engines/explore/schedule.js';
+import { searchAll, searchBounded, type Progress } from '../engines/explore/search.js';
+import type { VmDesign } from '../mm/design.js';
+import type { Scenario, ScenarioCase } from './scenario.js';
+
+export interface Verdict {
+  readonly scenario: string;
+  readonly case: string;
+  readonly design: string;
+  readonly expected: 'pass' | 'fail';
+  readonly outcome: 'exhausted' | 'bounded' | 'failed';
+  /** How far the search went, or where it found the failure. */
+  readonly bound: string;
+  readonly executions: number;
+  readonly blocked: number;
+  readonly steps: number;
+  readonly failures: readonly string[];
+  readonly schedule: Schedule | undefined;
+}
+
+/** Whether a verdict is what the scenario expects of the design. */
+export function isExpected(verdict: Verdict): boolean {
+  return verdict.expected === (verdict.outcome === 'failed' ? 'fail' : 'pass');
+}
+
+const QUICK_PREEMPTIONS = [0, 1];
+
+/**
+ * @param maxExecutions - of the full search; beyond it the verdict is `bounded`
+ */
+export async function checkCase(
+  scenario: Scenario,
+  scenarioCase: ScenarioCase,
+  design: VmDesign,
+  maxExecutions: number,
+  progress?: Progress,
+): Promise<Verdict> {
+  const engine = await ExploreEngine.create(vmConfig(scenario.machine, design, scenario.limits));
+  const setup = await runAlone(engine, scenarioCase.setup.program, ...scenarioCase.setup.args);
+  const execution = engine.execution(scenarioCase.threads(setup));
+  const verdictOf = (
+    bound: string,
+    found: ReturnType<typeof searchAll>,
+  ): Verdict => ({
+    scenario: scenario.name,
+    case: scenarioCase.name,
+    design: design.name,
+    expected: design.broken === undefined ? 'pass' : 'fail',
+    outcome: found.outcome,
+    bound,
+    executions: found.executions,
+    blocked: found.blocked,
+    steps: found.steps,
+    failures: found.failures,
+    schedule: found.outcome === 'failed' ? scheduleOf(execution, found.schedule) : undefined,
+  });
+  const bounds = { executions: maxExecutions };
+  for (const preemptions of QUICK_PREEMPTIONS) {
+    const quick = searchBounded(execution, preemptions, bounds);
+    if (quick.outcome === 'failed') return verdictOf(`${preemptions} preemptions`, quick);
+  }
+  const full = searchAll(execution, bounds, progress);
+  return verdictOf(full.outcome === 'bounded' ? `${maxExecutions} executions` : 'all', full);
+}

@@ -1,0 +1,35 @@
+import { Access } from '../hardware/mmu.js';
+import type { Scenario, ScenarioCase } from './scenario.js';
+
+/** Words of a task's record: tasks made one after the other follow each other. */
+const TASK_RECORD = 16;
+
+function touches(name: string, warm: 0 | 1, accesses: readonly Access[]): ScenarioCase {
+  return {
+    name,
+    setup: { program: 'firstFaultSetup', args: [accesses.length, warm] },
+    threads: (firstTask) =>
+      accesses.map((access, cpu) => ({
+        cpu,
+        program: 'firstFault',
+        args: [firstTask + cpu * TASK_RECORD, access, cpu],
+      })),
+  };
+}
+
+/**
+ * SPEC S1-a and S1-b: two CPUs touch one pte at once. A page must not be lost, and rss must count
+ * each mapped page once. Afterwards each touches a page of its own, so that each counts one.
+ */
+export const firstFault: Scenario = {
+  name: 'first-fault',
+  summary: 'two CPUs touch one untouched page, then a page of their own',
+  source: 'Lameter, 2 March 2005, V18; SPEC S1-a, S1-b',
+  machine: { arch: 'i386', frames: 48, cpus: 2, nodes: 1 },
+  limits: { tasks: 4, mms: 2, vmas: 8, anonVmas: 8, files: 2 },
+  cases: [
+    touches('write, write', 1, [Access.WRITE, Access.WRITE]),
+    touches('read, write', 1, [Access.READ, Access.WRITE]),
+    touches('write, write; no tables yet', 0, [Access.WRITE, Access.WRITE]),
+  ],
+};

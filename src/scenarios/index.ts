@@ -1,0 +1,13 @@
+import { InputError } from '../base/errors.js';
+import { firstFault } from './firstFault.js';
+import type { Scenario } from './scenario.js';
+
+export const SCENARIOS: readonly Scenario[] = [firstFault];
+
+/** @throws InputError when there is no such scenario */
+export function scenarioNamed(name: string): Scenario {
+  const scenario = SCENARIOS.find((candidate) => candidate.name === name);
+  if (scenario !== undefined) return scenario;
+  const known = SCENARIOS.map((candidate) => candidate.name).join(', ');
+  throw new InputError('SCENARIO_UNKNOWN', `no scenario is called "${name}"; there are: ${known}`);
+}

@@ -1,0 +1,22 @@
+/** What a scenario is: a race to be searched, as data. */
+import type { VmConfig } from '../engines/configuration.js';
+import type { Thread } from '../engines/engine.js';
+import type { ProgramName } from '../workloads/programs.js';
+
+/** One variant of a scenario's race. */
+export interface ScenarioCase {
+  readonly name: string;
+  /** Run alone, first; its result is handed to `threads`. */
+  readonly setup: { readonly program: ProgramName; readonly args: readonly number[] };
+  readonly threads: (setupResult: number) => readonly Thread[];
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly summary: string;
+  /** The document that tells of it. */
+  readonly source: string;
+  readonly machine: VmConfig['machine'];
+  readonly limits: VmConfig['limits'];
+  readonly cases: readonly ScenarioCase[];
+}

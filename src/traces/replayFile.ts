@@ -1,0 +1,176 @@
+/** Replays a trace file under several designs at once, and compares each with the kernel. */
+import { InputError } from '../base/errors.js';
+import type { VmDesign } from '../mm/design.js';
+import type { PageStateName } from '../mm/layout/percpu.js';
+import { FAULT_KINDS, type FaultKind } from './faultKinds.js';
+import { readLines } from './lines.js';
+import { parseLine } from './perfScript.js';
+import { Replay, type FinishedProcess } from './replay.js';
+import { compareExit, type ExitComparison } from './exitComparison.js';
+import { readTruth, type Truth } from './truth.js';
+
+export interface ReplayOptions {
+  readonly designs: readonly VmDesign[];
+  /** Physical memory, in bytes. */
+  readonly memoryBytes: number;
+  readonly truthPath: string | undefined;
+  /** Whether a trace with lost records is replayed all the same. */
+  readonly allowLost: boolean;
+  /** Whether a trace that ends before its processes do is replayed all the same. */
+  readonly partial: boolean;
+  /** Called now and then with the share of the file that is done, 0 to 1. */
+  readonly progress?: (share: number) => void;
+}
+
+interface Pair {
+  readonly kernel: number;
+  readonly model: number;
+}
+
+export interface ProcessReport extends ExitComparison {
+  readonly pid: number;
+  readonly comm: string;
+  readonly faults: {
+    /** Faults that the kernel handled after exec. */
+    readonly kernel: number;
+    /** Of those, the ones on which our MMU trapped with the same error code. */
+    readonly model: number;
+    readonly unexplained: number;
+    readonly byKind: Readonly<Record<FaultKind, Pair>>;
+  };
+  readonly rssPeakKb: Pair;
+  /** Page-table pages of all levels but the top, at exit; the kernel's from the truth. */
+  readonly pageTableKb: { readonly kernel: number | null; readonly model: number };
+  /** Whether it forked or vforked, which is not modelled yet. */
+  readonly forked: boolean;
+}
+
+export interface ReplayReport {
+  readonly trace: string;
+  readonly design: string;
+  readonly events: number;
+  readonly processes: readonly ProcessReport[];
+  /** As V18 prints them in /proc/meminfo, and our system's own counts. */
+  readonly meminfo: Readonly<Record<string, number>>;
+  readonly notes: readonly { readonly note: string; readonly times: number }[];
+}
+
+const PAGE_KB = 4;
+
+/** @returns a report for each design, in order */
+export async function replayFile(path: string, options: ReplayOptions): Promise<ReplayReport[]> {
+  const truth = options.truthPath === undefined ? undefined : await readTruth(options.truthPath);
+  const frames = Math.floor(options.memoryBytes / 1024 / PAGE_KB);
+  const replays = await Promise.all(
+    options.designs.map((design) => Replay.create(design, frames, truth)),
+  );
+  await feedAll(path, replays, options);
+  return replays.map((replay) => report(path, replay, truth));
+}
+
+async function feedAll(path: string, replays: readonly Replay[], options: ReplayOptions): Promise<void> {
+  let line = 0;
+  let events = 0;
+  for await (const { lines, firstLine, bytesRead, bytesTotal } of readLines(path)) {
+    for (let i = 0; i < lines.length; i++) {
+      line = firstLine + i;
+      const event = parseLine(lines[i]!, path, line);
+      if (event === undefined) continue;
+      events++;
+      if (event.kind === 'lost' && !options.allowLost) {
+        throw new InputError(
+          'TRACE_LOST',
+          'the recording lost events here, so faults and calls are missing; record again with a ' +
+            'larger buffer (perf record -m), or replay it all the same with --allow-lost',
+          { file: path, line },
+        );
+      }
+      for (const replay of replays) replay.feed(event, path, line);
+    }
+    options.progress?.(bytesRead / bytesTotal);
+  }
+  if (events === 0) {
+    throw new InputError('TRACE_EMPTY', 'holds no event that can be replayed; see docs/traces.md', {
+      file: path,
+    });
+  }
+  for (const replay of replays) {
+    const unfinished = replay.unfinished();
+    if (unfinished.length > 0 && !options.partial) {
+      throw new InputError(
+        'TRACE_CUT',
+        `the trace ends before process ${unfinished.join(', ')} does: it is cut off, or the recording ` +
+          'was stopped; replay what there is with --partial',
+        { file: path, line },
+      );
+    }
+    replay.close();
+    if (replay.finished.length === 0) {
+      throw new InputError(
+        'TRACE_NO_EXEC',
+        'no process in the trace execs a program; record with perf record ... -- PROGRAM',
+        { file: path },
+      );
+    }
+  }
+}
+
+function report(path: string, replay: Replay, truth: Truth | undefined): ReplayReport {
+  return {
+    trace: path,
+    design: replay.design.name,
+    events: replay.eventCount,
+    processes: replay.finished.map((process) => processReport(process, truth)),
+    meminfo: meminfo(replay),
+    notes: [...replay.notes].map(([note, times]) => ({ note, times })),
+  };
+}
+
+function processReport(process: FinishedProcess, truth: Truth | undefined): ProcessReport {
+  const { tally, counts } = process;
+  const byKind = FAULT_KINDS.map((kind): [FaultKind, Pair] => [
+    kind,
+    { kernel: tally.kernelByKind[kind], model: tally.oursByKind[kind] },
+  ]);
+  const comparison = compareExit(process, truth);
+  return {
+    pid: process.pid,
+    comm: process.comm,
+    faults: {
+      kernel: tally.kernel,
+      model: tally.explained,
+      unexplained: tally.unexplained,
+      byKind: Object.fromEntries(byKind) as Record<FaultKind, Pair>,
+    },
+    rssPeakKb: { kernel: process.kernelPeakBytes / 1024, model: counts.hiwaterRss * PAGE_KB },
+    pageTableKb: { kernel: comparison.vmPteKb, model: (counts.tables - 1) * PAGE_KB },
+    ...comparison,
+    forked: process.forked,
+  };
+}
+
+/** Names as V18 prints them (patch 3 of 4, fs/proc/proc_misc.c). */
+const V18_LINES: readonly (readonly [string, PageStateName])[] = [
+  ['Spurious page faults', 'spurious_page_faults'],
+  ['cmpxchg fail flag update', 'cmpxchg_fail_flag_update'],
+  ['cmpxchg fail COW reuse', 'cmpxchg_fail_flag_reuse'],
+  ['cmpxchg fail anon read', 'cmpxchg_fail_anon_read'],
+  ['cmpxchg fail anon write', 'cmpxchg_fail_anon_write'],
+];
+
+function meminfo(replay: Replay): Record<string, number> {
+  const states = replay.pageStates();
+  const { free, total } = replay.memoryPages();
+  const lines: [string, number][] = [
+    ['MemTotal kB', total * PAGE_KB],
+    ['MemFree kB', free * PAGE_KB],
+    ['PageTables kB', states.nr_page_table_pages * PAGE_KB],
+    ...V18_LINES.map(([label, name]): [string, number] => [label, states[name]]),
+    ['pgfault', states.pgfault],
+    ['pgmajfault', states.pgmajfault],
+    ['pgalloc', states.pgalloc],
+    ['pgfree', states.pgfree],
+    ['pages mapped by fault-around', states.fault_around_pages],
+  ];
+  return Object.fromEntries(lines);
+}

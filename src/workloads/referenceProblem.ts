@@ -1,0 +1,125 @@
+/**
+ * A small problem whose number of executions is known, to check the checker: faulting CPUs and a
+ * reclaimer on a few ptes, without the rest of a VM. Three independent programs agree on the counts
+ * (docs/checker.md).
+ *
+ * Words, all 0 at first, in the last frames of an otherwise idle machine:
+ *   pte[p], nxt, freed, rss, ptl, ref[f], data[f]
+ */
+import { InvariantError } from '../base/errors.js';
+import type { Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { FRAMES } from '../hardware/machine.js';
+import { frameOf } from '../hardware/frames.js';
+import type { Memory } from '../hardware/memory.js';
+
+const MAX_PAGES = 8;
+const MAX_FRAMES = 32;
+/** Two frames, which hold these words and are never allocated in so idle a machine. */
+const PTE: Word = frameOf(FRAMES - 2);
+const NXT: Word = PTE + MAX_PAGES;
+const FREED: Word = NXT + 1;
+const RSS: Word = NXT + 2;
+const PTL: Word = NXT + 3;
+const REF: Word = NXT + 4;
+const DATA: Word = REF + MAX_FRAMES;
+
+/** How the problem keeps its CPUs apart; the last two are broken. */
+export const enum ReferenceForm {
+  LOCK,
+  CAS,
+  /** LOCK without the lock. */
+  BUG,
+  /** LOCK with rss counted after the release, by load and store. */
+  BUGRSS,
+}
+
+/** Touches each of `pages` pages. */
+export function* referenceFault(cpu: Cpu, form: number, pages: number): Op<number> {
+  for (let page = 0; page < pages; page++) {
+    let entry = yield* cpu.load(PTE + page);
+    if (entry === 0) {
+      const frame = (yield* cpu.add(NXT, 1)) + 1;
+      yield* cpu.store(DATA + frame, 1);
+      yield* cpu.store(REF + frame, 1);
+      yield* install(cpu, form, PTE + page, frame);
+    }
+    entry = yield* cpu.load(PTE + page);
+    if (entry === 0) continue;
+    const data = yield* cpu.load(DATA + entry);
+    if (data !== 1) throw new InvariantError(`data[${entry}] is ${data}`);
+  }
+  return 0;
+}
+
+function* install(cpu: Cpu, form: number, pte: Word, frame: number): Op<void> {
+  if (form === ReferenceForm.CAS) {
+    if (yield* cpu.cas(pte, 0, frame)) yield* cpu.add(RSS, 1);
+    else yield* put(cpu, frame);
+    return;
+  }
+  if (form !== ReferenceForm.BUG) yield* cpu.spinLock(PTL);
+  const entry = yield* cpu.load(pte);
+  if (entry !== 0) {
+    if (form !== ReferenceForm.BUG) yield* cpu.spinUnlock(PTL);
+    yield* put(cpu, frame);
+  } else if (form === ReferenceForm.LOCK) {
+    yield* cpu.add(RSS, 1);
+    yield* cpu.store(pte, frame);
+    yield* cpu.spinUnlock(PTL);
+  } else if (form === ReferenceForm.BUG) {
+    yield* cpu.store(pte, frame);
+    yield* cpu.add(RSS, 1);
+  } else {
+    yield* cpu.store(pte, frame);
+    yield* cpu.spinUnlock(PTL);
+    const rss = yield* cpu.load(RSS);
+    yield* cpu.store(RSS, rss + 1);
+  }
+}
+
+function* put(cpu: Cpu, frame: number): Op<void> {
+  const old = yield* cpu.add(REF + frame, -1);
+  if (old !== 1) throw new InvariantError(`ref[${frame}] was ${old}`);
+  yield* cpu.add(FREED, 1);
+}
+
+/** Takes each of `pages` pages away if it is there. */
+export function* referenceReclaim(cpu: Cpu, form: number, pages: number): Op<number> {
+  const locks = form === ReferenceForm.LOCK || form === ReferenceForm.BUGRSS;
+  for (let page = 0; page < pages; page++) {
+    let entry = yield* cpu.load(PTE + page);
+    if (entry === 0) continue;
+    if (locks) {
+      yield* cpu.spinLock(PTL);
+      entry = yield* cpu.load(PTE + page);
+      if (entry !== 0) {
+        yield* cpu.store(PTE + page, 0);
+        yield* cpu.add(RSS, -1);
+      }
+      yield* cpu.spinUnlock(PTL);
+      if (entry !== 0) yield* put(cpu, entry);
+    } else if (yield* cpu.cas(PTE + page, entry, 0)) {
+      yield* cpu.add(RSS, -1);
+      yield* put(cpu, entry);
+    }
+  }
+  return 0;
+}
+
+/** What must hold at the end. */
+export function referenceCheck({ words }: Memory): string[] {
+  const entries = words.slice(PTE, PTE + MAX_PAGES).filter((entry) => entry !== 0);
+  const mapped = entries.length;
+  const failures: string[] = [];
+  if (words[RSS] !== mapped) failures.push(`rss is ${words[RSS]}, mapped are ${mapped}`);
+  const held = words[NXT]! - words[FREED]!;
+  if (held !== mapped) failures.push(`${held} frames are held, mapped are ${mapped}`);
+  for (const entry of entries) {
+    if (words[REF + entry] !== 1) failures.push(`ref[${entry}] is ${words[REF + entry]}`);
+  }
+  return failures;
+}
+
+/** Where the problem's words lie. */
+export const REFERENCE_WORDS = { first: PTE, end: DATA + MAX_FRAMES } as const;
