@@ -15,18 +15,13 @@ export function formatTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
 ): string {
-  const numeric = head.map((_, column) => rows.every((row) => isNumeric(row[column]!)));
   const table = new Table({
-    head: [...head],
-    colAligns: numeric.map((right) => (right ? 'right' : 'left')),
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
-    chars: {
-      top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-      bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-      left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '',
-    },
+    chars: NO_LINES,
   });
-  table.push(...rows.map((row) => [...row]));
+  const numeric = head.map((_, column) => rows.some((row) => isNumeric(row[column]!)));
+  table.push(head.map((text, column) => cell(text, numeric[column]!)));
+  for (const row of rows) table.push(row.map((text, column) => cell(text, numeric[column]!)));
   return table
     .toString()
     .split('\n')
@@ -34,8 +29,19 @@ export function formatTable(
     .join('\n');
 }
 
-function isNumeric(cell: string | number): boolean {
-  return typeof cell === 'number' || /^[-\d.,]+( ?[%×a-zA-Z]{0,3})$/.test(cell) || cell === '';
+const NO_LINES = Object.fromEntries(
+  ['top', 'bottom', 'left', 'mid', 'right', 'middle']
+    .flatMap((name) => [name, `${name}-mid`, `${name}-left`, `${name}-right`])
+    .filter((name) => !['mid-left', 'mid-right', 'middle-mid', 'middle-left', 'middle-right'].includes(name))
+    .map((name) => [name, '']),
+);
+
+function cell(content: string | number, right: boolean): Table.Cell {
+  return { content, hAlign: right ? 'right' : 'left' };
+}
+
+function isNumeric(text: string | number): boolean {
+  return typeof text === 'number' || /^-?\d[\d.,]*( ?(%|×|s|ms))?$/.test(text);
 }
 
 /** 1234567 as "1,234,567". */
