@@ -4,7 +4,7 @@
  *   source                          plain form                      stepped form
  *   function* f(cpu) {              function f(cpu) {               function* f(cpu) {
  *     yield* g(cpu, 1);               g(cpu, 1);                      yield g(cpu, 1);
- *     v = yield* cpu.load(a);         v = cpu.words[a];               v = (cpu.op = 0, cpu.x = a, yield);
+ *     v = yield* cpu.load(a);         v = words[a];                   v = (cpu.op = 0, cpu.x = a, yield);
  *   }                               }                               }
  *
  * Plain: functions that call each other, word operations inlined. (Small functions would use up
@@ -20,17 +20,17 @@ import { parseAst } from 'rollup/parseAst';
 
 /** What an inlined operation becomes in the plain form, by its arguments' text. */
 const INLINED = {
-  load: (a) => `cpu.words[${a}]`,
-  store: (a, v) => `(cpu.words[${a}] = ${v})`,
-  readOnce: (a) => `cpu.words[${a}]`,
-  writeOnce: (a, v) => `(cpu.words[${a}] = ${v})`,
-  loadWide: (a) => `cpu.wides[(${a}) / 2]`,
-  storeWide: (a, v) => `(cpu.wides[(${a}) / 2] = ${v})`,
-  cas: (a, e, v) => `(Atomics.compareExchange(cpu.words, ${a}, ${e}, ${v}) === (${e}))`,
-  xchg: (a, v) => `Atomics.exchange(cpu.words, ${a}, ${v})`,
-  add: (a, v) => `Atomics.add(cpu.words, ${a}, ${v})`,
-  or: (a, v) => `Atomics.or(cpu.words, ${a}, ${v})`,
-  and: (a, v) => `Atomics.and(cpu.words, ${a}, ${v})`,
+  load: (a) => `words[${a}]`,
+  store: (a, v) => `(words[${a}] = ${v})`,
+  readOnce: (a) => `words[${a}]`,
+  writeOnce: (a, v) => `(words[${a}] = ${v})`,
+  loadWide: (a) => `wides[(${a}) / 2]`,
+  storeWide: (a, v) => `(wides[(${a}) / 2] = ${v})`,
+  cas: (a, e, v) => `(Atomics.compareExchange(words, ${a}, ${e}, ${v}) === (${e}))`,
+  xchg: (a, v) => `Atomics.exchange(words, ${a}, ${v})`,
+  add: (a, v) => `Atomics.add(words, ${a}, ${v})`,
+  or: (a, v) => `Atomics.or(words, ${a}, ${v})`,
+  and: (a, v) => `Atomics.and(words, ${a}, ${v})`,
   spend: () => `undefined`,
 };
 
@@ -128,7 +128,7 @@ function contains(node, type) {
 }
 
 /** Visits every node of a syntax tree, parents first. */
-function walk(node, visit, parent) {
+export function walk(node, visit, parent) {
   visit(node, parent);
   for (const value of Object.values(node)) {
     const children = Array.isArray(value) ? value : [value];

@@ -3,7 +3,7 @@
  */
 import type { Memory } from '../hardware/memory.js';
 import type { ProgramName } from '../workloads/programs.js';
-import type { PlainVm } from './instance.js';
+import type { SteppedVm } from './instance.js';
 
 /** A program to run, by name: a worker cannot be handed a function. */
 export interface Thread {
@@ -16,7 +16,7 @@ export interface Engine {
   /** The machine's memory, to be read between runs. */
   readonly memory: Memory;
   /** Layout, names and audit: what does not run on a CPU is the same in both forms. */
-  readonly vm: Pick<PlainVm, 'audit' | 'nameOf' | 'mappedPages' | 'pageStates' | 'readMm'>;
+  readonly vm: Pick<SteppedVm, 'audit' | 'nameOf' | 'mappedPages' | 'pageStates' | 'readMm'>;
   /**
    * Runs threads side by side, each on its own CPU, to their end; the CPUs are idle before and
    * after.

@@ -1,8 +1,13 @@
-/** Loads the built forms of the VM, one module instance per configuration and form. */
+/**
+ * Loads the built forms of the VM: the stepped form once per configuration, the plain form once per
+ * machine.
+ */
 import { instanceUrl } from '../base/instance.js';
 import type { Op } from '../hardware/cpu.js';
+import { configurationHash, type Memory } from '../hardware/memory.js';
 import type * as Vm from '../vm.js';
 import type { VmConfig } from './configuration.js';
+import { specialize } from './specialize.js';
 
 /** The stepped form: functions are generators, for engines/stepping.ts to run. */
 export type SteppedVm = typeof Vm;
@@ -18,12 +23,38 @@ export type PlainVm = {
     : PlainFunction<SteppedVm[Name]>;
 };
 
+/** Where the build puts the two forms. */
 const BUILT = new URL('../../vm/', import.meta.url);
 
-export async function loadPlain(config: VmConfig): Promise<PlainVm> {
-  return (await import(instanceUrl(new URL('plain.js', BUILT), config))) as PlainVm;
+export async function loadStepped(config: VmConfig): Promise<SteppedVm> {
+  return (await import(urlOf('stepped.js', config))) as SteppedVm;
 }
 
-export async function loadStepped(config: VmConfig): Promise<SteppedVm> {
-  return (await import(instanceUrl(new URL('stepped.js', BUILT), config))) as SteppedVm;
+/** A machine of this configuration: fresh memory, and the plain form bound to it. */
+export async function createPlain(
+  config: VmConfig,
+  shared: boolean,
+): Promise<{ vm: PlainVm; memory: Memory }> {
+  const { createMemory, TOTAL_WORDS } = await loadStepped(config);
+  const memory = createMemory(TOTAL_WORDS, configurationHash(config), shared);
+  return { vm: bind(config, memory), memory };
+}
+
+/** The plain form bound to the memory of a machine that another thread made. */
+export async function attachPlain(
+  config: VmConfig,
+  buffer: SharedArrayBuffer | ArrayBuffer,
+): Promise<{ vm: PlainVm; memory: Memory }> {
+  const { attachMemory } = await loadStepped(config);
+  const memory = attachMemory(buffer, configurationHash(config));
+  return { vm: bind(config, memory), memory };
+}
+
+function bind(config: VmConfig, memory: Memory): PlainVm {
+  return specialize(new URL('plain.js', BUILT), urlOf('plain.js', config), memory) as PlainVm;
+}
+
+function urlOf(file: string, config: VmConfig): string {
+  const { machine, design } = config;
+  return instanceUrl(new URL(file, BUILT), `${machine.arch},${design.name}`, config);
 }

@@ -74,9 +74,34 @@ export function levelIndex(address: Vaddr, level: number): number {
   return (address * LEVEL_SCALE[level]!) & LEVEL_MASK[level]!;
 }
 
+/*
+ * The same for fixed levels, as word offsets: a walk is too hot for a look-up per level. A level
+ * that the architecture lacks has mask 0.
+ */
+const PTE_MASK = LEVEL_MASK[0]!;
+const PMD_SCALE = LEVEL_SCALE[1]!;
+const PMD_MASK = LEVEL_MASK[1]!;
+const PUD_SCALE = LEVELS > 2 ? LEVEL_SCALE[2]! : 0;
+const PUD_MASK = LEVELS > 2 ? LEVEL_MASK[2]! : 0;
+const PGD_SCALE = LEVELS > 3 ? LEVEL_SCALE[3]! : 0;
+const PGD_MASK = LEVELS > 3 ? LEVEL_MASK[3]! : 0;
+
+/** Word offset, within its table of level 3, of the entry for `address`. */
+export function level3Offset(address: Vaddr): number {
+  return ((address * PGD_SCALE) & PGD_MASK) * ENTRY_WORDS;
+}
+
+export function level2Offset(address: Vaddr): number {
+  return ((address * PUD_SCALE) & PUD_MASK) * ENTRY_WORDS;
+}
+
+export function level1Offset(address: Vaddr): number {
+  return ((address * PMD_SCALE) & PMD_MASK) * ENTRY_WORDS;
+}
+
 /** Word offset of the pte that maps `address` within its leaf table. */
 export function pteOffset(address: Vaddr): number {
-  return ((address * LEVEL_SCALE[0]!) & LEVEL_MASK[0]!) * ENTRY_WORDS;
+  return ((address * PAGES_PER_BYTE) & PTE_MASK) * ENTRY_WORDS;
 }
 
 /** Address of the page that holds `address`. */

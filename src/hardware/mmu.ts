@@ -11,14 +11,16 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from './cpu.js';
 import { frameOf } from './frames.js';
 import {
-  ENTRY_WORDS,
+  LEVELS,
+  NO_EXEC_HIGH,
   PTE_ACCESSED,
   PTE_DIRTY,
   PTE_PRESENT,
   PTE_WRITE,
-  TOP_LEVEL,
   entryPfn,
-  levelIndex,
+  level1Offset,
+  level2Offset,
+  level3Offset,
   pageMask,
   pteOffset,
 } from './machine.js';
@@ -30,23 +32,30 @@ export const enum Access {
   FETCH,
 }
 
-/** What `translate` returns when the access faults. */
-export const TRANSLATION_FAULT: Word = -1;
+/** What `translate` returns when the access faults: no page is there, or it forbids the access. */
+export const NOT_PRESENT: Word = -1;
+export const PROTECTED: Word = -2;
 
 /**
  * Translates an address for an access by the current task, in user mode.
  *
- * @returns the word that holds the byte at `address`, or TRANSLATION_FAULT
+ * @returns the word that holds the byte at `address`, or NOT_PRESENT or PROTECTED
  */
 export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
   yield* cpu.interrupts();
   let entry = cpu.tlb.lookup(address);
   const needed = access === Access.WRITE ? PTE_WRITE | PTE_DIRTY : PTE_PRESENT;
   if ((entry & needed) !== needed) {
-    entry = yield* walkAndMark(cpu, address, access);
-    if (entry === 0) return TRANSLATION_FAULT;
+    const ptep = yield* walk(cpu, address);
+    if (ptep === 0) return NOT_PRESENT;
+    entry = yield* mark(cpu, ptep, access);
+    if (entry === 0) return NOT_PRESENT;
+    if (access === Access.WRITE && (entry & PTE_WRITE) === 0) return PROTECTED;
+    let high = 0;
+    if (NO_EXEC_HIGH !== 0) high = yield* cpu.readOnce(ptep + 1);
+    cpu.tlb.fill(address, entry, entryForbidsFetch(entry, high));
   }
-  if (access === Access.FETCH && cpu.tlb.forbidsFetch(address)) return TRANSLATION_FAULT;
+  if (access === Access.FETCH && cpu.tlb.forbidsFetch(address)) return PROTECTED;
   return frameOf(entryPfn(entry)) + (((address - pageMask(address)) * 0.25) | 0);
 }
 
@@ -57,33 +66,33 @@ export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
  */
 export function* walk(cpu: Cpu, address: Vaddr): Op<Word> {
   let table = frameOf(cpu.pgd);
-  for (let level = TOP_LEVEL; level > 0; level--) {
-    const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
+  if (LEVELS > 3) {
+    const entry = yield* cpu.readOnce(table + level3Offset(address));
     if (entry === 0) return 0;
     table = frameOf(entryPfn(entry));
   }
-  return table + pteOffset(address);
+  if (LEVELS > 2) {
+    const entry = yield* cpu.readOnce(table + level2Offset(address));
+    if (entry === 0) return 0;
+    table = frameOf(entryPfn(entry));
+  }
+  const entry = yield* cpu.readOnce(table + level1Offset(address));
+  return entry === 0 ? 0 : frameOf(entryPfn(entry)) + pteOffset(address);
 }
 
 /**
- * Walks the tables, sets accessed (and dirty for a write) in the pte, and fills the TLB.
+ * Sets accessed (and dirty for a write) in a pte that allows the access.
  *
- * @returns the entry's low word as it stands after that, or 0 when the access faults
+ * @returns the entry's low word as it stands after that; 0 when it is not present; unchanged when
+ *   it forbids the write
  */
-function* walkAndMark(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
-  const ptep = yield* walk(cpu, address);
-  if (ptep === 0) return 0;
-  const mark = access === Access.WRITE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
+function* mark(cpu: Cpu, ptep: Word, access: Access): Op<number> {
+  const bits = access === Access.WRITE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
   for (;;) {
     const entry = yield* cpu.readOnce(ptep);
     if ((entry & PTE_PRESENT) === 0) return 0;
-    if (access === Access.WRITE && (entry & PTE_WRITE) === 0) return 0;
-    const marked = entry | mark;
-    if (marked !== entry && !(yield* cpu.cas(ptep, entry, marked))) continue;
-    let high = 0;
-    if (ENTRY_WORDS === 2) high = yield* cpu.readOnce(ptep + 1);
-    cpu.tlb.fill(address, marked, entryForbidsFetch(marked, high));
-    return marked;
+    if (access === Access.WRITE && (entry & PTE_WRITE) === 0) return entry;
+    const marked = entry | bits;
+    if (marked === entry || (yield* cpu.cas(ptep, entry, marked))) return marked;
   }
 }
-

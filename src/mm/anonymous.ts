@@ -12,7 +12,7 @@ import { anonWriteStart, anonWriteStop, pageTableAtomicStop } from './locking.js
 import { lruCacheAddActive } from './lru.js';
 import { allocZeroedPage, freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
-import { anonVmaPrepare, pageAddAnonRmap } from './rmap.js';
+import { anonVmaPrepare, pageAddNewAnonRmap } from './rmap.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
 /**
@@ -59,7 +59,7 @@ export function* doAnonymousPage(
     return VM_FAULT_MINOR;
   }
   // Only now: a page on the LRU list can be found by reclaim, which must find it mapped.
-  yield* pageAddAnonRmap(cpu, mm, vma, pfn, address);
+  yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   yield* lruCacheAddActive(cpu, pfn);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   yield* countEvent(cpu, PageState.fault_anon_write);

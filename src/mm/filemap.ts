@@ -9,7 +9,7 @@ import { FILE_MEMORY, File } from './layout/file.js';
 import { PG_cache, PG_readahead, PG_uptodate, Page, pageOf } from './layout/page.js';
 import { TABLES } from './layout/slab.js';
 import { lruCacheAddActive, putPage } from './lru.js';
-import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
+import { NEW_PAGE_REFERENCES, allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
 import { slabAlloc } from './slab.js';
 
 /**
@@ -79,7 +79,7 @@ function* addToPageCache(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<bool
   if (root === 0 && rootNode !== 0) {
     root = rootNode;
     unusedRoot = 0;
-    yield* cpu.store(pageOf(rootNode) + Page.flags, PG_cache);
+    yield* adoptNode(cpu, rootNode);
     yield* cpu.store(file + File.root, rootNode);
   }
   let added = false;
@@ -89,7 +89,7 @@ function* addToPageCache(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<bool
     if (leaf === 0 && leafNode !== 0) {
       leaf = leafNode;
       unusedLeaf = 0;
-      yield* cpu.store(pageOf(leafNode) + Page.flags, PG_cache);
+      yield* adoptNode(cpu, leafNode);
       yield* cpu.store(leafSlot, leafNode);
     }
     if (leaf !== 0) {
@@ -106,6 +106,12 @@ function* addToPageCache(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<bool
   if (unusedRoot !== 0) yield* freeNewPage(cpu, unusedRoot);
   if (unusedLeaf !== 0) yield* freeNewPage(cpu, unusedLeaf);
   return added;
+}
+
+/** A frame becomes a node of a tree, which holds its one reference. */
+function* adoptNode(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* cpu.store(pageOf(pfn) + Page.flags, PG_cache);
+  yield* cpu.store(pageOf(pfn) + Page.refcount, 1);
 }
 
 /**
@@ -126,7 +132,7 @@ export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: numbe
   yield* cpu.store(page + Page.flags, PG_cache | flags);
   yield* cpu.store(page + Page.mapping, file);
   yield* cpu.store(page + Page.index, index);
-  yield* cpu.store(page + Page.refcount, 2);
+  yield* cpu.store(page + Page.refcount, NEW_PAGE_REFERENCES + 1);
   if (yield* addToPageCache(cpu, file, index, pfn)) {
     yield* lruCacheAddActive(cpu, pfn);
     return pfn;

@@ -17,9 +17,9 @@ import { PageState } from './layout/percpu.js';
 import { VM_PFNMAP, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
 import { pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
-import { allocPage } from './pagealloc.js';
+import { allocPage, freeNewPage } from './pagealloc.js';
 import { PTRS_PER_PTE, mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
-import { anonVmaPrepare, pageAddAnonRmap, pageAddFileRmap } from './rmap.js';
+import { anonVmaPrepare, pageAddNewAnonRmap, pageAddFileRmap } from './rmap.js';
 import { VM_FAULT_MAJOR, VM_FAULT_MINOR, VM_FAULT_OOM, VM_FAULT_SIGBUS } from './vmfault.js';
 
 /**
@@ -93,11 +93,12 @@ function* doFilePage(
   const installed = write ? mkDirtyWritable(entry, vmFlags) : entry | unnoticedWrite(vmFlags, fileFlags);
   if (!(yield* ptepInstall(cpu, ptep, 0, installed))) {
     yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-    yield* putPage(cpu, pfn);
+    if (privateWrite) yield* freeNewPage(cpu, pfn);
+    else yield* putPage(cpu, pfn);
     return VM_FAULT_MINOR;
   }
   if (privateWrite) {
-    yield* pageAddAnonRmap(cpu, mm, vma, pfn, address);
+    yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
     yield* lruCacheAddActive(cpu, pfn);
   } else {
     if (write) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);

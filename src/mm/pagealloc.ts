@@ -15,7 +15,13 @@ import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percp
 import { Zone, zoneOf } from './layout/zone.js';
 
 /**
- * Takes a frame for the calling CPU, with a reference count of 1 and contents unknown.
+ * References that a frame starts with: that of the pte or tree that it is for, and that of the
+ * pagevec that it waits in for the LRU list.
+ */
+export const NEW_PAGE_REFERENCES = 2;
+
+/**
+ * Takes a frame for the calling CPU, with NEW_PAGE_REFERENCES and contents unknown.
  *
  * @returns the frame, or 0 when memory is full
  */
@@ -29,7 +35,7 @@ export function* allocPage(cpu: Cpu): Op<Pfn> {
   const pfn = yield* cpu.load(pcpu + Percpu.pcp + count - 1);
   yield* cpu.store(pcpu + Percpu.pcpCount, count - 1);
   yield* countEvent(cpu, PageState.pgalloc);
-  yield* cpu.store(pageOf(pfn) + Page.refcount, 1);
+  yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
   return pfn;
 }
 
@@ -58,7 +64,7 @@ export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* cpu.store(pcpu + Percpu.pcpCount, count + 1);
 }
 
-/** Gives back a frame that was never shown to anyone: its count is still 1. */
+/** Gives back a frame that was never shown to anyone, whatever its count. */
 export function* freeNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* cpu.store(pageOf(pfn) + Page.refcount, 0);
   yield* freePage(cpu, pfn);

@@ -26,6 +26,7 @@ import {
   levelIndex,
   pteOffset,
 } from '../hardware/machine.js';
+import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
 import { ATOMIC_INSTALL } from './design.js';
 import { Mm } from './layout/mm.js';
@@ -98,6 +99,10 @@ export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
  * but stopped when it returns 0.
  */
 export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+  if (mm === cpu.mm) {
+    const ptep = yield* walk(cpu, address);
+    if (ptep !== 0) return ptep;
+  }
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
   for (let level = TOP_LEVEL; level > 0; level--) {
     const entryp = table + levelIndex(address, level) * ENTRY_WORDS;
@@ -125,6 +130,7 @@ export function* allocTable(cpu: Cpu): Op<Pfn> {
   const pfn = yield* allocZeroedPage(cpu);
   if (pfn === 0) return 0;
   yield* cpu.store(pageOf(pfn) + Page.flags, PG_table);
+  yield* cpu.store(pageOf(pfn) + Page.refcount, 1);
   yield* countEvents(cpu, PageState.nr_page_table_pages, 1);
   return pfn;
 }

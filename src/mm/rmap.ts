@@ -61,11 +61,13 @@ export function* anonVmaUnlink(cpu: Cpu, vma: Word): Op<void> {
 }
 
 /**
- * Adds a pte's claim on an anonymous frame, and counts it (Linux: page_add_anon_rmap).
+ * Adds the first pte's claim on an anonymous frame, and counts it (Linux: page_add_anon_rmap;
+ * page_add_new_anon_rmap since 2.6.18).
  *
- * Locks: that of the pte or, in V18, none: the frame is new and not yet on the LRU list.
+ * Locks: that of the pte or, in V18, none. Plain stores will do: the frame is new and not yet on
+ * the LRU list, and only this pte leads to it.
  */
-export function* pageAddAnonRmap(
+export function* pageAddNewAnonRmap(
   cpu: Cpu,
   mm: Word,
   vma: Word,
@@ -76,7 +78,7 @@ export function* pageAddAnonRmap(
   const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
   yield* cpu.store(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
   yield* cpu.store(page + Page.index, (address * PAGES_PER_BYTE) | 0);
-  yield* cpu.add(page + Page.mapcount, 1);
+  yield* cpu.store(page + Page.mapcount, 1);
   yield* updateMmCounter(cpu, mm, MmCounter.anonRss, 1);
 }
 

@@ -3,9 +3,8 @@
  */
 import type { Vaddr } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { Access, TRANSLATION_FAULT, translate, walk } from '../hardware/mmu.js';
+import { Access, PROTECTED, translate } from '../hardware/mmu.js';
 import { PF_INSTR, PF_PROT, PF_USER, PF_WRITE, doPageFault } from './fault.js';
-import { ptePresent } from './pgtable.js';
 import { VM_FAULT_MINOR } from './vmfault.js';
 
 /**
@@ -16,8 +15,8 @@ import { VM_FAULT_MINOR } from './vmfault.js';
 function* accessUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
   for (;;) {
     const word = yield* translate(cpu, address, access);
-    if (word !== TRANSLATION_FAULT) return word;
-    const result = yield* doPageFault(cpu, address, yield* errorCodeOf(cpu, address, access));
+    if (word >= 0) return word;
+    const result = yield* doPageFault(cpu, address, errorCodeOf(word === PROTECTED, access));
     if (result < VM_FAULT_MINOR) return result - FAULT_BIAS;
   }
 }
@@ -60,9 +59,7 @@ export function* touchUser(cpu: Cpu, address: Vaddr, access: Access): Op<number>
 }
 
 /** The error code that the trap pushes for an access that faulted. */
-export function* errorCodeOf(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
-  const ptep = yield* walk(cpu, address);
-  const present = ptep !== 0 && ptePresent(yield* cpu.readOnce(ptep));
+function errorCodeOf(present: boolean, access: Access): number {
   return (
     PF_USER |
     (present ? PF_PROT : 0) |

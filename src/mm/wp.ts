@@ -16,7 +16,7 @@ import { pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
-import { anonVmaPrepare, pageAddAnonRmap, pageAnon, pageRemoveRmap } from './rmap.js';
+import { anonVmaPrepare, pageAddNewAnonRmap, pageAnon, pageRemoveRmap } from './rmap.js';
 import { flushTlbPage } from './tlbflush.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
@@ -101,7 +101,7 @@ function* copyPage(
     if (yield* pageAnon(cpu, oldPfn)) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
     yield* pageRemoveRmap(cpu, oldPfn);
   }
-  yield* pageAddAnonRmap(cpu, mm, vma, newPfn, address);
+  yield* pageAddNewAnonRmap(cpu, mm, vma, newPfn, address);
   yield* lruCacheAddActive(cpu, newPfn);
   yield* countEvent(cpu, PageState.fault_cow);
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);

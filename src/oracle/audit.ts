@@ -22,7 +22,7 @@ import type { Memory } from '../hardware/memory.js';
 import type { Tlb } from '../hardware/tlb.js';
 import { File } from '../mm/layout/file.js';
 import { Mm, Task } from '../mm/layout/mm.js';
-import { PAGE_MAPPING_ANON, PG_lru, PG_reserved, PG_table, Page, pageOf } from '../mm/layout/page.js';
+import { PAGE_MAPPING_ANON, PG_reserved, PG_table, Page, pageOf } from '../mm/layout/page.js';
 import { Percpu, percpuOf } from '../mm/layout/percpu.js';
 import { Slab, TABLES, type SlabTable } from '../mm/layout/slab.js';
 import { AnonVma, VM_PFNMAP, Vma } from '../mm/layout/vma.js';
@@ -339,7 +339,7 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
     }
     expectEqual(`page[${pfn}].refcount`, refcount, references, faults);
     expectEqual(`page[${pfn}].mapcount`, words[page + Page.mapcount]!, claims.ptes[pfn]!, faults);
-    expectEqual(`page[${pfn}] PG_lru`, (flags & PG_lru) !== 0 ? 1 : 0, claims.lru[pfn]!, faults);
+    expectEqual(`page[${pfn}].onLru`, words[page + Page.onLru]!, claims.lru[pfn]!, faults);
     expectEqual(`page[${pfn}] PG_table`, (flags & PG_table) !== 0 ? 1 : 0, claims.table[pfn]!, faults);
   }
 }

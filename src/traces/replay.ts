@@ -9,10 +9,10 @@
 import { InputError, InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { vmConfig } from '../engines/configuration.js';
-import { loadPlain, type PlainVm } from '../engines/instance.js';
+import { createPlain, type PlainVm } from '../engines/instance.js';
 import { PlainCpu } from '../engines/parallel/plainCpu.js';
 import type { Cpu } from '../hardware/cpu.js';
-import { configurationHash, type Memory } from '../hardware/memory.js';
+import type { Memory } from '../hardware/memory.js';
 import type { VmDesign } from '../mm/design.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
 import type { MmCounts } from '../oracle/counts.js';
@@ -127,8 +127,7 @@ export class Replay {
     truth: Truth | undefined,
   ): Promise<Replay> {
     const config = vmConfig({ arch: 'x86_64', frames, cpus: 1, nodes: 1 }, design, REPLAY_LIMITS);
-    const vm = await loadPlain(config);
-    const memory = vm.createMemory(vm.TOTAL_WORDS, configurationHash(config), false);
+    const { vm, memory } = await createPlain(config, false);
     return new Replay(design, vm, memory, truth);
   }
 

@@ -8,13 +8,13 @@ import { InvariantError } from '../../base/errors.js';
 import { configurationHash, type Memory } from '../../hardware/memory.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
-import { loadPlain, loadStepped, type PlainVm } from '../instance.js';
+import { loadStepped, type SteppedVm } from '../instance.js';
 import { SteppedMachine } from '../stepping.js';
 import { Execution } from './execution.js';
 
 export class ExploreEngine implements Engine {
   private constructor(
-    readonly vm: PlainVm,
+    readonly vm: SteppedVm,
     readonly machine: SteppedMachine,
   ) {}
 
@@ -23,9 +23,9 @@ export class ExploreEngine implements Engine {
   }
 
   static async create(config: VmConfig): Promise<ExploreEngine> {
-    const [plain, stepped] = await Promise.all([loadPlain(config), loadStepped(config)]);
+    const stepped = await loadStepped(config);
     const memory = stepped.createMemory(stepped.TOTAL_WORDS, configurationHash(config), false);
-    const engine = new ExploreEngine(plain, new SteppedMachine(stepped, memory));
+    const engine = new ExploreEngine(stepped, new SteppedMachine(stepped, memory));
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
   }

@@ -4,10 +4,10 @@
  */
 import { Worker } from 'node:worker_threads';
 import { InvariantError } from '../../base/errors.js';
-import { configurationHash, type Memory } from '../../hardware/memory.js';
+import type { Memory } from '../../hardware/memory.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
-import { loadPlain, type PlainVm } from '../instance.js';
+import { createPlain, type PlainVm } from '../instance.js';
 import { PlainCpu } from './plainCpu.js';
 import type { WorkerReport, WorkerSetup } from './worker.js';
 
@@ -21,8 +21,7 @@ export class ParallelEngine implements Engine {
   ) {}
 
   static async create(config: VmConfig): Promise<ParallelEngine> {
-    const vm = await loadPlain(config);
-    const memory = vm.createMemory(vm.TOTAL_WORDS, configurationHash(config), true);
+    const { vm, memory } = await createPlain(config, true);
     const engine = new ParallelEngine(config, vm, memory);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;

@@ -1,10 +1,9 @@
 /** The worker thread of the parallel engine: one CPU, which runs the programs it is sent. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { performance } from 'node:perf_hooks';
-import { configurationHash } from '../../hardware/memory.js';
 import type { VmConfig } from '../configuration.js';
 import type { Thread } from '../engine.js';
-import { loadPlain } from '../instance.js';
+import { attachPlain } from '../instance.js';
 import { runProgram } from './parallelEngine.js';
 import { PlainCpu } from './plainCpu.js';
 
@@ -30,8 +29,7 @@ interface WorkerOrder {
 
 const setup = workerData as WorkerSetup;
 const port = parentPort!;
-const vm = await loadPlain(setup.config);
-const memory = vm.attachMemory(setup.buffer, configurationHash(setup.config));
+const { vm, memory } = await attachPlain(setup.config, setup.buffer);
 const cpu = new PlainCpu(vm, memory, setup.cpu);
 
 port.on('message', ({ thread, gate, threads }: WorkerOrder) => {

@@ -11,7 +11,7 @@ import { Work } from '../../hardware/cpu.js';
 import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
-import { loadPlain, loadStepped, type PlainVm } from '../instance.js';
+import { loadStepped, type SteppedVm } from '../instance.js';
 import { SteppedMachine, SteppedThread, type SteppedCpu } from '../stepping.js';
 import { CacheLines } from './cacheLines.js';
 import type { MachineCosts } from './costs.js';
@@ -34,7 +34,7 @@ export class SimulateEngine implements Engine {
   private readonly workNs: Readonly<Record<Work, number>>;
 
   private constructor(
-    readonly vm: PlainVm,
+    readonly vm: SteppedVm,
     private readonly machine: SteppedMachine,
     private readonly costs: MachineCosts,
   ) {
@@ -52,9 +52,9 @@ export class SimulateEngine implements Engine {
   }
 
   static async create(config: VmConfig, costs: MachineCosts): Promise<SimulateEngine> {
-    const [plain, stepped] = await Promise.all([loadPlain(config), loadStepped(config)]);
+    const stepped = await loadStepped(config);
     const memory = stepped.createMemory(stepped.TOTAL_WORDS, configurationHash(config), false);
-    const engine = new SimulateEngine(plain, new SteppedMachine(stepped, memory), costs);
+    const engine = new SimulateEngine(stepped, new SteppedMachine(stepped, memory), costs);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
   }

@@ -22,17 +22,14 @@ export const Page = {
   lruNext: 5,
   /** Previous frame on the LRU list; 0 = first. Under zone->lru_lock. */
   lruPrev: 6,
-  /** Unused here; 0. */
-  private: 7,
+  /** 1 while on a zone's active list. Under zone->lru_lock. */
+  onLru: 7,
 } as const;
 
 export const PAGE_RECORD = 8;
 
 /** Not reference counted: the zero page (Linux 2.6: PG_reserved). */
 export const PG_reserved = 1 << 0;
-/** On a zone's active list. */
-export const PG_lru = 1 << 1;
-export const PG_active = 1 << 2;
 /** Holds a page table. */
 export const PG_table = 1 << 4;
 /** Written through a shared mapping since it was last cleaned. */
