@@ -89,6 +89,10 @@ export function handwrittenTouch(
     cpu.zeroPage(FRAME_BASE + (pfn << 10));
     words[ptep + 1] = 1 << 31;
     if (Atomics.compareExchange(words, ptep, 0, (pfn << 12) | 0x67) !== 0) throw new Error('raced');
+    const slot = page & 1023;
+    tags[slot] = ((page / 1024) | 0) + 1;
+    entries[slot] = (pfn << 12) | 0x67;
+    noExec[slot] = 1;
     words[record + MAPPING] = anonVma + 1;
     words[record + INDEX] = page | 0;
     words[record + MAPCOUNT] = 1;

@@ -11,7 +11,7 @@ import { Vma } from './layout/vma.js';
 import { anonWriteStart, anonWriteStop, pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive } from './lru.js';
 import { allocZeroedPage, freeNewPage } from './pagealloc.js';
-import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
+import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh, updateMmuCache } from './pgtable.js';
 import { anonVmaPrepare, pageAddNewAnonRmap } from './rmap.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
@@ -36,6 +36,7 @@ export function* doAnonymousPage(
     yield* setPteHigh(cpu, ptep, vmFlags);
     const zero = mkPte(ZERO_PFN, vmFlags);
     if (yield* ptepInstall(cpu, ptep, origEntry, zero)) {
+      updateMmuCache(cpu, address, zero, vmFlags);
       yield* countEvent(cpu, PageState.fault_anon_read);
     } else {
       yield* countEvent(cpu, PageState.cmpxchg_fail_anon_read);
@@ -58,6 +59,7 @@ export function* doAnonymousPage(
     yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);
     return VM_FAULT_MINOR;
   }
+  updateMmuCache(cpu, address, entry, vmFlags);
   // Only now: a page on the LRU list can be found by reclaim, which must find it mapped.
   yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   yield* lruCacheAddActive(cpu, pfn);

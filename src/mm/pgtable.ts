@@ -85,6 +85,15 @@ export function* ptepInstall(cpu: Cpu, ptep: Word, old: number, entry: number): 
   return true;
 }
 
+/**
+ * Puts a translation that was just installed into this CPU's TLB, so that the access that faulted need
+ * not walk again (Linux: update_mmu_cache; a hint, and nothing on processors that load TLBs themselves).
+ */
+export function updateMmuCache(cpu: Cpu, address: Vaddr, entry: number, vmFlags: number): void {
+  const checksFetch = NO_EXEC_HIGH !== 0 || PTE_EXEC !== 0;
+  cpu.tlb.fill(address, entry, checksFetch && (vmFlags & VM_EXEC) === 0);
+}
+
 /** Clears an entry and returns it, with what the MMU set in it (Linux: ptep_get_and_clear). */
 export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
   return yield* cpu.xchg(ptep, 0);

@@ -3,8 +3,9 @@
  * their share of a large mapping, a page at a time, in order.
  */
 import { InvariantError } from '../base/errors.js';
-import type { Vaddr, Word } from '../base/units.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE, sysMmap } from '../mm/mmap.js';
 import { createTask, exitTask, mmAlloc, switchTo } from '../mm/process.js';
@@ -51,6 +52,12 @@ export function* pftTouch(cpu: Cpu, task: Word, first: number, pages: number): O
     if (isUserFault(result)) return Math.min(userFault(result), -1);
   }
   return pages;
+}
+
+/** Zeroes frames that nobody uses: what the fault path is measured against. */
+export function* zeroFrames(cpu: Cpu, firstPfn: Pfn, frames: number): Op<number> {
+  for (let pfn = firstPfn; pfn < firstPfn + frames; pfn++) yield* cpu.zeroPage(frameOf(pfn));
+  return frames;
 }
 
 /** Ends a thread; the last one of a process unmaps everything. */

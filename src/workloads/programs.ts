@@ -2,7 +2,7 @@
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import { firstFault, firstFaultSetup } from './firstFault.js';
-import { pftExit, pftStart, pftThread, pftTouch } from './pft.js';
+import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 
@@ -25,6 +25,7 @@ export const PROGRAMS = {
   randomOperations,
   referenceFault,
   referenceReclaim,
+  zeroFrames,
 } as const satisfies Record<string, Program>;
 
 export type ProgramName = keyof typeof PROGRAMS;

@@ -11,6 +11,7 @@ export interface WorkerSetup {
   readonly config: VmConfig;
   readonly buffer: SharedArrayBuffer | ArrayBuffer;
   readonly cpu: number;
+  readonly zeroing: boolean;
 }
 
 export interface WorkerReport {
@@ -30,7 +31,7 @@ interface WorkerOrder {
 const setup = workerData as WorkerSetup;
 const port = parentPort!;
 const { vm, memory } = await attachPlain(setup.config, setup.buffer);
-const cpu = new PlainCpu(vm, memory, setup.cpu);
+const cpu = new PlainCpu(vm, memory, setup.cpu, setup.zeroing);
 
 port.on('message', ({ thread, gate, threads }: WorkerOrder) => {
   awaitAll(gate, threads);

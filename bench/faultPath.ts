@@ -1,0 +1,128 @@
+/**
+ * faultPath PAGES: times the fault path of the worker build in one process, all sides in turn, round after
+ * round, and prints the median of each as JSON: nanoseconds of wall time per page.
+ */
+import { performance } from 'node:perf_hooks';
+import { designNamed } from '../src/designs/index.js';
+import { vmConfig } from '../src/engines/configuration.js';
+import { runAlone, type Thread } from '../src/engines/engine.js';
+import { ParallelEngine, runProgram } from '../src/engines/parallel/parallelEngine.js';
+import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
+import type { Cpu } from '../src/hardware/cpu.js';
+import { handwrittenTouch } from './handwritten.js';
+
+const PAGES = Number(process.argv[2]);
+const ROUNDS = 15;
+const WARM_UP_ROUNDS = 4;
+/** Runs of a side in each round: the first finds the caches full of another side's memory. */
+const RUNS_PER_TURN = 6;
+const CPUS = 2;
+
+/** A way to touch all pages; returns wall nanoseconds per page. */
+type Side = () => Promise<number>;
+
+async function engineFor(design: string, zeroing: boolean): Promise<ParallelEngine> {
+  const machine = { arch: 'x86_64', frames: PAGES + 1200, cpus: CPUS, nodes: 1 } as const;
+  const engine = await ParallelEngine.create(vmConfig(machine, designNamed(design), { tasks: 8 }), {
+    zeroing,
+  });
+  engine.commitMemory();
+  return engine;
+}
+
+/** Touches by one or two workers, each its half. */
+function workers(engine: ParallelEngine, threads: number): Side {
+  return async () => {
+    const first = await runAlone(engine, 'pftStart', PAGES);
+    const tasks = [first];
+    if (threads === 2) tasks.push(await runAlone(engine, 'pftThread', first, 2));
+    const share = PAGES / threads;
+    const touches = tasks.map(
+      (task, cpu): Thread => ({ cpu, program: 'pftTouch', args: [task, cpu * share, share] }),
+    );
+    const ns = await wallPerPage(engine, touches);
+    for (const task of tasks) await runAlone(engine, 'pftExit', task);
+    return ns;
+  };
+}
+
+/** Only zeroes the frames, each worker its half. */
+function zeroing(engine: ParallelEngine, threads: number): Side {
+  return async () => {
+    const share = PAGES / threads;
+    return await wallPerPage(
+      engine,
+      Array.from({ length: threads }, (_, cpu): Thread => {
+        return { cpu, program: 'zeroFrames', args: [1 + cpu * share, share] };
+      }),
+    );
+  };
+}
+
+async function wallPerPage(engine: ParallelEngine, threads: readonly Thread[]): Promise<number> {
+  const reports = await engine.runOnWorkers(threads);
+  const start = Math.min(...reports.map(({ startMs }) => startMs));
+  const end = Math.max(...reports.map(({ endMs }) => endMs));
+  return ((end - start) * 1e6) / PAGES;
+}
+
+/** Touches on this thread, by the VM's own program or by the hand-written function. */
+function onThisThread(engine: ParallelEngine, byHand: boolean): Side {
+  const cpu = new PlainCpu(engine.vm, engine.memory, 0, engine.zeroing);
+  const { PROGRAMS } = engine.vm;
+  const vmCpu = cpu as unknown as Cpu;
+  const hand = handwrittenTouch(engine.vm, engine.memory, cpu);
+  return () => {
+    const task = PROGRAMS.pftStart(vmCpu, PAGES);
+    const start = performance.now();
+    if (byHand) hand(task, 0, PAGES);
+    else PROGRAMS.pftTouch(vmCpu, task, 0, PAGES);
+    const ns = ((performance.now() - start) * 1e6) / PAGES;
+    runProgram(engine.vm, cpu, 'pftExit', [task]);
+    return Promise.resolve(ns);
+  };
+}
+
+const v18 = await engineFor('v18-per-thread', true);
+const atomic = await engineFor('v18', true);
+const bare = {
+  v18: await engineFor('v18-per-thread', false),
+  atomic: await engineFor('v18', false),
+  lock: await engineFor('page-table-lock', false),
+};
+const sides: Record<string, Side> = {
+  'zero 1': zeroing(v18, 1),
+  'zero 2': zeroing(v18, 2),
+  'fault 1': workers(v18, 1),
+  'fault 2': workers(v18, 2),
+  'bare v18-per-thread 1': workers(bare.v18, 1),
+  'bare v18-per-thread 2': workers(bare.v18, 2),
+  'bare page-table-lock 1': workers(bare.lock, 1),
+  'bare page-table-lock 2': workers(bare.lock, 2),
+  'stripped 1': onThisThread(atomic, false),
+  'by hand 1': onThisThread(atomic, true),
+  'bare stripped 1': onThisThread(bare.atomic, false),
+  'bare by hand 1': onThisThread(bare.atomic, true),
+};
+
+const samples = new Map<string, number[]>(Object.keys(sides).map((name) => [name, []]));
+for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
+  for (const [name, side] of Object.entries(sides)) {
+    await side();
+    for (let run = 1; run < RUNS_PER_TURN; run++) {
+      const ns = await side();
+      if (round >= WARM_UP_ROUNDS) samples.get(name)!.push(ns);
+    }
+  }
+}
+for (const engine of [v18, atomic, bare.v18, bare.atomic, bare.lock]) {
+  const faults = engine.vm.audit(engine.memory);
+  if (faults.length > 0) throw new Error(`the audit after the benchmark found: ${faults[0]}`);
+  await engine.close();
+}
+const medians = [...samples].map(([name, values]) => [name, median(values)]);
+process.stdout.write(`${JSON.stringify(Object.fromEntries(medians))}\n`);
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
