@@ -50,11 +50,11 @@ export function handwrittenTouch(
   const IPI = LINE + vm.CpuLine.ipiRequested;
   const BASE = vm.PFT_BASE;
   const vmCpu = cpu as unknown as Cpu;
-  let interruptsDone = words[LINE + vm.CpuLine.ipiDone]!;
+  let interruptsDone = words[LINE + vm.CpuLine.ipiDone];
 
   function leafEntry(pgd: number, page: number): number {
     let table = FRAME_BASE + (pgd << 10);
-    let entry = words[table + (((page / 134217728) & 511) << 1)]!;
+    let entry = words[table + (((page / 134217728) & 511) << 1)];
     if (entry === 0) return 0;
     table = FRAME_BASE + ((entry >>> 12) << 10);
     entry = words[table + (((page / 262144) & 511) << 1)]!;
@@ -67,23 +67,29 @@ export function handwrittenTouch(
 
   function fault(task: number, mm: number, pgd: number, address: number, page: number): boolean {
     if (Atomics.add(words, mm + MMAP_SEM, 1) < 0) return false;
-    const vma = words[mm + MMAP_CACHE]!;
-    const found = vma !== 0 && wides[(vma + VM_END) / 2]! > address && wides[(vma + VM_START) / 2]! <= address;
+    const vma = words[mm + MMAP_CACHE];
+    const found =
+      vma !== 0 && wides[(vma + VM_END) / 2] > address && wides[(vma + VM_START) / 2] <= address;
     const ptep = leafEntry(pgd, page);
-    const vmFlags = words[vma + VM_FLAGS]!;
-    const anonVma = words[vma + ANON_VMA]!;
-    const count = words[PCP_COUNT]!;
+    const vmFlags = words[vma + VM_FLAGS];
+    const anonVma = words[vma + ANON_VMA];
+    const count = words[PCP_COUNT];
     // Whatever is rare is left to the VM itself.
     const common =
-      found && (vmFlags & 3) === 3 && words[vma + VM_FILE] === 0 && ptep !== 0 && anonVma !== 0 && count > 0;
+      found &&
+      (vmFlags & 3) === 3 &&
+      words[vma + VM_FILE] === 0 &&
+      ptep !== 0 &&
+      anonVma !== 0 &&
+      count > 0;
     if (!common || words[ptep] !== 0) {
       Atomics.sub(words, mm + MMAP_SEM, 1);
       return false;
     }
-    words[PGFAULT] = words[PGFAULT]! + 1;
-    const pfn = words[PCP + count - 1]!;
+    words[PGFAULT] = words[PGFAULT] + 1;
+    const pfn = words[PCP + count - 1];
     words[PCP_COUNT] = count - 1;
-    words[PGALLOC] = words[PGALLOC]! + 1;
+    words[PGALLOC] = words[PGALLOC] + 1;
     const record = PAGES + (pfn << 3);
     words[record + REFCOUNT] = 2;
     cpu.zeroPage(FRAME_BASE + (pfn << 10));
@@ -97,21 +103,21 @@ export function handwrittenTouch(
     words[record + INDEX] = page | 0;
     words[record + MAPCOUNT] = 1;
     Atomics.add(words, mm + ANON_RSS, 1);
-    const waiting = words[LRU_COUNT]!;
+    const waiting = words[LRU_COUNT];
     words[LRU + waiting] = pfn;
     words[LRU_COUNT] = waiting + 1;
     if (waiting + 1 === 14) vm.lruAddDrain(vmCpu);
     Atomics.add(words, mm + RSS, 1);
-    words[ANON_WRITE] = words[ANON_WRITE]! + 1;
+    words[ANON_WRITE] = words[ANON_WRITE] + 1;
     Atomics.sub(words, mm + MMAP_SEM, 1);
-    words[task + MIN_FLT] = words[task + MIN_FLT]! + 1;
+    words[task + MIN_FLT] = words[task + MIN_FLT] + 1;
     return true;
   }
 
   return (task, first, pages) => {
     vm.switchTo(vmCpu, task);
     const { mm } = cpu;
-    const pgd = words[mm + PGD]!;
+    const pgd = words[mm + PGD];
     for (let index = first; index < first + pages; index++) {
       const address = BASE + index * 4096;
       const page = address / 4096;
@@ -122,14 +128,14 @@ export function handwrittenTouch(
           cpu.interrupts();
           interruptsDone = words[IPI]!;
         }
-        let entry = tags[slot] === tag ? entries[slot]! : 0;
+        let entry = tags[slot] === tag ? entries[slot] : 0;
         if ((entry & 0x42) !== 0x42) {
           const ptep = leafEntry(pgd, page);
-          entry = ptep === 0 ? 0 : words[ptep]!;
+          entry = ptep === 0 ? 0 : words[ptep];
           if ((entry & 0x63) === 0x63) {
             tags[slot] = tag;
             entries[slot] = entry;
-            noExec[slot] = words[ptep + 1]! < 0 ? 1 : 0;
+            noExec[slot] = words[ptep + 1] < 0 ? 1 : 0;
           }
         }
         if ((entry & 0x63) === 0x63) {

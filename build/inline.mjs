@@ -15,7 +15,10 @@ const PASSES = 6;
 
 /** Rollup plugins, one a pass: rollup joins their source maps. */
 export function inlining() {
-  return Array.from({ length: PASSES }, (_, pass) => ({ name: `inline-${pass}`, renderChunk: inlineOnce }));
+  return Array.from({ length: PASSES }, (_, pass) => ({
+    name: `inline-${pass}`,
+    renderChunk: inlineOnce,
+  }));
 }
 
 function inlineOnce(code) {
@@ -32,7 +35,9 @@ function inlineOnce(code) {
     text.overwrite(node.start, node.end, replacement);
     return true;
   });
-  return text.hasChanged() ? { code: text.toString(), map: text.generateMap({ hires: true }) } : null;
+  return text.hasChanged()
+    ? { code: text.toString(), map: text.generateMap({ hires: true }) }
+    : null;
 }
 
 /** Top-level functions that only return an expression without effects of its own, by name. */
@@ -44,14 +49,24 @@ function pureFunctions(module) {
     if (others.length > 0 || statement?.type !== 'ReturnStatement' || !statement.argument) continue;
     if (!node.params.every((param) => param.type === 'Identifier')) continue;
     const shape = shapeOf(statement.argument);
-    if (shape.pure) found.set(node.id.name, { params: node.params, body: statement.argument, ...shape });
+    if (shape.pure)
+      found.set(node.id.name, { params: node.params, body: statement.argument, ...shape });
   }
   return found;
 }
 
 const IMPURE = new Set([
-  'AssignmentExpression', 'UpdateExpression', 'FunctionExpression', 'ArrowFunctionExpression', 'ThisExpression',
-  'NewExpression', 'YieldExpression', 'AwaitExpression', 'ObjectExpression', 'ArrayExpression', 'TemplateLiteral',
+  'AssignmentExpression',
+  'UpdateExpression',
+  'FunctionExpression',
+  'ArrowFunctionExpression',
+  'ThisExpression',
+  'NewExpression',
+  'YieldExpression',
+  'AwaitExpression',
+  'ObjectExpression',
+  'ArrayExpression',
+  'TemplateLiteral',
 ]);
 
 /** Whether an expression may be written elsewhere, what it refers to, and whether it has branches. */
@@ -119,14 +134,18 @@ function offsetTables(module) {
         (property) => property.type === 'Property' && Number.isInteger(property.value.value),
       );
       if (!plain) continue;
-      tables.set(id.name, new Map(init.properties.map(({ key, value }) => [key.name, value.value])));
+      tables.set(
+        id.name,
+        new Map(init.properties.map(({ key, value }) => [key.name, value.value])),
+      );
     }
   }
   return tables;
 }
 
 function foldedOffset(node, tables, locals) {
-  if (node.type !== 'MemberExpression' || node.computed || node.object.type !== 'Identifier') return undefined;
+  if (node.type !== 'MemberExpression' || node.computed || node.object.type !== 'Identifier')
+    return undefined;
   if (locals.has(node.object.name)) return undefined;
   const value = tables.get(node.object.name)?.get(node.property.name);
   return value === undefined ? undefined : String(value);
@@ -137,7 +156,8 @@ export function visit(node, locals, replace, parent) {
   let inner = locals;
   if (/Function/.test(node.type)) {
     inner = new Set(locals);
-    for (const param of node.params) walk(param, (part) => part.type === 'Identifier' && inner.add(part.name));
+    for (const param of node.params)
+      walk(param, (part) => part.type === 'Identifier' && inner.add(part.name));
     walk(node.body, (part) => {
       if (part.type !== 'VariableDeclarator') return;
       walk(part.id, (name) => name.type === 'Identifier' && inner.add(name.name));

@@ -23,7 +23,8 @@ export function templating() {
       const exported = [];
       for (const node of module.body) {
         if (node.type !== 'ExportNamedDeclaration') continue;
-        for (const { local, exported: name } of node.specifiers) exported.push(`${name.name}: ${local.name}`);
+        for (const { local, exported: name } of node.specifiers)
+          exported.push(`${name.name}: ${local.name}`);
         text.remove(node.start, node.end);
       }
       const constants = constantNames(module).join(', ');
@@ -42,13 +43,20 @@ export function constantUses(code) {
     if (node.type !== 'Identifier' || !names.has(node.name) || locals.has(node.name)) return false;
     const declares = parent?.type === 'VariableDeclarator' && parent.id === node;
     const isKey = parent?.type === 'Property' && (parent.key === node || parent.shorthand);
-    if (!declares && !isKey && !isPropertyName(node, parent)) (uses[node.name] ??= []).push([node.start, node.end]);
+    if (!declares && !isKey && !isPropertyName(node, parent))
+      (uses[node.name] ??= []).push([node.start, node.end]);
     return false;
   });
   return uses;
 }
 
-const NO_SCALAR = new Set(['ObjectExpression', 'ArrayExpression', 'NewExpression', 'ArrowFunctionExpression', 'FunctionExpression']);
+const NO_SCALAR = new Set([
+  'ObjectExpression',
+  'ArrayExpression',
+  'NewExpression',
+  'ArrowFunctionExpression',
+  'FunctionExpression',
+]);
 
 /** Top-level `const NAME = ...` whose value may be a number or a boolean. */
 function constantNames(module) {

@@ -21,7 +21,15 @@ export { lruAddDrain } from './mm/lru.js';
 export { VM_GROWSDOWN, VM_PFNMAP, Vma } from './mm/layout/vma.js';
 export { MADV_DONTNEED, sysMadvise } from './mm/madvise.js';
 export { makePagesPresent } from './mm/populate.js';
-export { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_WRITE, sysMmap } from './mm/mmap.js';
+export {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_WRITE,
+  sysMmap,
+} from './mm/mmap.js';
 export { sysMprotect } from './mm/mprotect.js';
 export { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from './mm/mremap.js';
 export { sysMunmap } from './mm/munmap.js';
@@ -30,7 +38,7 @@ export { loadUser, storeUser, touchUser } from './mm/user.js';
 export { audit, mappedPages, tableNames } from './oracle/audit.js';
 export { pageStates, readMm, readZone } from './oracle/counts.js';
 export { PFT_BASE } from './workloads/pft.js';
-export { REFERENCE_WORDS, referenceCheck } from './workloads/referenceProblem.js';
+export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';
 export { findVma } from './mm/vmas.js';
 export { VM_FAULT_MAJOR, VM_FAULT_MINOR, VM_FAULT_OOM, vmFaultName } from './mm/vmfault.js';

@@ -9,7 +9,7 @@ const SUFFIXES: Readonly<Record<string, number>> = { '': 1, K: KIB, M: MIB, G: G
 /** "256M" in bytes. */
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([KMG]?)i?B?$/i.exec(text.trim());
-  const bytes = match && Number(match[1]) * SUFFIXES[match[2]!.toUpperCase()]!;
+  const bytes = match && Number(match[1]) * SUFFIXES[match[2].toUpperCase()];
   if (!bytes) throw new InputError('OPTION', `got size "${text}", expected such as 64M or 1G`);
   return bytes;
 }
@@ -34,7 +34,11 @@ export function parseDesigns(text: string): VmDesign[] {
 }
 
 /** One of a few words. */
-export function parseChoice<T extends string>(what: string, text: string, choices: readonly T[]): T {
+export function parseChoice<T extends string>(
+  what: string,
+  text: string,
+  choices: readonly T[],
+): T {
   const choice = choices.find((candidate) => candidate === text);
   if (choice !== undefined) return choice;
   throw new InputError('OPTION', `got ${what} "${text}", expected one of ${choices.join(', ')}`);

@@ -44,8 +44,12 @@ async function checkAll(names: readonly string[], options: CheckOptions): Promis
         const label = `${scenario.name} (${scenarioCase.name}) ${design.name}`;
         const bar = progressBar(`${label}: {value} executions`, options.executions);
         const start = performance.now();
-        const verdict = await checkCase(scenario, scenarioCase, design, options.executions, (done) =>
-          bar.update(done),
+        const verdict = await checkCase(
+          scenario,
+          scenarioCase,
+          design,
+          options.executions,
+          (done) => bar.update(done),
         );
         bar.stop();
         verdicts.push({ ...verdict, ms: Math.round(performance.now() - start) });
@@ -69,7 +73,17 @@ function printVerdicts(verdicts: readonly TimedVerdict[]): void {
     count(verdict.steps),
     `${verdict.ms} ms`,
   ]);
-  const head = ['scenario', 'case', 'design', 'expected', 'verdict', 'executions', 'blocked', 'steps', 'time'];
+  const head = [
+    'scenario',
+    'case',
+    'design',
+    'expected',
+    'verdict',
+    'executions',
+    'blocked',
+    'steps',
+    'time',
+  ];
   print(formatTable(head, rows));
   print('\nTwo CPUs, sequentially consistent: a missing barrier cannot show.');
 }
@@ -78,7 +92,7 @@ function describe(verdict: Verdict): string {
   const surprise = isExpected(verdict) ? '' : ' (NOT EXPECTED)';
   switch (verdict.outcome) {
     case 'failed':
-      return `failed, at ${verdict.bound}${surprise}`;
+      return `failed, with ${verdict.bound}${surprise}`;
     case 'bounded':
       return `no failure within ${verdict.bound}${surprise}`;
     case 'exhausted':
@@ -129,29 +143,40 @@ function formatSchedule({ threads, steps }: Schedule): string {
       return;
     }
     unfold();
-    lines.push(`${String(index + 1).padStart(4)}  ${columns(threads, step.thread, formatStep(step)).slice(6)}`);
+    lines.push(
+      `${String(index + 1).padStart(4)}  ${columns(threads, step.thread, formatStep(step)).slice(6)}`,
+    );
   });
   unfold();
   return lines.join('\n');
 }
 
-/** Why a switch matters: what the other CPU has just read and this one goes on to change. */
+/**
+ * Why a switch matters: this CPU's turn changes a word that the other has read before and will touch
+ * again after it. Counts that both only add to do not matter.
+ */
 function switchReason(steps: readonly ScheduleStep[], index: number): string {
-  const { thread, cpu } = steps[index]!;
+  const { thread, cpu } = steps[index];
   const end = steps.findIndex((step, later) => later > index && step.thread !== thread);
-  const turn = steps.slice(index, end < 0 ? steps.length : end);
-  const before = steps.slice(0, index).reverse();
-  const changed = turn.find(
-    (step) =>
-      step.shared &&
-      step.before !== step.after &&
-      before.some((other) => other.thread !== thread && other.word === step.word && steps
-        .slice(index + turn.length)
-        .some((later) => later.thread === other.thread && later.word === step.word)),
-  );
+  if (end < 0) return `cpu ${cpu} goes on`;
+  const other = steps[end];
+  const touchedByOther = (word: string, from: number, to: number): boolean =>
+    steps.slice(from, to).some((step) => step.thread === other.thread && step.word === word);
+  const changed = steps
+    .slice(index, end)
+    .find(
+      (step) =>
+        step.shared &&
+        step.before !== step.after &&
+        !COMMUTING.has(step.operation) &&
+        touchedByOther(step.word, 0, index) &&
+        touchedByOther(step.word, end, steps.length),
+    );
   if (changed === undefined) return `cpu ${cpu} goes on`;
-  return `cpu ${cpu} changes ${changed.word}, which cpu ${1 - cpu} has read and will use again`;
+  return `cpu ${cpu} will change ${changed.word}, which cpu ${other.cpu} has read and will use`;
 }
+
+const COMMUTING = new Set(['addUnused', 'downRead', 'upRead']);
 
 function formatStep(step: ScheduleStep): string {
   const change =
@@ -167,7 +192,12 @@ function value(number: number, word: string): string {
 }
 
 /** Text in the column of one thread. */
-function columns(threads: number, thread: number, text: string, others: readonly string[] = []): string {
+function columns(
+  threads: number,
+  thread: number,
+  text: string,
+  others: readonly string[] = [],
+): string {
   const cells = Array.from({ length: threads }, (_, column) => {
     if (column === thread) return text;
     return others[column - 1] ?? '';

@@ -8,7 +8,9 @@ import { addPftCommand } from './pft.js';
 import { addReplayCommand } from './replay.js';
 
 const program = new Command('minorfault')
-  .description('A Linux-class virtual memory system whose page-fault path can be run, raced and measured.')
+  .description(
+    'A Linux-class virtual memory system whose page-fault path can be run, raced and measured.',
+  )
   .showHelpAfterError('(see --help)')
   .exitOverride();
 addReplayCommand(program);
@@ -31,7 +33,10 @@ function report(error: unknown): number {
     return 2;
   }
   const replay = ['minorfault', ...process.argv.slice(2)].join(' ');
-  const what = error instanceof InvariantError ? error.message : String((error as Error).stack ?? error);
-  process.stderr.write(`minorfault: this is a bug of minorfault: ${what}\nIt is replayed by: ${replay}\n`);
+  const what =
+    error instanceof InvariantError ? error.message : String((error as Error).stack ?? error);
+  process.stderr.write(
+    `minorfault: this is a bug of minorfault: ${what}\nIt is replayed by: ${replay}\n`,
+  );
   return 3;
 }

@@ -19,9 +19,9 @@ export function formatTable(
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
     chars: NO_LINES,
   });
-  const numeric = head.map((_, column) => rows.some((row) => isNumeric(row[column]!)));
-  table.push(head.map((text, column) => cell(text, numeric[column]!)));
-  for (const row of rows) table.push(row.map((text, column) => cell(text, numeric[column]!)));
+  const numeric = head.map((_, column) => rows.some((row) => isNumeric(row[column])));
+  table.push(head.map((text, column) => cell(text, numeric[column])));
+  for (const row of rows) table.push(row.map((text, column) => cell(text, numeric[column])));
   return table
     .toString()
     .split('\n')
@@ -32,7 +32,10 @@ export function formatTable(
 const NO_LINES = Object.fromEntries(
   ['top', 'bottom', 'left', 'mid', 'right', 'middle']
     .flatMap((name) => [name, `${name}-mid`, `${name}-left`, `${name}-right`])
-    .filter((name) => !['mid-left', 'mid-right', 'middle-mid', 'middle-left', 'middle-right'].includes(name))
+    .filter(
+      (name) =>
+        !['mid-left', 'mid-right', 'middle-mid', 'middle-left', 'middle-right'].includes(name),
+    )
     .map((name) => [name, '']),
 );
 

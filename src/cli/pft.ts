@@ -35,14 +35,34 @@ export function addPftCommand(program: Command): void {
   program
     .command('pft')
     .description('the page-fault test: threads touch their share of a mapping')
-    .option('--engine <name>', 'parallel or simulate', (text) => parseChoice('engine', text, ['parallel', 'simulate'] as const), 'parallel')
-    .option('--arch <name>', names.join(', '), (text) => parseChoice('architecture', text, names), 'x86_64')
-    .option('--design <names>', 'designs, with commas', parseDesigns, parseDesigns(DEFAULT_DESIGNS.join()))
+    .option(
+      '--engine <name>',
+      'parallel or simulate',
+      (text) => parseChoice('engine', text, ['parallel', 'simulate'] as const),
+      'parallel',
+    )
+    .option(
+      '--arch <name>',
+      names.join(', '),
+      (text) => parseChoice('architecture', text, names),
+      'x86_64',
+    )
+    .option(
+      '--design <names>',
+      'designs, with commas',
+      parseDesigns,
+      parseDesigns(DEFAULT_DESIGNS.join()),
+    )
     .option('--size <size>', 'memory touched in each repetition', parseSize, parseSize('256M'))
     .option('--reps <n>', 'repetitions', parseCount, 3)
     .option('--threads <list>', 'numbers of threads, with commas', parseCounts, [1, 2])
     .option('--cpus-per-node <n>', 'CPUs of each NUMA node', parseCount, 2)
-    .option('--format <name>', 'classic or modern', (text) => parseChoice('format', text, ['classic', 'modern'] as const), 'classic')
+    .option(
+      '--format <name>',
+      'classic or modern',
+      (text) => parseChoice('format', text, ['classic', 'modern'] as const),
+      'classic',
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
     .action(async (options: PftOptions) => {

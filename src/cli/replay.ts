@@ -27,7 +27,12 @@ export function addReplayCommand(program: Command): void {
     .command('replay')
     .description('replay recorded page faults of a real program, beside what the kernel counted')
     .argument('<trace...>', 'output of perf script, plain or gzipped')
-    .option('--design <names>', 'designs side by side, with commas', parseDesigns, parseDesigns(DEFAULT_DESIGNS.join()))
+    .option(
+      '--design <names>',
+      'designs side by side, with commas',
+      parseDesigns,
+      parseDesigns(DEFAULT_DESIGNS.join()),
+    )
     .option('--truth <file>', "the kernel's own counts; once for each trace, in order", collect, [])
     .option('--memory <size>', 'physical memory of the machine', parseSize, parseSize('512M'))
     .option('--allow-lost', 'replay a trace that lost records')
@@ -96,20 +101,26 @@ function printReports(reports: readonly ReplayReport[]): void {
 /** One trace: the kernel's column, then one for each design. */
 function printTrace(trace: string, reports: readonly ReplayReport[]): void {
   const [first] = reports;
-  print(`${trace}: ${count(first!.events)} events\n`);
-  first!.processes.forEach((process, index) => {
+  print(`${trace}: ${count(first.events)} events\n`);
+  first.processes.forEach((process, index) => {
     print(`${process.comm} (pid ${process.pid})${process.forked ? ', which forked' : ''}`);
-    const ours = reports.map(({ processes }) => processes[index]!);
-    print(formatTable(['', 'kernel', ...reports.map(({ design }) => design)], processRows(process, ours)));
+    const ours = reports.map(({ processes }) => processes[index]);
+    print(
+      formatTable(
+        ['', 'kernel', ...reports.map(({ design }) => design)],
+        processRows(process, ours),
+      ),
+    );
     print('');
   });
   print('the system, at the end');
-  const rows = Object.keys(first!.meminfo).map((label) => [
+  const rows = Object.keys(first.meminfo).map((label) => [
     label,
-    ...reports.map(({ meminfo }) => count(meminfo[label]!)),
+    ...reports.map(({ meminfo }) => count(meminfo[label])),
   ]);
   print(formatTable(['', ...reports.map(({ design }) => design)], rows));
-  for (const { note, times } of first!.notes) print(`note: ${note}${times > 1 ? ` (${times} times)` : ''}`);
+  for (const { note, times } of first.notes)
+    print(`note: ${note}${times > 1 ? ` (${times} times)` : ''}`);
   print('');
 }
 
@@ -122,19 +133,27 @@ const KIND_LABELS: Readonly<Record<FaultKind, string>> = {
 };
 
 function processRows(process: ProcessReport, ours: readonly ProcessReport[]): string[][] {
-  const row = (label: string, kernel: number | string | null, cell: (of: ProcessReport) => number | string): string[] => [
-    label,
-    cellText(kernel),
-    ...ours.map((report) => cellText(cell(report))),
-  ];
+  const row = (
+    label: string,
+    kernel: number | string | null,
+    cell: (of: ProcessReport) => number | string,
+  ): string[] => [label, cellText(kernel), ...ours.map((report) => cellText(cell(report)))];
   return [
     row('faults after exec', process.faults.kernel, ({ faults }) => faults.model),
     ...FAULT_KINDS.map((kind) =>
-      row(KIND_LABELS[kind], process.faults.byKind[kind].kernel, ({ faults }) => faults.byKind[kind].model),
+      row(
+        KIND_LABELS[kind],
+        process.faults.byKind[kind].kernel,
+        ({ faults }) => faults.byKind[kind].model,
+      ),
     ),
     row('  unexplained', '', ({ faults }) => faults.unexplained),
     row('peak RSS, kB', process.rssPeakKb.kernel, ({ rssPeakKb }) => rssPeakKb.model),
-    row('page tables at exit, kB', process.pageTableKb.kernel, ({ pageTableKb }) => pageTableKb.model),
+    row(
+      'page tables at exit, kB',
+      process.pageTableKb.kernel,
+      ({ pageTableKb }) => pageTableKb.model,
+    ),
     row('pages mapped at exit', process.exitPages.kernel, ({ exitPages }) => exitPages.model),
     row('  page table at exit', '', ({ exitPagemap }) => exitPagemap),
     row('faults in all, by /proc', process.minflt.kernel, ({ minflt }) => minflt.trace),

@@ -35,7 +35,14 @@ export function vmConfig(
     );
   }
   if (!(cpus >= 1) || !(nodes >= 1) || nodes > cpus) {
-    throw new InputError('MACHINE_CPUS', `got ${cpus} CPUs on ${nodes} nodes, expected 1 or more each`);
+    throw new InputError(
+      'MACHINE_CPUS',
+      `got ${cpus} CPUs on ${nodes} nodes, expected 1 or more each`,
+    );
   }
-  return { machine: { arch, frames, cpus, nodes }, design, limits: { ...DEFAULT_LIMITS, ...limits } };
+  return {
+    machine: { arch, frames, cpus, nodes },
+    design,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+  };
 }

@@ -34,5 +34,5 @@ export async function runAlone(
   ...args: number[]
 ): Promise<number> {
   const [result] = await engine.run([{ cpu: 0, program, args }]);
-  return result!;
+  return result;
 }

@@ -21,6 +21,9 @@ interface Instance {
   readonly constants: Readonly<Record<string, unknown>>;
 }
 
+/** The template as a function: see TEMPLATE_PARAMETERS of build/template.mjs. */
+type Run = (instanceUrl: string, words: Int32Array, wides: Float64Array) => Instance;
+
 /** Templates by file, and specialised texts by instance URL. */
 const templates = new Map<string, { text: string; sidecar: Sidecar }>();
 const texts = new Map<string, string>();
@@ -65,7 +68,9 @@ function writeConstants(
 ): string {
   const edits = Object.entries(uses)
     .filter(([name]) => ['number', 'boolean'].includes(typeof constants[name]))
-    .flatMap(([name, places]) => places.map(([start, end]) => ({ start, end, value: constants[name] })))
+    .flatMap(([name, places]) =>
+      places.map(([start, end]) => ({ start, end, value: constants[name] })),
+    )
     .sort((a, b) => a.start - b.start);
   let result = '';
   let at = 0;
@@ -86,5 +91,5 @@ function instantiate(
   // The same text compiled twice would share its closures' feedback, and lose what is special.
   const unique = `${text}\n// instance ${++instances}`;
   const run = compileFunction(unique, sidecar.parameters, { filename: fileURLToPath(template) });
-  return run(instanceUrl, memory.words, memory.wides) as Instance;
+  return (run as Run)(instanceUrl, memory.words, memory.wides);
 }

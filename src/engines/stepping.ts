@@ -9,7 +9,6 @@
  */
 import { InvariantError } from '../base/errors.js';
 import type { Pfn, Word } from '../base/units.js';
-import type { Op } from '../hardware/cpu.js';
 import type { Memory } from '../hardware/memory.js';
 import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
 import type { Tlb } from '../hardware/tlb.js';
@@ -56,7 +55,7 @@ export class SteppedThread {
   start(program: Program, args: readonly number[]): boolean {
     this.stack.length = 0;
     // The stepped form takes the CPU's record where the source has the interface that describes it.
-    const run = program as unknown as (cpu: SteppedCpu, ...args: readonly number[]) => Op<number>;
+    const run = program as unknown as (cpu: SteppedCpu, ...args: readonly number[]) => Frame;
     this.stack.push(run(this.cpu, ...args));
     return this.resume(undefined);
   }
@@ -69,7 +68,7 @@ export class SteppedThread {
   resume(value: unknown): boolean {
     const stack = this.stack;
     for (;;) {
-      const { done, value: yielded } = stack[stack.length - 1]!.next(value);
+      const { done, value: yielded } = stack[stack.length - 1].next(value);
       if (done === true) {
         stack.pop();
         if (stack.length === 0) {
@@ -115,7 +114,7 @@ export class SteppedMachine {
       case CODE.spinLock:
         return this.words[cpu.x] === 0;
       case CODE.downRead:
-        return this.words[cpu.x]! >= 0;
+        return this.words[cpu.x] >= 0;
       case CODE.downWrite:
         return this.words[cpu.x] === 0;
       default:
@@ -150,17 +149,17 @@ export class SteppedMachine {
       }
       case CODE.add:
       case CODE.addUnused: {
-        const old = words[x]!;
+        const old = words[x];
         words[x] = old + y;
         return old;
       }
       case CODE.or: {
-        const old = words[x]!;
+        const old = words[x];
         words[x] = old | y;
         return old;
       }
       case CODE.and: {
-        const old = words[x]!;
+        const old = words[x];
         words[x] = old & y;
         return old;
       }
@@ -174,22 +173,24 @@ export class SteppedMachine {
         return undefined;
       case CODE.spinUnlock:
         if (words[x] !== cpu.id + 1) {
-          throw new InvariantError(`cpu ${cpu.id} unlocks ${this.vm.nameOf(x)} held by ${words[x]}`);
+          throw new InvariantError(
+            `cpu ${cpu.id} unlocks ${this.vm.nameOf(x)} held by ${words[x]}`,
+          );
         }
         words[x] = 0;
         return undefined;
       case CODE.downRead:
-        words[x] = words[x]! + 1;
+        words[x] = words[x] + 1;
         return undefined;
       case CODE.upRead:
-        words[x] = words[x]! - 1;
+        words[x] = words[x] - 1;
         return undefined;
       case CODE.downWrite:
         words[x] = WRITER;
         words[x + 1] = cpu.id + 1;
         return undefined;
       case CODE.upWrite:
-        words[x] = words[x]! - WRITER;
+        words[x] = words[x] - WRITER;
         words[x + 1] = 0;
         return undefined;
       case CODE.zeroPage:
@@ -202,7 +203,7 @@ export class SteppedMachine {
         fillFilePage(words, x, this.pageWords, y, cpu.z);
         return undefined;
       case CODE.invalidate:
-        this.cpus[x]!.tlb.drop(y);
+        this.cpus[x].tlb.drop(y);
         return undefined;
       case CODE.interrupts:
       case CODE.spend:
@@ -226,7 +227,7 @@ export class SteppedMachine {
 
 /** Name of a pending operation. */
 export function operationName(cpu: SteppedCpu): string {
-  return OPERATION_NAMES[cpu.op]!;
+  return OPERATION_NAMES[cpu.op];
 }
 
 const silentCodes = new Set(

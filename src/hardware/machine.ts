@@ -71,20 +71,20 @@ export function entryPfn(entry: number): Pfn {
 
 /** Index of the entry that maps `address` within a table of `level`. */
 export function levelIndex(address: Vaddr, level: number): number {
-  return (address * LEVEL_SCALE[level]!) & LEVEL_MASK[level]!;
+  return (address * LEVEL_SCALE[level]) & LEVEL_MASK[level];
 }
 
 /*
  * The same for fixed levels, as word offsets: a walk is too hot for a look-up per level. A level
  * that the architecture lacks has mask 0.
  */
-const PTE_MASK = LEVEL_MASK[0]!;
-const PMD_SCALE = LEVEL_SCALE[1]!;
-const PMD_MASK = LEVEL_MASK[1]!;
-const PUD_SCALE = LEVELS > 2 ? LEVEL_SCALE[2]! : 0;
-const PUD_MASK = LEVELS > 2 ? LEVEL_MASK[2]! : 0;
-const PGD_SCALE = LEVELS > 3 ? LEVEL_SCALE[3]! : 0;
-const PGD_MASK = LEVELS > 3 ? LEVEL_MASK[3]! : 0;
+const PTE_MASK = LEVEL_MASK[0];
+const PMD_SCALE = LEVEL_SCALE[1];
+const PMD_MASK = LEVEL_MASK[1];
+const PUD_SCALE = LEVELS > 2 ? LEVEL_SCALE[2] : 0;
+const PUD_MASK = LEVELS > 2 ? LEVEL_MASK[2] : 0;
+const PGD_SCALE = LEVELS > 3 ? LEVEL_SCALE[3] : 0;
+const PGD_MASK = LEVELS > 3 ? LEVEL_MASK[3] : 0;
 
 /** Word offset, within its table of level 3, of the entry for `address`. */
 export function level3Offset(address: Vaddr): number {

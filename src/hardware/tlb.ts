@@ -19,7 +19,7 @@ export class Tlb {
   lookup(address: Vaddr): number {
     const page = address * PAGES_PER_BYTE;
     const slot = page & TLB_INDEX_MASK;
-    return this.tags[slot] === tagOf(page) ? this.entries[slot]! : 0;
+    return this.tags[slot] === tagOf(page) ? this.entries[slot] : 0;
   }
 
   /** Whether the cached page of `address` forbids instruction fetch. */
@@ -52,7 +52,7 @@ export class Tlb {
     this.tags.forEach((tag, slot) => {
       if (tag === 0) return;
       const address = ((tag - 1) * TLB_ENTRIES + slot) * PAGE_SIZE;
-      found.push({ address, entry: this.entries[slot]! });
+      found.push({ address, entry: this.entries[slot] });
     });
     return found;
   }

@@ -82,7 +82,7 @@ export async function runPft(setup: PftSetup): Promise<PftResult> {
 /** A machine with room for the pages, their tables and what each CPU keeps back. */
 function configFor(setup: PftSetup, pages: number): VmConfig {
   const { arch, threads, design } = setup;
-  const entriesPerTable = 2 ** ARCHES[arch].indexBits[0]!;
+  const entriesPerTable = 2 ** ARCHES[arch].indexBits[0];
   const tables = Math.ceil(pages / entriesPerTable) + 16;
   const frames = pages + tables + 64 * (threads + 1);
   const nodes = Math.ceil(threads / setup.cpusPerNode);
@@ -99,7 +99,10 @@ async function runParallel(config: VmConfig, setup: PftSetup, pages: number): Pr
       const tasks = await startProcess(engine, setup.threads, pages);
       const cpuBefore = process.cpuUsage();
       const reports = await engine.runOnWorkers(touches(tasks, pages));
-      checkTouched(reports.map(({ result }) => result), pages);
+      checkTouched(
+        reports.map(({ result }) => result),
+        pages,
+      );
       const touchEnd = Math.max(...reports.map(({ endMs }) => endMs));
       const touchStart = Math.min(...reports.map(({ startMs }) => startMs));
       const exitStart = performance.now();
@@ -141,7 +144,7 @@ async function runSimulated(config: VmConfig, setup: PftSetup, pages: number): P
 async function startProcess(engine: Engine, threads: number, pages: number): Promise<number[]> {
   const tasks = [await runAlone(engine, 'pftStart', pages)];
   for (let thread = 1; thread < threads; thread++) {
-    tasks.push(await runAlone(engine, 'pftThread', tasks[0]!, thread + 1));
+    tasks.push(await runAlone(engine, 'pftThread', tasks[0], thread + 1));
   }
   if (tasks.includes(0)) throw new InputError('MACHINE_FULL', 'no memory to start a process');
   return tasks;

@@ -64,8 +64,7 @@ export function* sysMmap(
   yield* cpu.downWrite(mm + Mm.mmapSem);
   const start = yield* placeMapping(cpu, mm, address, bytes, flags);
   const vmFlags = vmFlagsOf(prot, flags, file) | extraFlags;
-  const result =
-    start < 0 ? start : yield* mapRegion(cpu, mm, start, bytes, vmFlags, file, pgoff);
+  const result = start < 0 ? start : yield* mapRegion(cpu, mm, start, bytes, vmFlags, file, pgoff);
   yield* cpu.upWrite(mm + Mm.mmapSem);
   if (result >= 0 && (flags & (MAP_POPULATE | MAP_LOCKED)) !== 0) {
     yield* makePagesPresent(cpu, mm, result, result + bytes);

@@ -16,7 +16,14 @@ import { ATOMIC_INSTALL } from './design.js';
 import { Mm } from './layout/mm.js';
 import { Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { VM_ACCESS, VM_ACCOUNT, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
-import { leafTable, nextSpan, pteModify, ptePresent, ptepGetAndClear, setPteHigh } from './pgtable.js';
+import {
+  leafTable,
+  nextSpan,
+  pteModify,
+  ptePresent,
+  ptepGetAndClear,
+  setPteHigh,
+} from './pgtable.js';
 import { pageAnon } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
 import { findVma, mergeVma, splitAtEnds } from './vmas.js';

@@ -2,7 +2,14 @@
 import { EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { ENTRY_WORDS, PAGES_PER_BYTE, PAGE_SIZE, pageAlign, pageMask, pteOffset } from '../hardware/machine.js';
+import {
+  ENTRY_WORDS,
+  PAGES_PER_BYTE,
+  PAGE_SIZE,
+  pageAlign,
+  pageMask,
+  pteOffset,
+} from '../hardware/machine.js';
 import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
 import { Mm } from './layout/mm.js';
 import { AnonVma, VM_LOCKED, Vma } from './layout/vma.js';
@@ -141,13 +148,7 @@ function* moveVma(
 }
 
 /** Moves the ptes of a range, in order. @returns whether all could be; false when memory is full */
-function* movePageTables(
-  cpu: Cpu,
-  mm: Word,
-  from: Vaddr,
-  to: Vaddr,
-  bytes: number,
-): Op<boolean> {
+function* movePageTables(cpu: Cpu, mm: Word, from: Vaddr, to: Vaddr, bytes: number): Op<boolean> {
   let offset = 0;
   while (offset < bytes) {
     const table = yield* leafTable(cpu, mm, from + offset);

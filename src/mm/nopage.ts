@@ -90,7 +90,9 @@ function* doFilePage(
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   yield* setPteHigh(cpu, ptep, vmFlags);
   const entry = mkPte(pfn, vmFlags);
-  const installed = write ? mkDirtyWritable(entry, vmFlags) : entry | unnoticedWrite(vmFlags, fileFlags);
+  const installed = write
+    ? mkDirtyWritable(entry, vmFlags)
+    : entry | unnoticedWrite(vmFlags, fileFlags);
   if (!(yield* ptepInstall(cpu, ptep, 0, installed))) {
     yield* cpu.spinUnlock(mm + Mm.pageTableLock);
     if (privateWrite) yield* freeNewPage(cpu, pfn);
@@ -206,4 +208,3 @@ function* mapFilePage(
   yield* pageAddFileRmap(cpu, pfn);
   return true;
 }
-

@@ -51,7 +51,7 @@ function pageProt(vmFlags: number): number {
 
 /** A young, clean, read-only entry for a frame (Linux: mk_pte). */
 export function mkPte(pfn: Pfn, vmFlags: number): number {
-  return ((pfn * PAGE_SIZE) | 0) | pageProt(vmFlags) | PTE_ACCESSED;
+  return (pfn * PAGE_SIZE) | 0 | pageProt(vmFlags) | PTE_ACCESSED;
 }
 
 /** `entry` made dirty, and writable if the mapping is (Linux: maybe_mkwrite(pte_mkdirty())). */
@@ -151,7 +151,7 @@ export function* freeTable(cpu: Cpu, pfn: Pfn): Op<void> {
 }
 
 function tableEntry(pfn: Pfn): number {
-  return ((pfn * PAGE_SIZE) | 0) | TABLE_FLAGS;
+  return (pfn * PAGE_SIZE) | 0 | TABLE_FLAGS;
 }
 
 /**
@@ -160,7 +160,7 @@ function tableEntry(pfn: Pfn): number {
  * @returns its first word; or, where no table is, minus the level of the empty entry, so that
  *   the whole span of that entry can be skipped
  */
-export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
   for (let level = TOP_LEVEL; level > 0; level--) {
     const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
@@ -172,7 +172,7 @@ export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
 
 /** First address after `address` at which another entry of `level` begins. */
 export function nextSpan(address: Vaddr, level: number): Vaddr {
-  const span = LEVEL_SPAN[level]!;
+  const span = LEVEL_SPAN[level];
   return (Math.floor(address / span) + 1) * span;
 }
 
@@ -206,7 +206,7 @@ function* freeTablesBelow(
   floor: Vaddr,
   ceiling: Vaddr,
 ): Op<void> {
-  const span = LEVEL_SPAN[level]!;
+  const span = LEVEL_SPAN[level];
   const table = frameOf(tablePfn);
   for (let first = Math.floor(start / span) * span; first < end; first += span) {
     const entryp = table + levelIndex(first, level) * ENTRY_WORDS;
@@ -226,4 +226,4 @@ function* freeTablesBelow(
 }
 
 /** Ptes in one leaf table. */
-export const PTRS_PER_PTE = LEVEL_ENTRIES[0]!;
+export const PTRS_PER_PTE = LEVEL_ENTRIES[0];

@@ -11,7 +11,7 @@ export function pageStates(memory: Memory): Record<PageStateName, number> {
   const counts = Object.entries(PageState).map(([name, event]) => {
     let sum = 0;
     for (let cpu = 0; cpu < CPUS; cpu++) {
-      sum += memory.words[percpuOf(cpu) + Percpu.pageState + event]!;
+      sum += memory.words[percpuOf(cpu) + Percpu.pageState + event];
     }
     return [name, sum];
   });
@@ -32,24 +32,27 @@ export interface MmCounts {
 
 export function readMm(memory: Memory, mm: Word): MmCounts {
   const { words } = memory;
-  let rss = words[mm + Mm.rss]!;
-  let anonRss = words[mm + Mm.anonRss]!;
-  for (let task = words[mm + Mm.taskList]!; task !== 0; task = words[task + Task.nextOfMm]!) {
-    rss += words[task + Task.rss]!;
-    anonRss += words[task + Task.anonRss]!;
+  let rss = words[mm + Mm.rss];
+  let anonRss = words[mm + Mm.anonRss];
+  for (let task = words[mm + Mm.taskList]; task !== 0; task = words[task + Task.nextOfMm]!) {
+    rss += words[task + Task.rss];
+    anonRss += words[task + Task.anonRss];
   }
   return {
     rss,
     anonRss,
-    hiwaterRss: Math.max(rss, words[mm + Mm.hiwaterRss]!),
-    tables: words[mm + Mm.nrTables]!,
-    totalVm: words[mm + Mm.totalVm]!,
-    mapCount: words[mm + Mm.mapCount]!,
+    hiwaterRss: Math.max(rss, words[mm + Mm.hiwaterRss]),
+    tables: words[mm + Mm.nrTables],
+    totalVm: words[mm + Mm.totalVm],
+    mapCount: words[mm + Mm.mapCount],
   };
 }
 
 /** Free frames and the length of the active list of a zone, in pages. */
 export function readZone(memory: Memory, node: number): { freePages: number; active: number } {
   const zone = zoneOf(node);
-  return { freePages: memory.words[zone + Zone.freePages]!, active: memory.words[zone + Zone.nrActive]! };
+  return {
+    freePages: memory.words[zone + Zone.freePages],
+    active: memory.words[zone + Zone.nrActive],
+  };
 }

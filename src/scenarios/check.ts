@@ -45,10 +45,7 @@ export async function checkCase(
   const engine = await ExploreEngine.create(vmConfig(scenario.machine, design, scenario.limits));
   const setup = await runAlone(engine, scenarioCase.setup.program, ...scenarioCase.setup.args);
   const execution = engine.execution(scenarioCase.threads(setup));
-  const verdictOf = (
-    bound: string,
-    found: ReturnType<typeof searchAll>,
-  ): Verdict => ({
+  const verdictOf = (bound: string, found: ReturnType<typeof searchAll>): Verdict => ({
     scenario: scenario.name,
     case: scenarioCase.name,
     design: design.name,
@@ -64,7 +61,9 @@ export async function checkCase(
   const bounds = { executions: maxExecutions };
   for (const preemptions of QUICK_PREEMPTIONS) {
     const quick = searchBounded(execution, preemptions, bounds);
-    if (quick.outcome === 'failed') return verdictOf(`${preemptions} preemptions`, quick);
+    if (quick.outcome === 'failed') {
+      return verdictOf(`${preemptions} preemption${preemptions === 1 ? '' : 's'}`, quick);
+    }
   }
   const full = searchAll(execution, bounds, progress);
   return verdictOf(full.outcome === 'bounded' ? `${maxExecutions} executions` : 'all', full);

@@ -25,14 +25,25 @@ const PAGE_SIZE = 4096;
 
 /** @returns 'unknown' throughout where there is no truth for the process */
 export function compareExit(process: FinishedProcess, truth: Truth | undefined): ExitComparison {
-  const exits = truth?.records.filter(({ event, tgid }) => event === 'exit' && tgid === process.pid);
+  const exits = truth?.records.filter(
+    ({ event, tgid }) => event === 'exit' && tgid === process.pid,
+  );
   const record = exits?.find(({ tid }) => tid === process.pid);
   const base = {
-    minflt: { kernel: exits === undefined ? null : kernelFaults(exits), trace: process.tally.events },
+    minflt: {
+      kernel: exits === undefined ? null : kernelFaults(exits),
+      trace: process.tally.accounted,
+    },
     vmPteKb: record?.VmPTE ?? null,
     vmHwmKb: record?.VmHWM ?? null,
   };
-  const unknown = { kernel: null, model: process.pages.size, onlyKernel: 0, onlyModel: 0, otherKind: 0 };
+  const unknown = {
+    kernel: null,
+    model: process.pages.size,
+    onlyKernel: 0,
+    onlyModel: 0,
+    otherKind: 0,
+  };
   if (record?.vmas === undefined) return { ...base, exitPagemap: 'unknown', exitPages: unknown };
 
   const kernel = kernelPages(record);
@@ -63,7 +74,8 @@ function kernelPages(record: TruthRecord): Map<number, PageKind> {
     if (path.startsWith('[vvar')) continue;
     const base = parseInt(start, 16);
     for (const [first, length, kind] of runs) {
-      for (let page = first; page < first + length; page++) pages.set(base + page * PAGE_SIZE, kind);
+      for (let page = first; page < first + length; page++)
+        pages.set(base + page * PAGE_SIZE, kind);
     }
   }
   return pages;

@@ -35,6 +35,13 @@ export class ProcessTally {
   /** Fault events of the process in all, and before its exec. */
   events = 0;
   beforeExec = 0;
+  /** Programs run: each costs the kernel a fault, on the argument page, that no event tells of. */
+  execs = 0;
+
+  /** Faults that the kernel's own count should hold. */
+  get accounted(): number {
+    return this.events + this.execs;
+  }
 
   get unexplained(): number {
     return this.kernel - this.explained;

@@ -33,7 +33,7 @@ export type TraceEvent = Common &
         readonly path: string;
       }
     | { readonly kind: 'exec' }
-    | { readonly kind: 'newTask'; readonly child: number; readonly cloneFlags: number }
+    | { readonly kind: 'newTask'; readonly cloneFlags: number }
     | { readonly kind: 'taskExit'; readonly groupDead: boolean }
     | {
         readonly kind: 'rssStat';
@@ -58,13 +58,12 @@ export type TraceEvent = Common &
 
 const LINE =
   /^\s*(.*?)\s+(-?\d+)\/(-?\d+)\s+(?:\[\d+\]\s+)?\d+\.\d+:\s+(PERF_RECORD_\w+|[\w-]+(?::\w+)?)(.*)$/;
-const MMAP2 =
-  /\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) \S+ (\d+) \d+\]: (\S{4}) (.*)$/;
+const MMAP2 = /\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) \S+ (\d+) \d+\]: (\S{4}) (.*)$/;
 const FAULT = /address=(0x[0-9a-f]+) .*error_code=0x([0-9a-f]+)/;
 const RSS_STAT = /mm_id=(\d+) curr=(\d) type=(\S+) size=(-?\d+)B/;
 const PAGE_CACHE = /ino ([0-9a-f]+).*ofs=(\d+)(?: order=(\d+))?/;
 const MAP_PAGES = /ofs=(\d+)-(\d+)/;
-const NEW_TASK = /pid=(\d+) comm=.* clone_flags=([0-9a-f]+)/;
+const NEW_TASK = /comm=.* clone_flags=([0-9a-f]+)/;
 const FILE_PAGE_BYTES = 4096;
 
 /**
@@ -82,14 +81,25 @@ export function parseLine(text: string, file: string, line: number): TraceEvent 
       { file, line },
     );
   }
-  const [, comm, pid, tid, event, rest] = match as unknown as [string, string, string, string, string, string];
+  const [, comm, pid, tid, event, rest] = match as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
   const fields = parseFields(event, rest);
   if (fields === undefined) return undefined;
   if (fields === 'malformed') {
-    throw new InputError('TRACE_FORMAT', `${event} has other fields than expected: "${rest.trim()}"`, {
-      file,
-      line,
-    });
+    throw new InputError(
+      'TRACE_FORMAT',
+      `${event} has other fields than expected: "${rest.trim()}"`,
+      {
+        file,
+        line,
+      },
+    );
   }
   return { comm, pid: Number(pid), tid: Number(tid), ...fields } as TraceEvent;
 }
@@ -131,13 +141,13 @@ function parseFields(event: string, rest: string): Fields {
 
 function parseSyscall(event: string, rest: string): Fields {
   if (event.startsWith('syscalls:sys_enter_')) {
-    const args = [...rest.matchAll(/: 0x([0-9a-f]+)/g)].map((match) => parseInt(match[1]!, 16));
+    const args = [...rest.matchAll(/: 0x([0-9a-f]+)/g)].map((match) => parseInt(match[1], 16));
     return { kind: 'enter', call: event.slice('syscalls:sys_enter_'.length), args };
   }
   if (event.startsWith('syscalls:sys_exit_')) {
     const match = /0x([0-9a-f]+)/.exec(rest);
     if (match === null) return 'malformed';
-    const result = Number(BigInt.asIntN(64, BigInt(`0x${match[1]!}`)));
+    const result = Number(BigInt.asIntN(64, BigInt(`0x${match[1]}`)));
     return { kind: 'exit', call: event.slice('syscalls:sys_exit_'.length), result };
   }
   return undefined;
@@ -149,8 +159,8 @@ function parseException(rest: string): Fields {
   if (match === null) return rest.includes('error_code=') ? undefined : 'malformed';
   return {
     kind: 'exception',
-    address: parseInt(match[1]!, 16),
-    errorCode: parseInt(match[2]!, 16),
+    address: parseInt(match[1], 16),
+    errorCode: parseInt(match[2], 16),
   };
 }
 
@@ -176,7 +186,7 @@ function parsePageCache(rest: string, added: boolean): Fields {
   return {
     kind: 'pageCache',
     added,
-    inode: parseInt(inode!, 16),
+    inode: parseInt(inode, 16),
     index: Number(offset) / FILE_PAGE_BYTES,
     pages: 2 ** Number(order ?? 0),
   };
@@ -185,7 +195,7 @@ function parsePageCache(rest: string, added: boolean): Fields {
 function parseNewTask(rest: string): Fields {
   const match = NEW_TASK.exec(rest);
   if (match === null) return 'malformed';
-  return { kind: 'newTask', child: Number(match[1]), cloneFlags: parseInt(match[2]!, 16) };
+  return { kind: 'newTask', cloneFlags: parseInt(match[1], 16) };
 }
 
 function parseMmap2(rest: string): Fields {
@@ -194,8 +204,8 @@ function parseMmap2(rest: string): Fields {
   const [, start, length, offset, inode, prot, path] = match;
   return {
     kind: 'mmap2',
-    start: parseInt(start!, 16),
-    length: parseInt(length!, 16),
+    start: parseInt(start, 16),
+    length: parseInt(length, 16),
     offset: Number(offset),
     inode: Number(inode),
     prot,

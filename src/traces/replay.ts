@@ -6,6 +6,7 @@
  * MMU would have trapped on the same access for the same reason, that is with the same error code;
  * then our VM handles it. docs/traces.md has the rules, and why each.
  */
+import { ENOMEM } from '../base/errno.js';
 import { InputError, InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { vmConfig } from '../engines/configuration.js';
@@ -16,7 +17,7 @@ import type { Memory } from '../hardware/memory.js';
 import type { VmDesign } from '../mm/design.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
 import type { MmCounts } from '../oracle/counts.js';
-import { FAULT_KINDS, ProcessTally, type FaultKind } from './faultKinds.js';
+import { ProcessTally, type FaultKind } from './faultKinds.js';
 import { KernelRss } from './kernelRss.js';
 import type { TraceEvent } from './perfScript.js';
 import { TracedFiles, type TracedFile } from './tracedFiles.js';
@@ -26,8 +27,17 @@ const CLONE_VM = 0x100;
 const CLONE_THREAD = 0x1_0000;
 /** Calls that change an address space and that replay does not know yet. */
 const UNKNOWN_CALLS = new Set([
-  'mlock', 'mlock2', 'mlockall', 'munlock', 'munlockall', 'msync', 'remap_file_pages', 'shmat', 'shmdt',
-  'process_madvise', 'userfaultfd',
+  'mlock',
+  'mlock2',
+  'mlockall',
+  'munlock',
+  'munlockall',
+  'msync',
+  'remap_file_pages',
+  'shmat',
+  'shmdt',
+  'process_madvise',
+  'userfaultfd',
 ]);
 /** Record tables large enough for any program that fits the machine. */
 const REPLAY_LIMITS = { tasks: 4096, mms: 1024, vmas: 65536, anonVmas: 65536, files: 8192 };
@@ -121,11 +131,7 @@ export class Replay {
   }
 
   /** @param frames - physical memory of the machine, in 4 KiB pages */
-  static async create(
-    design: VmDesign,
-    frames: number,
-    truth: Truth | undefined,
-  ): Promise<Replay> {
+  static async create(design: VmDesign, frames: number, truth: Truth | undefined): Promise<Replay> {
     const config = vmConfig({ arch: 'x86_64', frames, cpus: 1, nodes: 1 }, design, REPLAY_LIMITS);
     const { vm, memory } = await createPlain(config, false);
     return new Replay(design, vm, memory, truth);
@@ -157,7 +163,7 @@ export class Replay {
         this.exec(process, thread, event.comm);
         break;
       case 'newTask':
-        this.newTask(process, event.child, event.cloneFlags);
+        this.newTask(process, event.cloneFlags);
         break;
       case 'taskExit':
         this.taskExit(process, thread, event.groupDead);
@@ -194,7 +200,9 @@ export class Replay {
     for (const process of this.processes.values()) this.finish(process);
     const faults = this.vm.audit(this.memory);
     if (faults.length > 0) {
-      throw new InvariantError(`the audit after the replay found: ${faults.slice(0, 5).join('; ')}`);
+      throw new InvariantError(
+        `the audit after the replay found: ${faults.slice(0, 5).join('; ')}`,
+      );
     }
   }
 
@@ -206,14 +214,22 @@ export class Replay {
   /** Free frames and all frames, in pages. */
   memoryPages(): { free: number; total: number } {
     let free = 0;
-    for (let node = 0; node < this.vm.NODES; node++) free += this.vm.readZone(this.memory, node).freePages;
+    for (let node = 0; node < this.vm.NODES; node++)
+      free += this.vm.readZone(this.memory, node).freePages;
     return { free, total: this.vm.FRAMES };
   }
 
   private processOf({ pid, comm }: TraceEvent): Process {
     let process = this.processes.get(pid);
     if (process === undefined) {
-      process = { pid, comm, space: undefined, tally: new ProcessTally(), finished: false, forked: false };
+      process = {
+        pid,
+        comm,
+        space: undefined,
+        tally: new ProcessTally(),
+        finished: false,
+        forked: false,
+      };
       this.processes.set(pid, process);
     }
     process.comm = comm;
@@ -264,12 +280,12 @@ export class Replay {
   private wouldFault(address: Vaddr, errorCode: number): boolean {
     const { vm, memory, vmCpu } = this;
     const ptep = vm.walk(vmCpu, address);
-    const entry = ptep === 0 ? 0 : memory.words[ptep]!;
+    const entry = ptep === 0 ? 0 : memory.words[ptep];
     const present = (entry & vm.PTE_PRESENT) !== 0;
     if (present !== ((errorCode & vm.PF_PROT) !== 0)) return false;
     if (!present) return true;
     if ((errorCode & vm.PF_WRITE) !== 0) return (entry & vm.PTE_WRITE) === 0;
-    return (errorCode & vm.PF_INSTR) !== 0 && (memory.words[ptep + 1]! & vm.NO_EXEC_HIGH) !== 0;
+    return (errorCode & vm.PF_INSTR) !== 0 && (memory.words[ptep + 1] & vm.NO_EXEC_HIGH) !== 0;
   }
 
   private kindOf(address: Vaddr, errorCode: number): FaultKind {
@@ -316,7 +332,7 @@ export class Replay {
     window: { readonly first: number; readonly last: number },
   ): void {
     const vma = this.vm.findVma(this.vmCpu, this.cpu.mm, address);
-    const file = space.files.get(this.memory.words[vma + this.vm.Vma.vmFile]!);
+    const file = space.files.get(this.memory.words[vma + this.vm.Vma.vmFile]);
     if (file !== undefined) this.files.sawCached(file, window.first, window.last);
   }
 
@@ -340,9 +356,11 @@ export class Replay {
   private describeFault(address: Vaddr, errorCode: number): string {
     const { vm, memory } = this;
     const vma = vm.findVma(this.vmCpu, this.cpu.mm, address);
-    const inside = vma !== 0 && memory.wides[(vma + vm.Vma.vmStart) / 2]! <= address;
-    const record = inside ? memory.words[vma + vm.Vma.vmFile]! : 0;
-    const mapped = [...this.processes.values()].flatMap(({ space }) => [...(space?.files.values() ?? [])]);
+    const inside = vma !== 0 && memory.wides[(vma + vm.Vma.vmStart) / 2] <= address;
+    const record = inside ? memory.words[vma + vm.Vma.vmFile] : 0;
+    const mapped = [...this.processes.values()].flatMap(({ space }) => [
+      ...(space?.files.values() ?? []),
+    ]);
     const path = mapped.find(({ file }) => file === record)?.path;
     const what = inside ? (path ?? 'anonymous memory') : 'no mapping';
     const access = (errorCode & vm.PF_WRITE) !== 0 ? 'write' : 'read';
@@ -350,7 +368,12 @@ export class Replay {
     return `${access} of a ${present} page of ${what}`;
   }
 
-  private enter(process: Process, thread: TracedThread, name: string, args: readonly number[]): void {
+  private enter(
+    process: Process,
+    thread: TracedThread,
+    name: string,
+    args: readonly number[],
+  ): void {
     thread.call = { name, args };
     if (name === 'execve' || name === 'execveat') {
       thread.execMmId = undefined;
@@ -359,7 +382,7 @@ export class Replay {
     if (name === 'exit_group') this.finish(process);
     // munmap takes effect at once: others may map its range before it returns.
     if (name === 'munmap' && this.run(process, thread)) {
-      this.expectSuccess('munmap', this.vm.sysMunmap(this.vmCpu, args[0]!, args[1]!));
+      this.expectSuccess('munmap', this.vm.sysMunmap(this.vmCpu, args[0], args[1]));
     }
   }
 
@@ -371,7 +394,7 @@ export class Replay {
     if (UNKNOWN_CALLS.has(name)) this.note(`${name} is not replayed yet`);
     if (result < 0 && name !== 'madvise') return;
     const { vm, vmCpu } = this;
-    const [a, b, c, d, e] = call.args as [number, number, number, number, number];
+    const [a, b, c, d] = call.args as [number, number, number, number];
     switch (name) {
       case 'mmap':
         this.mmapDone(process.space!, call, result);
@@ -394,15 +417,21 @@ export class Replay {
         this.dontneed(call);
         break;
     }
-    void e;
   }
 
   private mmapDone(space: Space, call: PendingCall, address: Vaddr): void {
     const { vm } = this;
-    const [, length, prot, flags, , offset] = call.args as [number, number, number, number, number, number];
+    const [, length, prot, flags, , offset] = call.args as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     const shared = (flags & 3) !== vm.MAP_PRIVATE;
     const pages = vm.pageAlign(length) / vm.PAGE_SIZE;
-    const keep = flags & ~(3 | vm.MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
+    const keep = flags & ~(3 | vm.MAP_ANONYMOUS | vm.MAP_FIXED_NOREPLACE);
     let file: TracedFile | undefined;
     if ((flags & vm.MAP_ANONYMOUS) === 0) {
       file =
@@ -413,7 +442,10 @@ export class Replay {
       file = this.files.sharedMemory(pages);
     }
     const ourFlags =
-      keep | vm.MAP_FIXED | (shared ? vm.MAP_SHARED : vm.MAP_PRIVATE) | (file ? 0 : vm.MAP_ANONYMOUS);
+      keep |
+      vm.MAP_FIXED |
+      (shared ? vm.MAP_SHARED : vm.MAP_PRIVATE) |
+      (file ? 0 : vm.MAP_ANONYMOUS);
     this.map(space, address, length, prot, ourFlags, file, offset / vm.PAGE_SIZE, 0);
   }
 
@@ -431,7 +463,14 @@ export class Replay {
     if (file !== undefined) space.files.set(file.file, file);
     const record = file?.file ?? 0;
     const result = this.vm.sysMmap(
-      this.vmCpu, address, length, prot, flags, record, pgoff, extraFlags,
+      this.vmCpu,
+      address,
+      length,
+      prot,
+      flags,
+      record,
+      pgoff,
+      extraFlags,
     );
     if (result !== address) this.callDiffers('mmap', result, address);
   }
@@ -503,6 +542,7 @@ export class Replay {
   private exec(process: Process, thread: TracedThread, comm: string): void {
     process.comm = comm;
     process.tally.beforeExec = process.tally.events;
+    process.tally.execs++;
     this.leave(process);
     const mm = this.vm.mmAlloc(this.vmCpu);
     if (mm === 0) throw this.full('an address space');
@@ -514,7 +554,7 @@ export class Replay {
     thread.inExec = true;
   }
 
-  private newTask(parent: Process, child: number, cloneFlags: number): void {
+  private newTask(parent: Process, cloneFlags: number): void {
     // A thread of the same process gets its task when it first does something.
     if ((cloneFlags & CLONE_THREAD) !== 0) return;
     if (parent.space === undefined || parent.finished) return;
@@ -524,7 +564,6 @@ export class Replay {
       this.note('fork is not modelled yet: later write faults of the parent go unexplained');
     }
     parent.forked = true;
-    void child;
   }
 
   private taskExit(process: Process, thread: TracedThread, groupDead: boolean): void {
@@ -566,7 +605,7 @@ export class Replay {
     const pages = new Map<Vaddr, 1 | 2>();
     for (const { address, pfn, anon } of vm.mappedPages(memory, mm)) {
       const vma = vm.findVma(this.vmCpu, mm, address);
-      if ((memory.words[vma + vm.Vma.vmFlags]! & vm.VM_PFNMAP) !== 0) continue;
+      if ((memory.words[vma + vm.Vma.vmFlags] & vm.VM_PFNMAP) !== 0) continue;
       pages.set(address, anon || pfn === vm.ZERO_PFN ? 1 : 2);
     }
     return pages;
@@ -575,7 +614,9 @@ export class Replay {
   /** Ends all of a process's tasks, and with the last its address space. */
   private leave(process: Process): void {
     if (process.space === undefined) return;
-    const tasks = [...this.threads.values()].filter(({ pid, task }) => pid === process.pid && task !== 0);
+    const tasks = [...this.threads.values()].filter(
+      ({ pid, task }) => pid === process.pid && task !== 0,
+    );
     if (tasks.length === 0 && process.space.mm !== 0) {
       const thread = this.threadOf({ pid: process.pid, tid: process.pid } as TraceEvent);
       thread.task = this.vm.createTask(this.vmCpu, process.space.mm, process.pid);
@@ -619,7 +660,7 @@ export class Replay {
   }
 
   private callDiffers(call: string, ours: number, kernel: number): void {
-    if (ours === -12) throw this.full(`a ${call}`);
+    if (ours === -ENOMEM) throw this.full(`a ${call}`);
     this.note(`${call}: the kernel returned ${show(kernel)}, we ${show(ours)}`);
   }
 
@@ -638,10 +679,6 @@ export class Replay {
   }
 }
 
-const MAP_FIXED_NOREPLACE = 0x10_0000;
-
 function show(value: number): string {
   return value < 0 ? String(value) : `0x${value.toString(16)}`;
 }
-
-export { FAULT_KINDS };

@@ -68,13 +68,17 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
   return replays.map((replay) => report(path, replay, truth));
 }
 
-async function feedAll(path: string, replays: readonly Replay[], options: ReplayOptions): Promise<void> {
+async function feedAll(
+  path: string,
+  replays: readonly Replay[],
+  options: ReplayOptions,
+): Promise<void> {
   let line = 0;
   let events = 0;
   for await (const { lines, firstLine, bytesRead, bytesTotal } of readLines(path)) {
     for (let i = 0; i < lines.length; i++) {
       line = firstLine + i;
-      const event = parseLine(lines[i]!, path, line);
+      const event = parseLine(lines[i], path, line);
       if (event === undefined) continue;
       events++;
       if (event.kind === 'lost' && !options.allowLost) {

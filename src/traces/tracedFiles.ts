@@ -42,7 +42,9 @@ export class TracedFiles {
     const snapshot = this.truth?.page_cache?.[path];
     const flags = SHARED_MEMORY.test(path) ? this.vm.FILE_MEMORY : 0;
     const pages =
-      snapshot === undefined ? this.vm.FILE_MAX_PAGES : Math.ceil(snapshot.size / this.vm.PAGE_SIZE);
+      snapshot === undefined
+        ? this.vm.FILE_MAX_PAGES
+        : Math.ceil(snapshot.size / this.vm.PAGE_SIZE);
     const file = this.open(path, pages, flags, snapshot !== undefined);
     this.byPath.set(path, file);
     this.byInode.set(snapshot?.ino ?? inode, file);

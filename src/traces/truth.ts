@@ -54,7 +54,9 @@ export async function readTruth(path: string): Promise<Truth> {
   try {
     truth = JSON.parse(text) as Partial<Truth>;
   } catch (error) {
-    throw new InputError('TRUTH_FORMAT', `is not JSON: ${(error as Error).message}`, { file: path });
+    throw new InputError('TRUTH_FORMAT', `is not JSON: ${(error as Error).message}`, {
+      file: path,
+    });
   }
   if (truth === null || typeof truth !== 'object' || !Array.isArray(truth.records)) {
     throw new InputError('TRUTH_FORMAT', 'has no "records": expected a truth file', { file: path });

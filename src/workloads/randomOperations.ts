@@ -38,12 +38,7 @@ const FILE_PAGES = 24;
  *
  * @returns a checksum of all results
  */
-export function* randomOperations(
-  cpu: Cpu,
-  seed: number,
-  count: number,
-  stay: number,
-): Op<number> {
+export function* randomOperations(cpu: Cpu, seed: number, count: number, stay: number): Op<number> {
   const mm = yield* mmAlloc(cpu);
   if (mm === 0) return -1;
   const task = yield* createTask(cpu, mm, seed);
@@ -93,7 +88,14 @@ function* randomOperation(cpu: Cpu, random: Prng, file: Word): Op<number> {
     case 7:
       return yield* sysBrk(cpu, HEAP + random.below(32) * PAGE_SIZE);
     case 8:
-      return yield* sysMremap(cpu, page, bytes, (1 + random.below(12)) * PAGE_SIZE, MREMAP_MAYMOVE, 0);
+      return yield* sysMremap(
+        cpu,
+        page,
+        bytes,
+        (1 + random.below(12)) * PAGE_SIZE,
+        MREMAP_MAYMOVE,
+        0,
+      );
     case 9: {
       const flags = random.below(4) === 0 ? PG_uptodate | PG_readahead : PG_uptodate;
       return (yield* warmCachePage(cpu, file, random.below(FILE_PAGES), flags)) ? 1 : 0;
@@ -110,7 +112,7 @@ function* randomOperation(cpu: Cpu, random: Prng, file: Word): Op<number> {
     case 14: {
       const into = [0];
       yield* loadUser(cpu, page + 4 * random.below(16), into);
-      return into[0]!;
+      return into[0];
     }
     default:
       return yield* storeUser(cpu, page + 4 * random.below(16), random.below(1000));

@@ -25,14 +25,14 @@ const REF: Word = NXT + 4;
 const DATA: Word = REF + MAX_FRAMES;
 
 /** How the problem keeps its CPUs apart; the last two are broken. */
-export const enum ReferenceForm {
-  LOCK,
-  CAS,
+export const ReferenceForm = {
+  LOCK: 0,
+  CAS: 1,
   /** LOCK without the lock. */
-  BUG,
+  BUG: 2,
   /** LOCK with rss counted after the release, by load and store. */
-  BUGRSS,
-}
+  BUGRSS: 3,
+} as const;
 
 /** Touches each of `pages` pages. */
 export function* referenceFault(cpu: Cpu, form: number, pages: number): Op<number> {
@@ -113,13 +113,10 @@ export function referenceCheck({ words }: Memory): string[] {
   const mapped = entries.length;
   const failures: string[] = [];
   if (words[RSS] !== mapped) failures.push(`rss is ${words[RSS]}, mapped are ${mapped}`);
-  const held = words[NXT]! - words[FREED]!;
+  const held = words[NXT] - words[FREED];
   if (held !== mapped) failures.push(`${held} frames are held, mapped are ${mapped}`);
   for (const entry of entries) {
     if (words[REF + entry] !== 1) failures.push(`ref[${entry}] is ${words[REF + entry]}`);
   }
   return failures;
 }
-
-/** Where the problem's words lie. */
-export const REFERENCE_WORDS = { first: PTE, end: DATA + MAX_FRAMES } as const;

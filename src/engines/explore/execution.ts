@@ -32,7 +32,7 @@ export class Execution {
     private readonly check: (memory: Memory) => string[] = machine.vm.audit,
   ) {
     this.initial = machine.memory.words.slice();
-    this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]!));
+    this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]));
     this.ended = threads.map(() => false);
     threads.forEach(({ cpu }, index) => this.byCpu.set(cpu, index));
   }
@@ -44,13 +44,13 @@ export class Execution {
     machine.idle();
     this.failure = undefined;
     this.threads.forEach(({ program, args }, index) => {
-      const thread = this.running[index]!;
+      const thread = this.running[index];
       this.advance(index, () => thread.start(machine.vm.PROGRAMS[program], args));
     });
   }
 
   cpuOf(index: number): SteppedCpu {
-    return this.running[index]!.cpu;
+    return this.running[index].cpu;
   }
 
   /** Whether a thread's pending operation can go. */
@@ -85,16 +85,17 @@ export class Execution {
 
   /** Performs a thread's pending operation and runs it up to its next. */
   step(index: number): void {
-    const thread = this.running[index]!;
+    const thread = this.running[index];
     this.advance(index, () => thread.resume(this.machine.perform(thread.cpu)));
   }
 
   /** Runs on past operations that no other CPU can see. A broken invariant ends the execution. */
   private advance(index: number, go: () => boolean): void {
-    const thread = this.running[index]!;
+    const thread = this.running[index];
     try {
       let pending = go();
-      while (pending && isSilent(thread.cpu.op)) pending = thread.resume(this.machine.perform(thread.cpu));
+      while (pending && isSilent(thread.cpu.op))
+        pending = thread.resume(this.machine.perform(thread.cpu));
       this.ended[index] = !pending;
     } catch (error) {
       if (!(error instanceof Error) || error.name !== InvariantError.name) throw error;
@@ -111,7 +112,7 @@ export class Execution {
       return waiting.map(({ cpu }) => {
         const word = this.machine.vm.nameOf(cpu.x);
         const value = this.machine.memory.words[cpu.x];
-        return `deadlock: cpu ${cpu.id} waits in ${OPERATION_NAMES[cpu.op]!} of ${word} (${value})`;
+        return `deadlock: cpu ${cpu.id} waits in ${OPERATION_NAMES[cpu.op]} of ${word} (${value})`;
       });
     }
     this.machine.idle();

@@ -84,5 +84,7 @@ export function depends(a: Footprint, b: Footprint): boolean {
   if (a.sourceEnd > 0 && b.touch !== Touch.READ && a.sourceFirst < b.end && b.first < a.sourceEnd) {
     return true;
   }
-  return b.sourceEnd > 0 && a.touch !== Touch.READ && b.sourceFirst < a.end && a.first < b.sourceEnd;
+  return (
+    b.sourceEnd > 0 && a.touch !== Touch.READ && b.sourceFirst < a.end && a.first < b.sourceEnd
+  );
 }

@@ -34,8 +34,8 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
   const footprint = emptyFootprint();
   execution.restart();
   for (const thread of order) {
-    const { cpu } = execution.running[thread]!;
-    const callers = execution.running[thread]!.callers();
+    const { cpu } = execution.running[thread];
+    const callers = execution.running[thread].callers();
     footprintOf(machine, cpu, footprint);
     const at = footprint.first;
     const seen = touchedBy.get(at) ?? { threads: 0, changed: false };
@@ -45,7 +45,7 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
     });
     const operation = operationName(cpu);
     const wide = cpu.op === CODE.loadWide || cpu.op === CODE.storeWide;
-    const value = (): number => (wide ? machine.memory.wides[at / 2]! : words[at]!);
+    const value = (): number => (wide ? machine.memory.wides[at / 2] : words[at]);
     const before = value();
     execution.step(thread);
     steps.push({

@@ -59,7 +59,7 @@ export function searchBounded(
       if (depth === choices.length) {
         choices.push(choicesAt(enabled, mayGoOn ? last : -1, used < preemptions));
       }
-      const next = choices[depth]![0]!;
+      const next = choices[depth][0];
       if (mayGoOn && next !== last) used++;
       execution.step(next);
       schedule.push(next);
@@ -165,8 +165,8 @@ class SourceSetSearch {
     for (const clock of this.clocks) clock.fill(0);
     for (const { thread, clock } of this.events) {
       this.execution.step(thread);
-      this.ordinals[thread]!++;
-      this.clocks[thread]!.set(clock);
+      this.ordinals[thread]++;
+      this.clocks[thread].set(clock);
       this.steps++;
     }
     if (choice >= 0) this.take(choice);
@@ -181,7 +181,7 @@ class SourceSetSearch {
       const sleep = this.sleepNow();
       const awake = enabled & ~sleep;
       if (awake === 0) return false;
-      const last = this.events.length === 0 ? -1 : this.events[this.events.length - 1]!.thread;
+      const last = this.events.length === 0 ? -1 : this.events[this.events.length - 1].thread;
       const next = last >= 0 && (awake & (1 << last)) !== 0 ? last : lowest(awake);
       this.nodes.push({ enabled, backtrack: 1 << next, sleep, sleepAtEntry: sleep });
       this.take(next);
@@ -197,7 +197,7 @@ class SourceSetSearch {
   /** Takes a step of a thread from the last node. */
   private take(thread: number): void {
     const { execution } = this;
-    const node = this.nodes[this.nodes.length - 1]!;
+    const node = this.nodes[this.nodes.length - 1];
     const footprint = emptyFootprint();
     footprintOf(execution.machine, execution.cpuOf(thread), footprint);
     const acquires = isBlocking(execution.cpuOf(thread).op);
@@ -206,15 +206,15 @@ class SourceSetSearch {
     let sleep = 0;
     for (let other = 0; other < this.threads; other++) {
       if (other === thread || (node.sleep & (1 << other)) === 0) continue;
-      footprintOf(execution.machine, execution.cpuOf(other), this.pending[other]!);
-      if (!depends(this.pending[other]!, footprint)) sleep |= 1 << other;
+      footprintOf(execution.machine, execution.cpuOf(other), this.pending[other]);
+      if (!depends(this.pending[other], footprint)) sleep |= 1 << other;
     }
     this.sleepAfterLast = sleep;
 
     const clock = this.raceAndMerge(thread, footprint, acquires);
-    const ordinal = ++this.ordinals[thread]!;
+    const ordinal = ++this.ordinals[thread];
     clock[thread] = ordinal;
-    this.clocks[thread]!.set(clock);
+    this.clocks[thread].set(clock);
     this.events.push({ thread, ordinal, footprint, acquires, clock });
     this.steps++;
     execution.step(thread);
@@ -228,21 +228,21 @@ class SourceSetSearch {
    * acquisition instead.
    */
   private raceAndMerge(thread: number, footprint: Footprint, acquires: boolean): Int32Array {
-    const own = this.clocks[thread]!;
+    const own = this.clocks[thread];
     const merged = own.slice();
     let acquisitionFound = false;
     for (let index = this.events.length - 1; index >= 0; index--) {
-      const event = this.events[index]!;
+      const event = this.events[index];
       if (event.thread === thread) continue;
       if (!depends(event.footprint, footprint)) continue;
       if (acquires) {
         const candidate = event.acquires && !acquisitionFound;
-        if (candidate && own[event.thread]! < event.ordinal) this.reverse(index, thread, own);
+        if (candidate && own[event.thread] < event.ordinal) this.reverse(index, thread, own);
         if (event.acquires && event.footprint.touch === Touch.WRITE) acquisitionFound = true;
-      } else if (merged[event.thread]! < event.ordinal) {
+      } else if (merged[event.thread] < event.ordinal) {
         this.reverse(index, thread, merged);
       }
-      for (let i = 0; i < merged.length; i++) merged[i] = Math.max(merged[i]!, event.clock[i]!);
+      for (let i = 0; i < merged.length; i++) merged[i] = Math.max(merged[i], event.clock[i]);
     }
     return merged;
   }
@@ -254,13 +254,13 @@ class SourceSetSearch {
    * @param before - what happens before that next step, event `index` apart
    */
   private reverse(index: number, thread: number, before: Int32Array): void {
-    const raced = this.events[index]!;
-    const node = this.nodes[index]!;
+    const raced = this.events[index];
+    const node = this.nodes[index];
     const first = new Int32Array(this.threads);
     let initials = 0;
     for (let later = index + 1; later < this.events.length; later++) {
-      const event = this.events[later]!;
-      if (event.clock[raced.thread]! >= raced.ordinal) continue;
+      const event = this.events[later];
+      if (event.clock[raced.thread] >= raced.ordinal) continue;
       if (first[event.thread] !== 0) continue;
       first[event.thread] = event.ordinal;
       if (begins(event.thread, event.clock, first)) initials |= 1 << event.thread;
@@ -274,7 +274,7 @@ class SourceSetSearch {
   /** Cuts the execution back to the last node with something to try. @returns it, or -1 */
   private backtrack(): number {
     while (this.nodes.length > 0) {
-      const node = this.nodes[this.nodes.length - 1]!;
+      const node = this.nodes[this.nodes.length - 1];
       const done = this.events.pop()!;
       node.sleep |= 1 << done.thread;
       const left = node.backtrack & ~node.sleep;
@@ -289,7 +289,7 @@ class SourceSetSearch {
 function begins(thread: number, clock: Int32Array, first: Int32Array): boolean {
   for (let other = 0; other < first.length; other++) {
     if (other === thread || first[other] === 0) continue;
-    if (clock[other]! >= first[other]!) return false;
+    if (clock[other] >= first[other]) return false;
   }
   return true;
 }

@@ -32,8 +32,10 @@ export class ParallelEngine implements Engine {
   /** A single thread runs here, without a worker. */
   async run(threads: readonly Thread[]): Promise<number[]> {
     if (threads.length === 1) {
-      const { cpu, program, args } = threads[0]!;
-      return [runProgram(this.vm, new PlainCpu(this.vm, this.memory, cpu, this.zeroing), program, args)];
+      const { cpu, program, args } = threads[0];
+      return [
+        runProgram(this.vm, new PlainCpu(this.vm, this.memory, cpu, this.zeroing), program, args),
+      ];
     }
     const reports = await this.runOnWorkers(threads);
     return reports.map(({ result }) => result);
@@ -86,7 +88,10 @@ export function runProgram(
   program: Thread['program'],
   args: readonly number[],
 ): number {
-  const run = vm.PROGRAMS[program] as unknown as (cpu: PlainCpu, ...args: readonly number[]) => number;
+  const run = vm.PROGRAMS[program] as unknown as (
+    cpu: PlainCpu,
+    ...args: readonly number[]
+  ) => number;
   const result = run(cpu, ...args);
   cpu.idle();
   return result;

@@ -56,7 +56,8 @@ export class CacheLines {
   write(word: Word, cpu: number, nowNs: number, atomic: boolean, extraNs = 0): number {
     const line = this.lineOf(word, cpu);
     const own = atomic ? this.costs.atomicNs : 0;
-    if (this.owners[line] === cpu && this.holdsAlone(line, cpu)) return nowNs + this.costs.hitNs + own;
+    if (this.owners[line] === cpu && this.holdsAlone(line, cpu))
+      return nowNs + this.costs.hitNs + own;
     const done = this.transfer(line, cpu, nowNs, extraNs) + own;
     this.sharers.fill(0, line * this.bitWords, (line + 1) * this.bitWords);
     this.addSharer(line, cpu);
@@ -67,20 +68,20 @@ export class CacheLines {
   /** The lines that moved most, first. */
   hottest(limit: number): LineTraffic[] {
     const records = Array.from({ length: this.count }, (_, line) => line);
-    records.sort((a, b) => this.waits[b]! - this.waits[a]!);
+    records.sort((a, b) => this.waits[b] - this.waits[a]);
     return records.slice(0, limit).map((line) => ({
-      word: this.lines[line]! << LINE_SHIFT,
-      transfers: this.transfers[line]!,
-      waitNs: this.waits[line]!,
+      word: this.lines[line] << LINE_SHIFT,
+      transfers: this.transfers[line],
+      waitNs: this.waits[line],
     }));
   }
 
   private transfer(line: number, cpu: number, nowNs: number, extraNs: number): number {
-    const start = Math.max(nowNs, this.freeAtNs[line]!);
-    const done = start + this.latency(this.owners[line]!, cpu) + extraNs;
+    const start = Math.max(nowNs, this.freeAtNs[line]);
+    const done = start + this.latency(this.owners[line], cpu) + extraNs;
     this.freeAtNs[line] = done;
-    this.transfers[line] = this.transfers[line]! + 1;
-    this.waits[line] = this.waits[line]! + done - nowNs;
+    this.transfers[line] = this.transfers[line] + 1;
+    this.waits[line] = this.waits[line] + done - nowNs;
     return done;
   }
 
@@ -93,7 +94,7 @@ export class CacheLines {
   /** A line that nobody has touched is taken to lie with the first CPU that does. */
   private lineOf(word: Word, cpu: number): number {
     const number = word >> LINE_SHIFT;
-    const known = this.recordOf[number]!;
+    const known = this.recordOf[number];
     if (known !== 0) return known - 1;
     const line = this.count++;
     if (line === this.owners.length) this.grow();
@@ -105,7 +106,7 @@ export class CacheLines {
   }
 
   private holds(line: number, cpu: number): boolean {
-    return (this.sharers[line * this.bitWords + (cpu >> 5)]! & (1 << (cpu & 31))) !== 0;
+    return (this.sharers[line * this.bitWords + (cpu >> 5)] & (1 << (cpu & 31))) !== 0;
   }
 
   private holdsAlone(line: number, cpu: number): boolean {
@@ -119,7 +120,7 @@ export class CacheLines {
 
   private addSharer(line: number, cpu: number): void {
     const index = line * this.bitWords + (cpu >> 5);
-    this.sharers[index] = this.sharers[index]! | (1 << (cpu & 31));
+    this.sharers[index] = this.sharers[index] | (1 << (cpu & 31));
   }
 
   private grow(): void {

@@ -9,7 +9,7 @@ export class EventQueue {
 
   /** Time of the next event, or Infinity. */
   get nextTime(): number {
-    return this.times.length === 0 ? Infinity : this.times[0]!;
+    return this.times.length === 0 ? Infinity : this.times[0];
   }
 
   push(time: number, item: number): void {
@@ -19,7 +19,7 @@ export class EventQueue {
     items.push(item);
     while (child > 0) {
       const parent = (child - 1) >> 1;
-      if (times[parent]! <= time) break;
+      if (times[parent] <= time) break;
       times[child] = times[parent]!;
       items[child] = items[parent]!;
       child = parent;
@@ -31,7 +31,7 @@ export class EventQueue {
   /** Removes the next event. @returns what it is */
   pop(): number {
     const { times, items } = this;
-    const first = items[0]!;
+    const first = items[0];
     const time = times.pop()!;
     const item = items.pop()!;
     const size = times.length;
@@ -40,8 +40,8 @@ export class EventQueue {
     for (;;) {
       let child = 2 * parent + 1;
       if (child >= size) break;
-      if (child + 1 < size && times[child + 1]! < times[child]!) child++;
-      if (times[child]! >= time) break;
+      if (child + 1 < size && times[child + 1] < times[child]) child++;
+      if (times[child] >= time) break;
       times[parent] = times[child]!;
       items[parent] = items[child]!;
       parent = child;

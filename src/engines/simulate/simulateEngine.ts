@@ -66,14 +66,13 @@ export class SimulateEngine implements Engine {
     const ends = new Map<number, number>();
     const queue = new EventQueue();
     for (const { cpu, program, args } of threads) {
-      const thread = new SteppedThread(machine.cpus[cpu]!);
+      const thread = new SteppedThread(machine.cpus[cpu]);
       running[cpu] = thread;
       if (thread.start(machine.vm.PROGRAMS[program], args)) queue.push(startNs, cpu);
       else ends.set(cpu, startNs);
     }
-    let now = startNs;
     while (queue.size > 0) {
-      now = queue.nextTime;
+      let now = queue.nextTime;
       const id = queue.pop();
       const thread = running[id]!;
       for (;;) {
@@ -89,7 +88,6 @@ export class SimulateEngine implements Engine {
         }
         if (!thread.resume(value)) {
           ends.set(id, done);
-          now = done;
           break;
         }
         if (queue.nextTime < done) {

@@ -11,7 +11,15 @@ import { CPU_LINES, CPU_LINES_END, CpuLine } from '../../hardware/memory.js';
 import { File } from './file.js';
 import { Mm, Task } from './mm.js';
 import { PAGES, PAGES_END, PAGE_RECORD, Page } from './page.js';
-import { PCP_HIGH, PAGEVEC_SIZE, PERCPUS, PERCPUS_END, PERCPU_RECORD, PageState, Percpu } from './percpu.js';
+import {
+  PCP_HIGH,
+  PAGEVEC_SIZE,
+  PERCPUS,
+  PERCPUS_END,
+  PERCPU_RECORD,
+  PageState,
+  Percpu,
+} from './percpu.js';
 import { ALL_TABLES, SLAB_RECORD, Slab } from './slab.js';
 import { AnonVma, Vma } from './vma.js';
 import { ZONES, ZONES_END, ZONE_RECORD, Zone } from './zone.js';
@@ -35,7 +43,8 @@ const percpuFields = fieldNames(Percpu);
 for (const [name, offset] of Object.entries(PageState)) {
   percpuFields.set(Percpu.pageState + offset, name);
 }
-for (let slot = 0; slot < PAGEVEC_SIZE; slot++) percpuFields.set(Percpu.lruAdd + slot, `lruAdd[${slot}]`);
+for (let slot = 0; slot < PAGEVEC_SIZE; slot++)
+  percpuFields.set(Percpu.lruAdd + slot, `lruAdd[${slot}]`);
 for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
 
 const tableFields: Readonly<Record<string, Fields>> = {
@@ -47,7 +56,13 @@ const tableFields: Readonly<Record<string, Fields>> = {
 };
 
 const regions: readonly Region[] = [
-  { name: 'cpu', base: CPU_LINES, end: CPU_LINES_END, record: LINE_WORDS, fields: fieldNames(CpuLine) },
+  {
+    name: 'cpu',
+    base: CPU_LINES,
+    end: CPU_LINES_END,
+    record: LINE_WORDS,
+    fields: fieldNames(CpuLine),
+  },
   { name: 'page', base: PAGES, end: PAGES_END, record: PAGE_RECORD, fields: fieldNames(Page) },
   { name: 'zone', base: ZONES, end: ZONES_END, record: ZONE_RECORD, fields: fieldNames(Zone) },
   { name: 'percpu', base: PERCPUS, end: PERCPUS_END, record: PERCPU_RECORD, fields: percpuFields },
@@ -56,7 +71,7 @@ const regions: readonly Region[] = [
     base,
     end,
     record,
-    fields: fieldNames(tableFields[name]!),
+    fields: fieldNames(tableFields[name]),
   })),
 ];
 
