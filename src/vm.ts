@@ -34,7 +34,7 @@ export { sysMprotect } from './mm/mprotect.js';
 export { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from './mm/mremap.js';
 export { sysMunmap } from './mm/munmap.js';
 export { createTask, execMm, exitTask, mmAlloc, setBrk, switchTo } from './mm/process.js';
-export { loadUser, storeUser, touchUser } from './mm/user.js';
+export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';
 export { audit, mappedPages, tableNames } from './oracle/audit.js';
 export { pageStates, readMm, readZone } from './oracle/counts.js';
 export { PFT_BASE } from './workloads/pft.js';

@@ -1,0 +1,79 @@
+/** A small machine with one process on one CPU, for tests that call the VM directly. */
+import assert from 'node:assert/strict';
+import { DESIGNS } from '../src/designs/index.js';
+import { vmConfig } from '../src/engines/configuration.js';
+import { createPlain, type PlainVm } from '../src/engines/instance.js';
+import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
+import type { ArchName } from '../src/hardware/arch/index.js';
+import type { Cpu } from '../src/hardware/cpu.js';
+import type { Memory } from '../src/hardware/memory.js';
+import type { VmDesign } from '../src/mm/design.js';
+
+/** Access, as hardware/mmu.ts numbers it. */
+export const READ = 0;
+export const WRITE = 1;
+export const FETCH = 2;
+
+/** The designs that are meant to be right. */
+export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
+  ({ broken }) => broken === undefined,
+);
+
+export const ARCH_NAMES: readonly ArchName[] = ['i386', 'x86_64', 'ia64'];
+
+/** Where tests map: a boundary of every level up to 1 GiB. */
+export const BASE = 0x4000_0000;
+
+export interface TestMachine {
+  readonly vm: PlainVm;
+  readonly memory: Memory;
+  readonly cpu: PlainCpu;
+  /** The same CPU, as the VM's functions take it. */
+  readonly on: Cpu;
+  /** Bytes of a page. */
+  readonly page: number;
+  /** Maps anonymous memory at a fixed place. */
+  map(address: number, pages: number, prot?: number): void;
+  /** Touches an address; returns whether it could. */
+  touch(address: number, access: number): boolean;
+  /** Counts of the process, in pages. */
+  counts(): ReturnType<PlainVm['readMm']>;
+  /** @returns the event count of a name */
+  event(name: keyof ReturnType<PlainVm['pageStates']>): number;
+  /** Fails the test when the audit finds something. */
+  audit(): void;
+}
+
+export interface TestMachineOptions {
+  readonly arch?: ArchName;
+  readonly frames?: number;
+  readonly design?: VmDesign;
+}
+
+export async function testMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
+  const { arch = 'x86_64', frames = 512, design = RIGHT_DESIGNS[0] } = options;
+  const config = vmConfig({ arch, frames, cpus: 1, nodes: 1 }, design);
+  const { vm, memory } = await createPlain(config, false);
+  const cpu = new PlainCpu(vm, memory, 0);
+  const on = cpu as unknown as Cpu;
+  vm.PROGRAMS.boot(on);
+  vm.switchTo(on, vm.createTask(on, vm.mmAlloc(on), 1));
+  const page = vm.PAGE_SIZE;
+  const anonymous = vm.MAP_PRIVATE | vm.MAP_ANONYMOUS | vm.MAP_FIXED;
+  return {
+    vm,
+    memory,
+    cpu,
+    on,
+    page,
+    map: (address, pages, prot = 3) => {
+      assert.equal(vm.sysMmap(on, address, pages * page, prot, anonymous, 0, 0, 0), address);
+    },
+    touch: (address, access) => vm.touchUser(on, address, access) >= 0,
+    counts: () => vm.readMm(memory, cpu.mm),
+    event: (name) => vm.pageStates(memory)[name],
+    audit: () => {
+      assert.deepEqual(vm.audit(memory, [{ tlb: cpu.tlb, mm: cpu.mm }]), []);
+    },
+  };
+}
