@@ -101,7 +101,8 @@ describe('the simulate engine', () => {
       const engine = await SimulateEngine.create(config, COSTS_BY_ARCH.ia64);
       const first = await runAlone(engine, 'pftStart', 200);
       const tasks = [first];
-      for (let pid = 2; pid <= 4; pid++) tasks.push(await runAlone(engine, 'pftThread', first, pid));
+      for (let pid = 2; pid <= 4; pid++)
+        tasks.push(await runAlone(engine, 'pftThread', first, pid));
       await engine.run(
         tasks.map((task, cpu) => ({ cpu, program: 'pftTouch', args: [task, cpu * 50, 50] })),
       );
@@ -117,7 +118,8 @@ describe('the simulate engine', () => {
       const engine = await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64);
       const first = await runAlone(engine, 'pftStart', 800);
       const tasks = [first];
-      for (let pid = 2; pid <= 8; pid++) tasks.push(await runAlone(engine, 'pftThread', first, pid));
+      for (let pid = 2; pid <= 8; pid++)
+        tasks.push(await runAlone(engine, 'pftThread', first, pid));
       const start = engine.nowNs;
       await engine.run(
         tasks.map((task, cpu) => ({ cpu, program: 'pftTouch', args: [task, cpu * 100, 100] })),

@@ -8,7 +8,7 @@ import { BASE, READ, WRITE, testMachine, type TestMachine } from '../../test/mac
 function maps(m: TestMachine): [number, number, number][] {
   const { vm, memory } = m;
   const found: [number, number, number][] = [];
-  for (let vma = memory.words[m.cpu.mm + vm.Mm.mmap]; vma !== 0; ) {
+  for (let vma = memory.words[m.cpu.mm + vm.Mm.mmap]; vma !== 0;) {
     const start = (memory.wides[(vma + vm.Vma.vmStart) / 2] - BASE) / m.page;
     const end = (memory.wides[(vma + vm.Vma.vmEnd) / 2] - BASE) / m.page;
     found.push([start, end, memory.words[vma + vm.Vma.vmFlags] & 7]);
@@ -35,8 +35,7 @@ describe('mmap', () => {
   it('places a mapping in the highest gap that holds it', async () => {
     const m = await testMachine();
     const flags = m.vm.MAP_PRIVATE | m.vm.MAP_ANONYMOUS;
-    const map = (pages: number): number =>
-      m.vm.sysMmap(m.on, 0, pages * m.page, 3, flags, 0, 0, 0);
+    const map = (pages: number): number => m.vm.sysMmap(m.on, 0, pages * m.page, 3, flags, 0, 0, 0);
     const first = map(4);
     const second = map(2);
     assert.equal(second, first - 2 * m.page);

@@ -123,7 +123,10 @@ describe('fault-around', () => {
     m.touch(start + 2 * m.page, READ);
     const pages = (): number[] =>
       m.vm.mappedPages(m.memory, m.cpu.mm).map(({ address }) => (address - start) / m.page);
-    assert.deepEqual(pages(), Array.from({ length: 16 }, (_, page) => page));
+    assert.deepEqual(
+      pages(),
+      Array.from({ length: 16 }, (_, page) => page),
+    );
     // Page 30 lies in the window that begins at the aligned page 28.
     m.touch(start + 30 * m.page, READ);
     assert.deepEqual(

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { OPERATIONS, OPERATION_CODE } from '../dist/src/hardware/operations.js';
+import { strip } from './strip.mjs';
+
+const options = { operations: OPERATIONS, codes: OPERATION_CODE, file: 'x.js' };
+const plain = (code) => strip(code, 'plain', options).code;
+const stepped = (code) => strip(code, 'stepped', options).code;
+
+describe('the strip', () => {
+  it('makes plain functions with word operations written out', () => {
+    const source = 'function* f(cpu, a) { const v = yield* cpu.load(a); yield* g(cpu, v); }';
+    assert.equal(plain(source), 'function f(cpu, a) { const v = words[a]; g(cpu, v); }');
+  });
+
+  it('makes stepped functions that hand operations and calls to the engine', () => {
+    const source = 'function* f(cpu, a) { const v = yield* cpu.load(a); yield* g(cpu, v); }';
+    const load = OPERATION_CODE.load;
+    assert.ok(
+      stepped(source).startsWith(
+        `function* f(cpu, a) { const v = (cpu.op = ${load}, cpu.x = a, yield); yield g(cpu, v); }`,
+      ),
+    );
+    assert.match(stepped(source), /f\.prototype\.functionName = 'f';/);
+  });
+
+  it('lets additions commute whose result is unused', () => {
+    const { add, addUnused } = OPERATION_CODE;
+    assert.match(
+      stepped('function* f(cpu) { yield* cpu.add(1, 2); }'),
+      new RegExp(`op = ${addUnused},`),
+    );
+    assert.match(
+      stepped('function* f(cpu) { return yield* cpu.add(1, 2); }'),
+      new RegExp(`op = ${add},`),
+    );
+  });
+
+  it('compares what a compare-exchange found', () => {
+    assert.match(
+      plain('function* f(cpu, a, e) { return yield* cpu.cas(a, e, 1); }'),
+      /return \(Atomics\.compareExchange\(words, a, e, 1\) === \(e\)\);/,
+    );
+  });
+
+  for (const [what, code, message] of [
+    [
+      'an operation within an operation',
+      'yield* cpu.store(1, yield* cpu.load(2));',
+      /is an operation itself/,
+    ],
+    ['an unknown operation', 'yield* cpu.lode(1);', /cpu\.lode is no operation/],
+    ['a wrong number of arguments', 'yield* cpu.load(1, 2);', /takes 1 arguments/],
+    ['an expected value that is a call', 'yield* cpu.cas(1, g(), 2);', /name it first/],
+    ['a yield of its own', 'yield 1;', /yield without \*/],
+  ]) {
+    it(`refuses ${what}, with file and line`, () => {
+      for (const form of [plain, stepped]) {
+        if (form === stepped && what.startsWith('an expected')) continue;
+        assert.throws(() => form(`function* f(cpu) {\n  ${code}\n}`), message);
+        assert.throws(() => form(`function* f(cpu) {\n  ${code}\n}`), /^Error: x\.js:2: /);
+      }
+    });
+  }
+});

@@ -1,0 +1,235 @@
+/** The command line as a person or a script meets it. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { after, before, describe, it } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type { PftResult } from '../measure/pft.js';
+import type { ReplayReport } from '../traces/replayFile.js';
+import { classicWall } from './pft.js';
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+const LS = fileURLToPath(new URL('../../../recordings/ls.trace.gz', import.meta.url));
+const LS_TRUTH = fileURLToPath(new URL('../../../recordings/ls.truth.json.gz', import.meta.url));
+
+function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+}
+
+let folder: string;
+const write = (name: string, contents: string | Buffer): string => {
+  const path = join(folder, name);
+  writeFileSync(path, contents);
+  return path;
+};
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'minorfault-test-'));
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('minorfault replay', () => {
+  it('prints the kernel beside both designs, and exits with 0 when all agree', () => {
+    const { status, stdout } = run('replay', LS, '--truth', LS_TRUTH);
+    assert.equal(status, 0);
+    assert.match(stdout, /kernel +page-table-lock +v18/);
+    assert.match(stdout, /faults after exec +224 +224 +224/);
+    assert.match(stdout, /page table at exit +equal +equal/);
+    assert.match(stdout, /cmpxchg fail anon write +0/);
+  });
+
+  it('prints JSON: an object for each trace and design', () => {
+    const { stdout } = run('replay', LS, '--design', 'v18-first', '--json');
+    const [report, ...others] = JSON.parse(stdout) as ReplayReport[];
+    assert.equal(others.length, 0);
+    assert.deepEqual([report.trace, report.design], [LS, 'v18-first']);
+    assert.deepEqual(report.processes[0].rssPeakKb, { kernel: 2884, model: 2884 });
+  });
+
+  it('exits with 1 when the truth says otherwise', () => {
+    const truth = JSON.parse(gunzipSync(readFileSync(LS_TRUTH)).toString()) as {
+      records: { vmas?: [string, string, string, number, number, string, number[][]][] }[];
+    };
+    for (const { vmas } of truth.records) vmas?.[0][6].pop();
+    const { status, stdout } = run('replay', LS, '--truth', write('t.json', JSON.stringify(truth)));
+    assert.equal(status, 1);
+    assert.match(stdout, /page table at exit +different/);
+  });
+
+  const lines = (): string[] => gunzipSync(readFileSync(LS)).toString().split('\n');
+  const bad: [string, () => string[], RegExp][] = [
+    ['no such file', () => ['no.trace'], /no\.trace: cannot be opened \(ENOENT\)/],
+    [
+      'a gzip file that is cut off',
+      () => [write('cut.gz', readFileSync(LS).subarray(0, 9000))],
+      /cut\.gz:\d+: the gzip file is cut off/,
+    ],
+    [
+      'a trace that is cut off between lines',
+      () => [write('cut.trace', lines().slice(0, 500).join('\n'))],
+      /cut\.trace:500: the trace ends before process 23130 does/,
+    ],
+    [
+      'a trace that is cut off within a line',
+      () => [write('torn.trace', lines().slice(0, 500).join('\n').slice(0, -60))],
+      /torn\.trace:500: /,
+    ],
+    [
+      'a text that is no trace',
+      () => [write('a.txt', 'Once upon a time\n')],
+      /a\.txt:1: .*perf script/,
+    ],
+    [
+      'the output of another tool',
+      () => [write('s.txt', '1234 1700000000.0 mmap(NULL, 8192, PROT_READ) = 0x7f0000000000\n')],
+      /s\.txt:1: this is no line of perf script/,
+    ],
+    ['an empty file', () => [write('empty', '')], /empty: holds no event/],
+    ['a binary', () => [write('b.gz', gzipSync(Buffer.from([0, 1, 2, 255, 10, 7])))], /b\.gz:1: /],
+    [
+      'a trace that lost records',
+      () => [
+        write(
+          'lost.trace',
+          [
+            ...lines().slice(0, 9),
+            'ls 1/1 [000] 1.0: PERF_RECORD_LOST lost 5',
+            ...lines().slice(9),
+          ].join('\n'),
+        ),
+      ],
+      /lost\.trace:10: the recording lost events.*--allow-lost/,
+    ],
+    [
+      'an unknown design',
+      () => [LS, '--design', 'v19'],
+      /no design is called "v19"; there are: page-table-lock/,
+    ],
+    ['a machine that is too small', () => [LS, '--memory', '1M'], /out of memory|does not fit/],
+    ['a machine of no size', () => [LS, '--memory', 'lots'], /got size "lots"/],
+    [
+      'a truth that is none',
+      () => [LS, '--truth', write('x.json', '{}')],
+      /x\.json: has no "records"/,
+    ],
+    ['too many truths', () => [LS, '--truth', 'a', '--truth', 'b'], /got 2 --truth for 1 traces/],
+  ];
+  for (const [what, args, message] of bad) {
+    it(`refuses ${what} with exit code 2, a message and no stack trace`, () => {
+      const { status, stdout, stderr } = run('replay', ...args());
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /^\s+at /m);
+      assert.equal(stdout, '');
+      assert.equal(status, 2);
+    });
+  }
+
+  it('replays a trace that lost records or its end when told to', () => {
+    const cut = write('part.trace', lines().slice(0, 700).join('\n'));
+    const { status, stdout } = run('replay', cut, '--partial');
+    assert.equal(status, 0);
+    assert.match(stdout, /unexplained +0 +0/);
+    const lost = [
+      ...lines().slice(0, 9),
+      'ls 1/1 [000] 1.0: PERF_RECORD_LOST lost 5',
+      ...lines().slice(9),
+    ];
+    assert.match(
+      run('replay', write('l.trace', lost.join('\n')), '--allow-lost').stdout,
+      /note: lost records/,
+    );
+  });
+});
+
+describe('minorfault check', () => {
+  it('shows the schedule of a broken design, in columns', () => {
+    const { status, stdout } = run('check', 'first-fault', '--design', 'broken-plain-rss');
+    assert.equal(status, 0, 'broken as expected');
+    assert.match(stdout, /mm\[0\]\.rss is 3, should be 4/);
+    assert.match(stdout, /cpu 0 +│ cpu 1/);
+    assert.match(stdout, /updateMmCounter: store mm\[0\]\.rss 1 → 2/);
+    assert.match(
+      stdout,
+      /switch: cpu 1 will change mm\[0\]\.\w+, which cpu 0 has read and will use/,
+    );
+  });
+
+  it('names its bound when it is hit', () => {
+    const { stdout } = run(
+      'check',
+      'first-fault',
+      '--design',
+      'page-table-lock',
+      '--executions',
+      '5',
+    );
+    assert.match(stdout, /no failure within 5 executions/);
+  });
+
+  it('refuses what it does not know', () => {
+    assert.equal(run('check', 'last-fault').status, 2);
+    assert.equal(run('check', '--executions', '0').status, 2);
+  });
+});
+
+describe('minorfault pft', () => {
+  it('prints the documents’ columns on both engines', () => {
+    for (const engine of ['parallel', 'simulate']) {
+      const { status, stdout } = run('pft', '--engine', engine, '--size', '2M', '--reps', '1');
+      assert.equal(status, 0);
+      assert.match(stdout, /Gb +Rep +Threads +User +System +Wall +flt\/cpu\/s +fault\/wsec/);
+      assert.match(stdout, /\n 0 +1 +2 +\d+\.\d{3}s +\d+\.\d{3}s +\d+\.0\d\ds +[\d.]+ +[\d.]+\n/);
+    }
+  });
+
+  it('prints JSON, whose rates follow from its times', () => {
+    const args = [
+      '--engine',
+      'simulate',
+      '--size',
+      '4M',
+      '--threads',
+      '1,4',
+      '--arch',
+      'ia64',
+      '--json',
+    ];
+    const results = JSON.parse(run('pft', ...args).stdout) as PftResult[];
+    assert.equal(results.length, 4);
+    for (const { pages, wallSeconds, faultsPerWallSecond } of results) {
+      assert.equal(pages, 3 * 256);
+      assert.ok(Math.abs(pages / wallSeconds / faultsPerWallSecond - 1) < 1e-9);
+    }
+  });
+
+  it('writes wall time as seconds, a dot, and hundredths padded to three digits', () => {
+    assert.equal(classicWall(2.21), '2.021s');
+    assert.equal(classicWall(0.87), '0.087s');
+    assert.equal(classicWall(11.434), '11.043s');
+    assert.equal(classicWall(2.999), '3.000s');
+  });
+
+  it('refuses what does not fit', () => {
+    assert.match(run('pft', '--size', '5G').stderr, /at most 4 GiB/);
+    assert.match(
+      run('pft', '--size', '4K', '--threads', '2').stderr,
+      /less than a page for each thread/,
+    );
+    assert.match(run('pft', '--engine', 'quantum').stderr, /got engine "quantum"/);
+  });
+});
+
+describe('minorfault', () => {
+  it('lists the designs', () => {
+    assert.match(run('designs').stdout, /v18-per-thread +anonymous faults with no lock/);
+  });
+
+  it('explains itself, and refuses unknown commands and options with 2', () => {
+    assert.equal(run('--help').status, 0);
+    assert.match(run('replay', '--help').stdout, /Exit code: 0/);
+    assert.equal(run('reply').status, 2);
+    assert.equal(run('replay', '--fast').status, 2);
+  });
+});
