@@ -3,6 +3,11 @@ import tseslint from 'typescript-eslint';
 import { opNeedsYield } from './build/lint/opNeedsYield.mjs';
 import { roomRules } from './build/lint/rooms.mjs';
 
+/** The runner awaits what these return. */
+const NODE_TEST = [
+  { from: 'package', package: 'node:test', name: ['describe', 'it', 'before', 'after'] },
+];
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/'] },
   eslint.configs.recommended,
@@ -21,6 +26,7 @@ export default tseslint.config(
       // A generator that happens to do nothing in one configuration is still an Op.
       'require-yield': 'off',
       eqeqeq: 'error',
+      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: NODE_TEST }],
     },
   },
   {

@@ -10,9 +10,18 @@ export interface Place {
   readonly line?: number;
 }
 
+/*
+ * The built forms of the VM hold copies of these classes, so an instance is known by its name, not by
+ * which copy made it.
+ */
+
 /** A user's mistake or an unusable input. The command line prints the message and exits with 2. */
 export class InputError extends Error {
   override readonly name = 'InputError';
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isNamed(value, 'InputError');
+  }
 
   /**
    * @param code - stable name of the mistake, such as `TRACE_LOST`, for scripts
@@ -30,6 +39,14 @@ export class InputError extends Error {
 /** A bug of ours: something that the code promises did not hold. Never the guest's fault. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isNamed(value, 'InvariantError');
+  }
+}
+
+function isNamed(value: unknown, name: string): boolean {
+  return value instanceof Error && value.name === name;
 }
 
 function formatPlace(place: Place): string {

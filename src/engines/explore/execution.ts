@@ -98,7 +98,7 @@ export class Execution {
         pending = thread.resume(this.machine.perform(thread.cpu));
       this.ended[index] = !pending;
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== InvariantError.name) throw error;
+      if (!(error instanceof InvariantError)) throw error;
       this.failure = error.message;
       this.ended[index] = true;
     }
