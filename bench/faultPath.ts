@@ -6,14 +6,17 @@ import { performance } from 'node:perf_hooks';
 import { designNamed } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
 import { runAlone, type Thread } from '../src/engines/engine.js';
-import { ParallelEngine, runProgram } from '../src/engines/parallel/parallelEngine.js';
-import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
+import {
+  ParallelEngine,
+  runProgram,
+  type ParallelOptions,
+} from '../src/engines/parallel/parallelEngine.js';
 import type { Cpu } from '../src/hardware/cpu.js';
 import { handwrittenTouch } from './handwritten.js';
 
 const PAGES = Number(process.argv[2]);
-const ROUNDS = 15;
-const WARM_UP_ROUNDS = 4;
+const ROUNDS = 12;
+const WARM_UP_ROUNDS = 8;
 /** Runs of a side in each round: the first finds the caches full of another side's memory. */
 const RUNS_PER_TURN = 6;
 const CPUS = 2;
@@ -21,11 +24,10 @@ const CPUS = 2;
 /** A way to touch all pages; returns wall nanoseconds per page. */
 type Side = () => Promise<number>;
 
-async function engineFor(design: string, zeroing: boolean): Promise<ParallelEngine> {
+async function engineFor(design: string, options: ParallelOptions = {}): Promise<ParallelEngine> {
   const machine = { arch: 'x86_64', frames: PAGES + 1200, cpus: CPUS, nodes: 1 } as const;
-  const engine = await ParallelEngine.create(vmConfig(machine, designNamed(design), { tasks: 8 }), {
-    zeroing,
-  });
+  const config = vmConfig(machine, designNamed(design), { tasks: 8 });
+  const engine = await ParallelEngine.create(config, options);
   engine.commitMemory();
   return engine;
 }
@@ -70,7 +72,7 @@ async function wallPerPage(engine: ParallelEngine, threads: readonly Thread[]): 
 
 /** Touches on this thread, by the VM's own program or by the hand-written function. */
 function onThisThread(engine: ParallelEngine, byHand: boolean): Side {
-  const cpu = new PlainCpu(engine.vm, engine.memory, 0, engine.zeroing);
+  const cpu = engine.cpu(0);
   const { PROGRAMS } = engine.vm;
   const vmCpu = cpu as unknown as Cpu;
   const hand = handwrittenTouch(engine.vm, engine.memory, cpu);
@@ -85,45 +87,63 @@ function onThisThread(engine: ParallelEngine, byHand: boolean): Side {
   };
 }
 
-const v18 = await engineFor('v18-per-thread', true);
-const atomic = await engineFor('v18', true);
-const bare = {
-  v18: await engineFor('v18-per-thread', false),
-  atomic: await engineFor('v18', false),
-  lock: await engineFor('page-table-lock', false),
-};
-const sides: Record<string, Side> = {
-  'zero 1': zeroing(v18, 1),
-  'zero 2': zeroing(v18, 2),
-  'fault 1': workers(v18, 1),
-  'fault 2': workers(v18, 2),
-  'bare v18-per-thread 1': workers(bare.v18, 1),
-  'bare v18-per-thread 2': workers(bare.v18, 2),
-  'bare page-table-lock 1': workers(bare.lock, 1),
-  'bare page-table-lock 2': workers(bare.lock, 2),
-  'stripped 1': onThisThread(atomic, false),
-  'by hand 1': onThisThread(atomic, true),
-  'bare stripped 1': onThisThread(bare.atomic, false),
-  'bare by hand 1': onThisThread(bare.atomic, true),
-};
-
-const samples = new Map<string, number[]>(Object.keys(sides).map((name) => [name, []]));
-for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
-  for (const [name, side] of Object.entries(sides)) {
-    await side();
-    for (let run = 1; run < RUNS_PER_TURN; run++) {
-      const ns = await side();
-      if (round >= WARM_UP_ROUNDS) samples.get(name)!.push(ns);
+/**
+ * Runs sides in turn, round after round, and adds the median of each to the result. Sides whose ratio is
+ * wanted run together; others do not, so that they do not empty each other's caches.
+ */
+async function compare(
+  engines: readonly ParallelEngine[],
+  sides: Readonly<Record<string, Side>>,
+): Promise<void> {
+  const samples = new Map<string, number[]>(Object.keys(sides).map((name) => [name, []]));
+  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
+    for (const [name, side] of Object.entries(sides)) {
+      await side();
+      for (let run = 1; run < RUNS_PER_TURN; run++) {
+        const ns = await side();
+        if (round >= WARM_UP_ROUNDS) samples.get(name)!.push(ns);
+      }
     }
   }
+  for (const engine of engines) {
+    const faults = engine.vm.audit(engine.memory);
+    if (faults.length > 0) throw new Error(`the audit after the benchmark found: ${faults[0]}`);
+    await engine.close();
+  }
+  for (const [name, values] of samples) medians[name] = median(values);
 }
-for (const engine of [v18, atomic, bare.v18, bare.atomic, bare.lock]) {
-  const faults = engine.vm.audit(engine.memory);
-  if (faults.length > 0) throw new Error(`the audit after the benchmark found: ${faults[0]}`);
-  await engine.close();
-}
-const medians = [...samples].map(([name, values]) => [name, median(values)]);
-process.stdout.write(`${JSON.stringify(Object.fromEntries(medians))}\n`);
+
+const medians: Record<string, number> = {};
+
+const whole = await engineFor('v18-per-thread');
+const inJavaScript = await engineFor('v18-per-thread', { wasm: false });
+await compare([whole, inJavaScript], {
+  'zero in JavaScript 1': zeroing(inJavaScript, 1),
+  'zero in JavaScript 2': zeroing(inJavaScript, 2),
+  'zero 1': zeroing(whole, 1),
+  'zero 2': zeroing(whole, 2),
+  'fault 1': workers(whole, 1),
+  'fault 2': workers(whole, 2),
+});
+const bareV18 = await engineFor('v18-per-thread', { zeroing: false });
+const bareLock = await engineFor('page-table-lock', { zeroing: false });
+await compare([bareV18, bareLock], {
+  'bare v18-per-thread 1': workers(bareV18, 1),
+  'bare page-table-lock 1': workers(bareLock, 1),
+  'bare v18-per-thread 2': workers(bareV18, 2),
+  'bare page-table-lock 2': workers(bareLock, 2),
+});
+const atomic = await engineFor('v18');
+await compare([atomic], {
+  'stripped 1': onThisThread(atomic, false),
+  'by hand 1': onThisThread(atomic, true),
+});
+const bareAtomic = await engineFor('v18', { zeroing: false });
+await compare([bareAtomic], {
+  'bare stripped 1': onThisThread(bareAtomic, false),
+  'bare by hand 1': onThisThread(bareAtomic, true),
+});
+process.stdout.write(`${JSON.stringify(medians)}\n`);
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];

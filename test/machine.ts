@@ -53,7 +53,7 @@ export interface TestMachineOptions {
 export async function testMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
   const { arch = 'x86_64', frames = 512, design = RIGHT_DESIGNS[0] } = options;
   const config = vmConfig({ arch, frames, cpus: 1, nodes: 1 }, design);
-  const { vm, memory } = await createPlain(config, false);
+  const { vm, memory } = await createPlain(config);
   const cpu = new PlainCpu(vm, memory, 0);
   const on = cpu as unknown as Cpu;
   vm.PROGRAMS.boot(on);

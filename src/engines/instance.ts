@@ -4,7 +4,7 @@
  */
 import { instanceUrl } from '../base/instance.js';
 import type { Op } from '../hardware/cpu.js';
-import { configurationHash, type Memory } from '../hardware/memory.js';
+import { configurationHash, type Allocate, type Memory } from '../hardware/memory.js';
 import type * as Vm from '../vm.js';
 import type { VmConfig } from './configuration.js';
 import { specialize } from './specialize.js';
@@ -30,13 +30,18 @@ export async function loadStepped(config: VmConfig): Promise<SteppedVm> {
   return (await import(urlOf('stepped.js', config))) as SteppedVm;
 }
 
+/** Memory that this thread alone uses. */
+export function allocatePrivate(bytes: number): ArrayBuffer {
+  return new ArrayBuffer(bytes);
+}
+
 /** A machine of this configuration: fresh memory, and the plain form bound to it. */
 export async function createPlain(
   config: VmConfig,
-  shared: boolean,
+  allocate: Allocate = allocatePrivate,
 ): Promise<{ vm: PlainVm; memory: Memory }> {
   const { createMemory, TOTAL_WORDS } = await loadStepped(config);
-  const memory = createMemory(TOTAL_WORDS, configurationHash(config), shared);
+  const memory = createMemory(TOTAL_WORDS, configurationHash(config), allocate);
   return { vm: bind(config, memory), memory };
 }
 

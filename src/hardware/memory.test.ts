@@ -11,13 +11,13 @@ const machine = { arch: 'x86_64', frames: 64, cpus: 1, nodes: 1 } as const;
 describe('a machine’s memory', () => {
   it('is attached by whoever has the same configuration', async () => {
     const config = vmConfig(machine, v18);
-    const { memory } = await createPlain(config, true);
+    const { memory } = await createPlain(config);
     memory.words[5000] = 77;
     assert.equal((await attachPlain(config, memory.buffer)).memory.words[5000], 77);
   });
 
   it('is refused for another configuration, other contents, or another size', async () => {
-    const { memory } = await createPlain(vmConfig(machine, v18), false);
+    const { memory } = await createPlain(vmConfig(machine, v18));
     const other = vmConfig(machine, pageTableLock);
     await assert.rejects(attachPlain(other, memory.buffer), /configuration hash: got/);
     const config = vmConfig(machine, v18);

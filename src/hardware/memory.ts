@@ -47,14 +47,15 @@ function view(buffer: SharedArrayBuffer | ArrayBuffer): Memory {
   return { buffer, words: new Int32Array(buffer), wides: new Float64Array(buffer) };
 }
 
+/** Takes zeroed memory from the host: at least so many bytes. */
+export type Allocate = (bytes: number) => SharedArrayBuffer | ArrayBuffer;
+
 /**
  * @param totalWords - what the layout needs
  * @param hash - of the configuration
- * @param shared - whether worker threads attach to it
  */
-export function createMemory(totalWords: number, hash: number, shared: boolean): Memory {
-  const bytes = alignWord(totalWords, PAGE_WORDS) * 4;
-  const memory = view(shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+export function createMemory(totalWords: number, hash: number, allocate: Allocate): Memory {
+  const memory = view(allocate(alignWord(totalWords, PAGE_WORDS) * 4));
   memory.words.set([MAGIC, VERSION, hash, memory.words.length]);
   return memory;
 }

@@ -133,7 +133,7 @@ export class Replay {
   /** @param frames - physical memory of the machine, in 4 KiB pages */
   static async create(design: VmDesign, frames: number, truth: Truth | undefined): Promise<Replay> {
     const config = vmConfig({ arch: 'x86_64', frames, cpus: 1, nodes: 1 }, design, REPLAY_LIMITS);
-    const { vm, memory } = await createPlain(config, false);
+    const { vm, memory } = await createPlain(config);
     return new Replay(design, vm, memory, truth);
   }
 

@@ -8,7 +8,7 @@ import { InvariantError } from '../../base/errors.js';
 import { configurationHash, type Memory } from '../../hardware/memory.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
-import { loadStepped, type SteppedVm } from '../instance.js';
+import { allocatePrivate, loadStepped, type SteppedVm } from '../instance.js';
 import { SteppedMachine } from '../stepping.js';
 import { Execution } from './execution.js';
 
@@ -24,7 +24,11 @@ export class ExploreEngine implements Engine {
 
   static async create(config: VmConfig): Promise<ExploreEngine> {
     const stepped = await loadStepped(config);
-    const memory = stepped.createMemory(stepped.TOTAL_WORDS, configurationHash(config), false);
+    const memory = stepped.createMemory(
+      stepped.TOTAL_WORDS,
+      configurationHash(config),
+      allocatePrivate,
+    );
     const engine = new ExploreEngine(stepped, new SteppedMachine(stepped, memory));
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;

@@ -8,8 +8,17 @@ import type { Memory } from '../../hardware/memory.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
 import { createPlain, type PlainVm } from '../instance.js';
+import { allocateWasmMemory, pageCodeFor, type WasmMemory } from './pageCode.js';
 import { PlainCpu } from './plainCpu.js';
 import type { WorkerReport, WorkerSetup } from './worker.js';
+
+/** What benchmarks leave out, to measure the rest. */
+export interface ParallelOptions {
+  /** false leaves new pages as they are but for their start. */
+  readonly zeroing?: boolean;
+  /** false zeroes and copies pages in JavaScript. */
+  readonly wasm?: boolean;
+}
 
 export class ParallelEngine implements Engine {
   private readonly workers = new Map<number, Worker>();
@@ -18,13 +27,17 @@ export class ParallelEngine implements Engine {
     private readonly config: VmConfig,
     readonly vm: PlainVm,
     readonly memory: Memory,
+    private readonly wasm: WasmMemory | undefined,
     readonly zeroing: boolean,
   ) {}
 
-  /** @param options.zeroing - false leaves new pages as they are, to measure the rest */
-  static async create(config: VmConfig, options = { zeroing: true }): Promise<ParallelEngine> {
-    const { vm, memory } = await createPlain(config, true);
-    const engine = new ParallelEngine(config, vm, memory, options.zeroing);
+  static async create(config: VmConfig, options: ParallelOptions = {}): Promise<ParallelEngine> {
+    let wasm: WasmMemory | undefined;
+    const { vm, memory } = await createPlain(config, (bytes) => {
+      if (options.wasm !== false) wasm = allocateWasmMemory(bytes);
+      return wasm?.buffer ?? new SharedArrayBuffer(bytes);
+    });
+    const engine = new ParallelEngine(config, vm, memory, wasm, options.zeroing ?? true);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
   }
@@ -33,9 +46,7 @@ export class ParallelEngine implements Engine {
   async run(threads: readonly Thread[]): Promise<number[]> {
     if (threads.length === 1) {
       const { cpu, program, args } = threads[0];
-      return [
-        runProgram(this.vm, new PlainCpu(this.vm, this.memory, cpu, this.zeroing), program, args),
-      ];
+      return [runProgram(this.vm, this.cpu(cpu), program, args)];
     }
     const reports = await this.runOnWorkers(threads);
     return reports.map(({ result }) => result);
@@ -56,6 +67,12 @@ export class ParallelEngine implements Engine {
     );
   }
 
+  /** A CPU for this thread to run. */
+  cpu(id: number): PlainCpu {
+    const pageCode = this.wasm && pageCodeFor(this.wasm);
+    return new PlainCpu(this.vm, this.memory, id, { zeroing: this.zeroing, pageCode });
+  }
+
   /** Takes all of its memory from the host, which gives it at the first touch, before a clock runs. */
   commitMemory(): void {
     const { words } = this.memory;
@@ -70,8 +87,8 @@ export class ParallelEngine implements Engine {
   private async workerOf(cpu: number): Promise<Worker> {
     const running = this.workers.get(cpu);
     if (running !== undefined) return running;
-    const { config, zeroing } = this;
-    const setup: WorkerSetup = { config, buffer: this.memory.buffer, cpu, zeroing };
+    const { config, wasm, zeroing } = this;
+    const setup: WorkerSetup = { config, wasm, buffer: this.memory.buffer, cpu, zeroing };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
     this.workers.set(cpu, worker);
     worker.setMaxListeners(0);

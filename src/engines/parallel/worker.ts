@@ -5,11 +5,14 @@ import type { VmConfig } from '../configuration.js';
 import type { Thread } from '../engine.js';
 import { attachPlain } from '../instance.js';
 import { runProgram } from './parallelEngine.js';
+import { pageCodeFor, type WasmMemory } from './pageCode.js';
 import { PlainCpu } from './plainCpu.js';
 
 export interface WorkerSetup {
   readonly config: VmConfig;
+  /** The machine's memory, and the same as WebAssembly sees it if it can. */
   readonly buffer: SharedArrayBuffer | ArrayBuffer;
+  readonly wasm: WasmMemory | undefined;
   readonly cpu: number;
   readonly zeroing: boolean;
 }
@@ -28,10 +31,14 @@ interface WorkerOrder {
   readonly threads: number;
 }
 
+/** About a millisecond. */
+const GATE_SPINS = 50_000;
+
 const setup = workerData as WorkerSetup;
 const port = parentPort!;
 const { vm, memory } = await attachPlain(setup.config, setup.buffer);
-const cpu = new PlainCpu(vm, memory, setup.cpu, setup.zeroing);
+const pageCode = setup.wasm && pageCodeFor(setup.wasm);
+const cpu = new PlainCpu(vm, memory, setup.cpu, { zeroing: setup.zeroing, pageCode });
 
 port.on('message', ({ thread, gate, threads }: WorkerOrder) => {
   awaitAll(gate, threads);
@@ -42,12 +49,15 @@ port.on('message', ({ thread, gate, threads }: WorkerOrder) => {
 });
 port.postMessage({ result: 0, startMs: 0, endMs: 0 } satisfies WorkerReport);
 
-/** Returns in all workers as soon as the last has come. */
+/**
+ * Returns in all workers as soon as the last has come. Spins first: to be woken takes as long as a hundred
+ * faults, and by that much the workers would start apart.
+ */
 function awaitAll(gate: Int32Array, threads: number): void {
   if (Atomics.add(gate, 0, 1) + 1 === threads) Atomics.notify(gate, 0);
-  for (;;) {
+  for (let tries = 0; ; tries++) {
     const ready = Atomics.load(gate, 0);
     if (ready === threads) return;
-    Atomics.wait(gate, 0, ready);
+    if (tries > GATE_SPINS) Atomics.wait(gate, 0, ready);
   }
 }

@@ -11,7 +11,7 @@ import { Work } from '../../hardware/cpu.js';
 import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
-import { loadStepped, type SteppedVm } from '../instance.js';
+import { allocatePrivate, loadStepped, type SteppedVm } from '../instance.js';
 import { SteppedMachine, SteppedThread, type SteppedCpu } from '../stepping.js';
 import { CacheLines } from './cacheLines.js';
 import type { MachineCosts } from './costs.js';
@@ -53,7 +53,11 @@ export class SimulateEngine implements Engine {
 
   static async create(config: VmConfig, costs: MachineCosts): Promise<SimulateEngine> {
     const stepped = await loadStepped(config);
-    const memory = stepped.createMemory(stepped.TOTAL_WORDS, configurationHash(config), false);
+    const memory = stepped.createMemory(
+      stepped.TOTAL_WORDS,
+      configurationHash(config),
+      allocatePrivate,
+    );
     const engine = new SimulateEngine(stepped, new SteppedMachine(stepped, memory), costs);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
