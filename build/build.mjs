@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { rollup } from 'rollup';
+import { rollup } from '@rollup/wasm-node';
 import { inlining } from './inline.mjs';
 import { strip } from './strip.mjs';
 import { TEMPLATE_PARAMETERS, constantUses, templating } from './template.mjs';

@@ -7,7 +7,7 @@
  * the functions that matter stay calls: the fault path measured half as fast without this step.
  */
 import MagicString from 'magic-string';
-import { parseAst } from 'rollup/parseAst';
+import { parseAst } from '@rollup/wasm-node/parseAst';
 import { walk } from './strip.mjs';
 
 /** Deepest nesting of such functions in the VM, and one to be sure that nothing is left. */

@@ -16,7 +16,7 @@
  * every level of a `yield*` chain: 269 ns an operation at depth 8; so: 70.)
  */
 import MagicString from 'magic-string';
-import { parseAst } from 'rollup/parseAst';
+import { parseAst } from '@rollup/wasm-node/parseAst';
 
 /** What an inlined operation becomes in the plain form, by its arguments' text. */
 const INLINED = {

@@ -6,7 +6,7 @@
  * 33 ns with constants by name and 10 with their values written out.
  */
 import MagicString from 'magic-string';
-import { parseAst } from 'rollup/parseAst';
+import { parseAst } from '@rollup/wasm-node/parseAst';
 import { isPropertyName, visit } from './inline.mjs';
 
 /** Parameters of the template's function. */
