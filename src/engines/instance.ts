@@ -50,8 +50,8 @@ export async function attachPlain(
   config: VmConfig,
   buffer: SharedArrayBuffer | ArrayBuffer,
 ): Promise<{ vm: PlainVm; memory: Memory }> {
-  const { attachMemory } = await loadStepped(config);
-  const memory = attachMemory(buffer, configurationHash(config));
+  const { attachMemory, TOTAL_WORDS } = await loadStepped(config);
+  const memory = attachMemory(TOTAL_WORDS, configurationHash(config), buffer);
   return { vm: bind(config, memory), memory };
 }
 

@@ -21,7 +21,10 @@ describe('a machine’s memory', () => {
     const other = vmConfig(machine, pageTableLock);
     await assert.rejects(attachPlain(other, memory.buffer), /configuration hash: got/);
     const config = vmConfig(machine, v18);
-    await assert.rejects(attachPlain(config, memory.buffer.slice(0, 4096)), /length in words/);
+    await assert.rejects(
+      attachPlain(config, memory.buffer.slice(0, 4096)),
+      /memory length: got 4096 bytes/,
+    );
     await assert.rejects(attachPlain(config, new ArrayBuffer(8)), InputError);
     memory.words[0] = 0;
     await assert.rejects(attachPlain(config, memory.buffer), /magic: got 0, expected/);

@@ -43,41 +43,61 @@ export interface Memory {
   readonly wides: Float64Array;
 }
 
-function view(buffer: SharedArrayBuffer | ArrayBuffer): Memory {
-  return { buffer, words: new Int32Array(buffer), wides: new Float64Array(buffer) };
+function view(buffer: SharedArrayBuffer | ArrayBuffer, words: number): Memory {
+  return {
+    buffer,
+    words: new Int32Array(buffer, 0, words),
+    wides: new Float64Array(buffer, 0, words / 2),
+  };
 }
 
 /** Takes zeroed memory from the host: at least so many bytes. */
 export type Allocate = (bytes: number) => SharedArrayBuffer | ArrayBuffer;
+
+/** Words of a machine whose layout needs `totalWords`: whole pages. */
+function machineWords(totalWords: number): number {
+  return alignWord(totalWords, PAGE_WORDS);
+}
 
 /**
  * @param totalWords - what the layout needs
  * @param hash - of the configuration
  */
 export function createMemory(totalWords: number, hash: number, allocate: Allocate): Memory {
-  const memory = view(allocate(alignWord(totalWords, PAGE_WORDS) * 4));
-  memory.words.set([MAGIC, VERSION, hash, memory.words.length]);
+  const words = machineWords(totalWords);
+  const memory = view(allocate(words * 4), words);
+  memory.words.set([MAGIC, VERSION, hash, words]);
   return memory;
 }
 
-/** @throws InputError when the buffer was made by another version or for another configuration */
-export function attachMemory(buffer: SharedArrayBuffer | ArrayBuffer, hash: number): Memory {
-  if (buffer.byteLength < HEADER_WORDS * 4 || buffer.byteLength % 8 !== 0) {
-    throw new InputError('MEMORY_SIZE', `a buffer of ${buffer.byteLength} bytes is no machine`);
+/**
+ * @param buffer - of a machine made by `createMemory`, perhaps in another thread
+ * @throws InputError when it was made by another version or for another configuration
+ */
+export function attachMemory(
+  totalWords: number,
+  hash: number,
+  buffer: SharedArrayBuffer | ArrayBuffer,
+): Memory {
+  const words = machineWords(totalWords);
+  if (buffer.byteLength < words * 4) {
+    throw new InputError(
+      'MEMORY_SIZE',
+      `memory length: got ${buffer.byteLength} bytes, expected ${words * 4}`,
+    );
   }
-  const memory = view(buffer);
-  const [magic, version, configuration, words] = memory.words;
-  const expectations: [string, number | undefined, number][] = [
-    ['magic', magic, MAGIC],
-    ['version', version, VERSION],
-    ['configuration hash', configuration, hash],
-    ['length in words', words, memory.words.length],
+  const memory = view(buffer, words);
+  const expectations: [string, number][] = [
+    ['magic', MAGIC],
+    ['version', VERSION],
+    ['configuration hash', hash],
+    ['length in words', words],
   ];
-  for (const [what, got, expected] of expectations) {
-    if (got !== expected) {
-      throw new InputError('MEMORY_HEADER', `memory ${what}: got ${got}, expected ${expected}`);
-    }
-  }
+  expectations.forEach(([what, expected], word) => {
+    const got = memory.words[word];
+    if (got === expected) return;
+    throw new InputError('MEMORY_HEADER', `memory ${what}: got ${got}, expected ${expected}`);
+  });
   return memory;
 }
 

@@ -13,13 +13,14 @@ export const FAULT_KINDS = [
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Which of our event counts each kind shows in. */
-const COUNTED_AS: Readonly<Record<FaultKind, readonly PageStateName[]>> = {
-  anonRead: ['fault_anon_read'],
-  anonWrite: ['fault_anon_write'],
-  fileRead: ['fault_file_read'],
-  fileWrite: ['fault_file_write'],
-  writeProtect: ['fault_cow', 'fault_reuse'],
-};
+const COUNTED_AS: readonly (readonly [FaultKind, PageStateName])[] = [
+  ['anonRead', 'fault_anon_read'],
+  ['anonWrite', 'fault_anon_write'],
+  ['fileRead', 'fault_file_read'],
+  ['fileWrite', 'fault_file_write'],
+  ['writeProtect', 'fault_cow'],
+  ['writeProtect', 'fault_reuse'],
+];
 
 function zeros(): Record<FaultKind, number> {
   return { anonRead: 0, anonWrite: 0, fileRead: 0, fileWrite: 0, writeProtect: 0 };
@@ -53,10 +54,17 @@ export class ProcessTally {
     if (explained) this.explained++;
   }
 
-  /** Counts a fault that our VM handled by what it counted itself. */
-  ourFault(before: Record<PageStateName, number>, after: Record<PageStateName, number>): void {
-    for (const kind of FAULT_KINDS) {
-      for (const name of COUNTED_AS[kind]) this.oursByKind[kind] += after[name] - before[name];
-    }
+  /**
+   * Counts what our VM handled by what it counted itself.
+   *
+   * @param countOf - the VM's count of an event, at the moment
+   * @param handle - lets the VM handle a fault
+   * @returns what `handle` does
+   */
+  ourFault<T>(countOf: (name: PageStateName) => number, handle: () => T): T {
+    for (const [kind, name] of COUNTED_AS) this.oursByKind[kind] -= countOf(name);
+    const result = handle();
+    for (const [kind, name] of COUNTED_AS) this.oursByKind[kind] += countOf(name);
+    return result;
   }
 }

@@ -344,9 +344,11 @@ export class Replay {
 
   private handle(process: Process, address: Vaddr, errorCode: number): void {
     const { vm } = this;
-    const before = vm.pageStates(this.memory);
-    const result = vm.doPageFault(this.vmCpu, address, errorCode);
-    process.tally.ourFault(before, vm.pageStates(this.memory));
+    const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
+    const result = process.tally.ourFault(
+      (name) => this.memory.words[counts + vm.PageState[name]],
+      () => vm.doPageFault(this.vmCpu, address, errorCode),
+    );
     if (result === vm.VM_FAULT_OOM) throw this.full(`the page at 0x${address.toString(16)}`);
     if (result < vm.VM_FAULT_MINOR) {
       this.note(`${vm.vmFaultName(result)}: ${this.describeFault(address, errorCode)}`);
