@@ -1,4 +1,5 @@
-/** Reads what users type: sizes, counts and lists. */
+/** Reads what users type: sizes, counts and lists; and makes the options that take them. */
+import { Option } from 'commander';
 import { InputError } from '../base/errors.js';
 import { GIB, KIB, MIB } from '../base/units.js';
 import { designNamed } from '../designs/index.js';
@@ -34,12 +35,34 @@ export function parseDesigns(text: string): VmDesign[] {
 }
 
 /** One of a few words. */
-export function parseChoice<T extends string>(
-  what: string,
-  text: string,
-  choices: readonly T[],
-): T {
+function parseChoice<T extends string>(what: string, text: string, choices: readonly T[]): T {
   const choice = choices.find((candidate) => candidate === text);
   if (choice !== undefined) return choice;
   throw new InputError('OPTION', `got ${what} "${text}", expected one of ${choices.join(', ')}`);
+}
+
+/**
+ * An option that takes a value.
+ *
+ * @param fallback - its default, as a user would type it: so the help shows it, and it is parsed like any
+ */
+export function valueOption<T>(
+  flags: string,
+  description: string,
+  parse: (text: string) => T,
+  fallback?: string,
+): Option {
+  const option = new Option(flags, description).argParser(parse);
+  return fallback === undefined ? option : option.default(parse(fallback), fallback);
+}
+
+/** An option that takes one of a few words. */
+export function choiceOption<T extends string>(
+  flags: string,
+  what: string,
+  choices: readonly T[],
+  fallback: T,
+): Option {
+  const parse = (text: string): T => parseChoice(what, text, choices);
+  return valueOption(flags, choices.join(', '), parse, fallback);
 }

@@ -5,11 +5,9 @@ import type { Schedule, ScheduleStep } from '../engines/explore/schedule.js';
 import type { VmDesign } from '../mm/design.js';
 import { checkCase, isExpected, type Verdict } from '../scenarios/check.js';
 import { SCENARIOS, scenarioNamed } from '../scenarios/index.js';
-import { parseCount, parseDesigns } from './arguments.js';
+import { parseCount, parseDesigns, valueOption } from './arguments.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
-
-const DEFAULT_EXECUTIONS = 1_000_000;
 
 interface CheckOptions {
   readonly design?: VmDesign[];
@@ -24,8 +22,8 @@ export function addCheckCommand(program: Command): void {
     .command('check')
     .description('try every interleaving of a scenario, and show the one that fails')
     .argument('[scenario...]', `of ${SCENARIOS.map(({ name }) => name).join(', ')}; all if none`)
-    .option('--design <names>', 'only these designs, with commas', parseDesigns)
-    .option('--executions <n>', 'bound of the full search', parseCount, DEFAULT_EXECUTIONS)
+    .addOption(valueOption('--design <names>', 'only these designs, with commas', parseDesigns))
+    .addOption(valueOption('--executions <n>', 'bound of the full search', parseCount, '1000000'))
     .option('--json', 'print JSON')
     .action(async (names: string[], options: CheckOptions) => {
       const verdicts = await checkAll(names, options);
@@ -117,6 +115,7 @@ function printFailure(verdict: TimedVerdict): void {
   print(`${verdict.scenario} (${verdict.case}) under ${verdict.design} fails:`);
   for (const failure of verdict.failures) print(`  ${failure}`);
   print('');
+  print('Words: pte[frame][entry], page[frame].field, mm[number].field; old → new.\n');
   if (verdict.schedule !== undefined) print(formatSchedule(verdict.schedule));
   print('');
 }

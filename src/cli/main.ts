@@ -19,6 +19,12 @@ addCheckCommand(program);
 addDesignsCommand(program);
 for (const command of program.commands) command.exitOverride();
 
+// A reader such as head may leave before all is printed: that is its right.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -4,7 +4,14 @@ import { DEFAULT_DESIGNS } from '../designs/index.js';
 import { ARCHES, type ArchName } from '../hardware/arch/index.js';
 import { runPft, type PftEngine, type PftResult } from '../measure/pft.js';
 import type { VmDesign } from '../mm/design.js';
-import { parseChoice, parseCount, parseCounts, parseDesigns, parseSize } from './arguments.js';
+import {
+  choiceOption,
+  parseCount,
+  parseCounts,
+  parseDesigns,
+  parseSize,
+  valueOption,
+} from './arguments.js';
 import { formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
 
@@ -25,44 +32,31 @@ Columns as in the documents: pages = reps × size / page size; flt/cpu/s = pages
 fault/wsec = pages / wall. The classic format prints wall time as seconds, a dot, and hundredths of a
 second padded to three digits: 2.021s is 2.21 s. --format modern prints true seconds.`;
 
+const ENGINES = ['parallel', 'simulate'] as const;
+const ARCH_NAMES = Object.keys(ARCHES) as ArchName[];
+const FORMATS = ['classic', 'modern'] as const;
+
 const LABELS: Readonly<Record<PftEngine, string>> = {
   parallel: 'worker threads of this library; not the scalability of a kernel',
   simulate: 'simulated, with costs that are not calibrated yet',
 };
 
 export function addPftCommand(program: Command): void {
-  const names = Object.keys(ARCHES) as ArchName[];
   program
     .command('pft')
     .description('the page-fault test: threads touch their share of a mapping')
-    .option(
-      '--engine <name>',
-      'parallel or simulate',
-      (text) => parseChoice('engine', text, ['parallel', 'simulate'] as const),
-      'parallel',
+    .addOption(choiceOption('--engine <name>', 'engine', ENGINES, 'parallel'))
+    .addOption(choiceOption('--arch <name>', 'architecture', ARCH_NAMES, 'x86_64'))
+    .addOption(
+      valueOption('--design <names>', 'designs, with commas', parseDesigns, DEFAULT_DESIGNS),
     )
-    .option(
-      '--arch <name>',
-      names.join(', '),
-      (text) => parseChoice('architecture', text, names),
-      'x86_64',
+    .addOption(valueOption('--size <size>', 'memory touched in each repetition', parseSize, '256M'))
+    .addOption(valueOption('--reps <n>', 'repetitions', parseCount, '3'))
+    .addOption(
+      valueOption('--threads <list>', 'numbers of threads, with commas', parseCounts, '1,2'),
     )
-    .option(
-      '--design <names>',
-      'designs, with commas',
-      parseDesigns,
-      parseDesigns(DEFAULT_DESIGNS.join()),
-    )
-    .option('--size <size>', 'memory touched in each repetition', parseSize, parseSize('256M'))
-    .option('--reps <n>', 'repetitions', parseCount, 3)
-    .option('--threads <list>', 'numbers of threads, with commas', parseCounts, [1, 2])
-    .option('--cpus-per-node <n>', 'CPUs of each NUMA node', parseCount, 2)
-    .option(
-      '--format <name>',
-      'classic or modern',
-      (text) => parseChoice('format', text, ['classic', 'modern'] as const),
-      'classic',
-    )
+    .addOption(valueOption('--cpus-per-node <n>', 'CPUs of each NUMA node', parseCount, '2'))
+    .addOption(choiceOption('--format <name>', 'format', FORMATS, 'classic'))
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
     .action(async (options: PftOptions) => {

@@ -1,10 +1,10 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { InputError } from '../base/errors.js';
 import { DEFAULT_DESIGNS } from '../designs/index.js';
 import type { VmDesign } from '../mm/design.js';
 import { FAULT_KINDS, type FaultKind } from '../traces/faultKinds.js';
 import { replayFile, type ProcessReport, type ReplayReport } from '../traces/replayFile.js';
-import { parseDesigns, parseSize } from './arguments.js';
+import { parseDesigns, parseSize, valueOption } from './arguments.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
 
@@ -27,14 +27,20 @@ export function addReplayCommand(program: Command): void {
     .command('replay')
     .description('replay recorded page faults of a real program, beside what the kernel counted')
     .argument('<trace...>', 'output of perf script, plain or gzipped')
-    .option(
-      '--design <names>',
-      'designs side by side, with commas',
-      parseDesigns,
-      parseDesigns(DEFAULT_DESIGNS.join()),
+    .addOption(
+      valueOption(
+        '--design <names>',
+        'designs side by side, with commas',
+        parseDesigns,
+        DEFAULT_DESIGNS,
+      ),
     )
-    .option('--truth <file>', "the kernel's own counts; once for each trace, in order", collect, [])
-    .option('--memory <size>', 'physical memory of the machine', parseSize, parseSize('512M'))
+    .addOption(
+      new Option('--truth <file>', "the kernel's own counts; once for each trace, in order")
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(valueOption('--memory <size>', 'physical memory of the machine', parseSize, '512M'))
     .option('--allow-lost', 'replay a trace that lost records')
     .option('--partial', 'replay a trace that ends too early')
     .option('--json', 'print JSON')

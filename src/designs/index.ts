@@ -14,8 +14,8 @@ export const DESIGNS: readonly VmDesign[] = [
   brokenPlainRss,
 ];
 
-/** The designs that commands compare when none is named: before, and after. */
-export const DEFAULT_DESIGNS = [pageTableLock.name, v18.name];
+/** What commands compare when no design is named, as a user would type it: before, and after. */
+export const DEFAULT_DESIGNS = `${pageTableLock.name},${v18.name}`;
 
 /** @throws InputError when there is no such design */
 export function designNamed(name: string): VmDesign {
