@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { designNamed } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
-import { runAlone, type Thread } from '../src/engines/engine.js';
+import type { Thread } from '../src/engines/engine.js';
 import {
   ParallelEngine,
   runProgram,
@@ -35,9 +35,15 @@ async function engineFor(design: string, options: ParallelOptions = {}): Promise
 /** Touches by one or two workers, each its half. */
 function workers(engine: ParallelEngine, threads: number): Side {
   return async () => {
-    const first = await runAlone(engine, 'pftStart', PAGES);
+    // All of it on the workers: what another core has touched would be cold.
+    const run = async (
+      cpu: number,
+      program: Thread['program'],
+      ...args: number[]
+    ): Promise<number> => (await engine.runOnWorkers([{ cpu, program, args }]))[0].result;
+    const first = await run(0, 'pftStart', PAGES);
     const tasks = [first];
-    if (threads === 2) tasks.push(await runAlone(engine, 'pftThread', first, 2));
+    if (threads === 2) tasks.push(await run(1, 'pftThread', first, 2));
     const share = PAGES / threads;
     const touches = tasks.map((task, cpu): Thread => ({
       cpu,
@@ -45,7 +51,7 @@ function workers(engine: ParallelEngine, threads: number): Side {
       args: [task, cpu * share, share],
     }));
     const ns = await wallPerPage(engine, touches);
-    for (const task of tasks) await runAlone(engine, 'pftExit', task);
+    for (const [cpu, task] of tasks.entries()) await run(cpu, 'pftExit', task);
     return ns;
   };
 }

@@ -4,6 +4,9 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** A lock that is never released must end the run, not hold it. */
+const LIMIT_MS = 15 * 60 * 1000;
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const built = ['src', 'test', 'bench']
@@ -11,7 +14,8 @@ const built = ['src', 'test', 'bench']
   .map((file) => join('dist', file.replace(/ts$/, 'js')));
 const files = [...built, ...filesIn('build', /\.test\.mjs$/)];
 const args = ['--enable-source-maps', '--test', ...process.argv.slice(2), ...files];
-const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+const options = { cwd: root, stdio: 'inherit', timeout: LIMIT_MS };
+const { status } = spawnSync(process.execPath, args, options);
 process.exit(status ?? 1);
 
 function filesIn(folder, pattern) {

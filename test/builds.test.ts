@@ -93,6 +93,35 @@ describe('the three engines', () => {
   });
 });
 
+describe('two threads of one process', () => {
+  for (const design of RIGHT_DESIGNS) {
+    it(`map, unmap, protect and touch beside each other: ${design.name}`, async () => {
+      const config = vmConfig({ arch: 'x86_64', frames: 3000, cpus: 2, nodes: 1 }, design);
+      const engines: Engine[] = [
+        await ParallelEngine.create(config),
+        await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64),
+      ];
+      for (const engine of engines) {
+        for (let seed = 1; seed <= 3; seed++) {
+          const first = await runAlone(engine, 'sharedStart');
+          const tasks = [first, await runAlone(engine, 'pftThread', first, 2)];
+          await engine.run(
+            tasks.map((task, cpu) => ({
+              cpu,
+              program: 'sharedOperations',
+              args: [task, 100 * seed + cpu, 3000],
+            })),
+          );
+          assert.deepEqual(engine.vm.audit(engine.memory), []);
+          for (const task of tasks) await runAlone(engine, 'pftExit', task);
+          assert.deepEqual(engine.vm.audit(engine.memory), []);
+        }
+        await engine.close();
+      }
+    });
+  }
+});
+
 describe('the simulate engine', () => {
   it('gives the same times for the same work, to the bit', async () => {
     const config = vmConfig({ arch: 'ia64', frames: 600, cpus: 4, nodes: 2 }, RIGHT_DESIGNS[0]);

@@ -3,7 +3,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import { firstFault, firstFaultSetup } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
-import { randomOperations } from './randomOperations.js';
+import { randomOperations, sharedOperations, sharedStart } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 
 /** @returns a number: what it means is the program's business */
@@ -25,6 +25,8 @@ export const PROGRAMS = {
   randomOperations,
   referenceFault,
   referenceReclaim,
+  sharedOperations,
+  sharedStart,
   zeroFrames,
 } as const satisfies Record<string, Program>;
 

@@ -32,6 +32,10 @@ const HEAP: Vaddr = 0x2000_0000;
 const STACK_TOP: Vaddr = 0x6000_0000;
 const FILE_PAGES = 24;
 
+/** Cases of `randomOperation`. */
+const OPERATIONS = 16;
+const EXEC = 12;
+
 /**
  * Runs `count` random operations in a new process and ends it, but for its last address space when
  * `stay` is set.
@@ -49,11 +53,33 @@ export function* randomOperations(cpu: Cpu, seed: number, count: number, stay: n
   const random = new Prng(seed);
   let checksum = 0;
   for (let step = 0; step < count; step++) {
-    const result = yield* randomOperation(cpu, random, file);
+    const result = yield* randomOperation(cpu, random, file, random.below(OPERATIONS));
     checksum = (Math.imul(checksum, 31) + result) | 0;
   }
   if (stay === 0) yield* exitTask(cpu);
   return checksum;
+}
+
+/** Starts a process for threads to run `sharedOperations` in. @returns its first task */
+export function* sharedStart(cpu: Cpu): Op<Word> {
+  const mm = yield* mmAlloc(cpu);
+  const first = yield* createTask(cpu, mm, 1);
+  yield* switchTo(cpu, first);
+  yield* prepare(cpu);
+  return first;
+}
+
+/** Does random operations as one thread of a process, beside others that do the same. */
+export function* sharedOperations(cpu: Cpu, task: Word, seed: number, count: number): Op<number> {
+  yield* switchTo(cpu, task);
+  const file = yield* openFile(cpu, FILE_PAGES, 0);
+  const random = new Prng(seed);
+  for (let step = 0; step < count; step++) {
+    const operation = random.below(OPERATIONS);
+    // exec would take this thread out of the process.
+    if (operation !== EXEC) yield* randomOperation(cpu, random, file, operation);
+  }
+  return 0;
 }
 
 function* prepare(cpu: Cpu): Op<void> {
@@ -62,11 +88,11 @@ function* prepare(cpu: Cpu): Op<void> {
   yield* sysMmap(cpu, STACK_TOP - PAGE_SIZE, PAGE_SIZE, 3, flags, 0, 0, VM_GROWSDOWN);
 }
 
-function* randomOperation(cpu: Cpu, random: Prng, file: Word): Op<number> {
+function* randomOperation(cpu: Cpu, random: Prng, file: Word, operation: number): Op<number> {
   const page = ARENA + random.below(ARENA_PAGES) * PAGE_SIZE;
   const bytes = (1 + random.below(12)) * PAGE_SIZE;
   const prot = random.below(8);
-  switch (random.below(16)) {
+  switch (operation) {
     case 0:
     case 1: {
       const populate = random.below(4) === 0 ? MAP_POPULATE : 0;
@@ -104,7 +130,7 @@ function* randomOperation(cpu: Cpu, random: Prng, file: Word): Op<number> {
       return yield* storeUser(cpu, STACK_TOP - (1 + random.below(20)) * PAGE_SIZE, 7);
     case 11:
       return yield* storeUser(cpu, HEAP + random.below(32) * PAGE_SIZE, 9);
-    case 12:
+    case EXEC:
       if (random.below(40) !== 0) return 0;
       if (yield* execMm(cpu)) yield* prepare(cpu);
       return 1;

@@ -218,6 +218,8 @@ export class PlainCpu {
     const activeMm = line + this.layout.activeMm;
     const done = line + this.layout.ipiDone;
     const mm = Atomics.load(this.words, activeMm);
+    // It has gone to sleep since the caller looked: it holds no translation, and would not answer.
+    if (mm === 0) return;
     const request = Atomics.add(this.words, line + this.layout.ipiRequested, 1) + 1;
     for (let tries = 1; ; tries++) {
       if (Atomics.load(this.words, activeMm) !== mm) return;
