@@ -126,6 +126,19 @@ describe('minorfault replay', () => {
     });
   }
 
+  it('tells of a fault that it cannot explain, and exits with 1', () => {
+    const all = lines();
+    const fault = all.findLastIndex((line) => line.includes('minor-faults'));
+    const trap = all.findLastIndex((line, at) => at < fault && line.includes('page_fault_user'));
+    // The same trap again, on a page that is mapped by now.
+    const twice = [...all.slice(0, fault + 1), all[trap], all[fault], ...all.slice(fault + 1)];
+    const { status, stdout } = run('replay', write('twice.trace', twice.join('\n')));
+    assert.equal(status, 1);
+    assert.match(stdout, /faults after exec +225 +224 +224/);
+    assert.match(stdout, /unexplained +1 +1/);
+    assert.match(stdout, /note: unexplained: \w+ of a missing page of /);
+  });
+
   it('replays a trace that lost records or its end when told to', () => {
     const cut = write('part.trace', lines().slice(0, 700).join('\n'));
     const { status, stdout } = run('replay', cut, '--partial');

@@ -18,7 +18,8 @@ interface ReplayCommandOptions {
 }
 
 const HELP = `
-A fault is explained when our MMU traps on the same access with the same error code.
+A fault is explained when our MMU traps on the same access with the same error code, and our VM then
+handles it.
 Exit code: 0 all explained and equal, 1 something differs, 2 bad input.
 docs/traces.md tells how to record a trace and what a replay can and cannot know.`;
 

@@ -6,7 +6,6 @@
  * MMU would have trapped on the same access for the same reason, that is with the same error code;
  * then our VM handles it. docs/traces.md has the rules, and why each.
  */
-import { ENOMEM } from '../base/errno.js';
 import { InputError, InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { vmConfig } from '../engines/configuration.js';
@@ -20,37 +19,14 @@ import type { MmCounts } from '../oracle/counts.js';
 import { ProcessTally, type FaultKind } from './faultKinds.js';
 import { KernelRss } from './kernelRss.js';
 import type { TraceEvent } from './perfScript.js';
-import { TracedFiles, type TracedFile } from './tracedFiles.js';
+import { TracedCalls, type PendingCall, type Space } from './tracedCalls.js';
+import { TracedFiles } from './tracedFiles.js';
 import type { Truth } from './truth.js';
 
 const CLONE_VM = 0x100;
 const CLONE_THREAD = 0x1_0000;
-/** Calls that change an address space and that replay does not know yet. */
-const UNKNOWN_CALLS = new Set([
-  'mlock',
-  'mlock2',
-  'mlockall',
-  'munlock',
-  'munlockall',
-  'msync',
-  'remap_file_pages',
-  'shmat',
-  'shmdt',
-  'process_madvise',
-  'userfaultfd',
-]);
 /** Record tables large enough for any program that fits the machine. */
 const REPLAY_LIMITS = { tasks: 4096, mms: 1024, vmas: 65536, anonVmas: 65536, files: 8192 };
-
-/** An address space that a process runs in from its exec on. */
-interface Space {
-  /** Our mm; 0 once it is gone. */
-  mm: Word;
-  readonly kernel: KernelRss;
-  /** Files mapped, by the VM's record. */
-  readonly files: Map<Word, TracedFile>;
-  brkKnown: boolean;
-}
 
 /** What a process was when it ended. */
 export interface FinishedProcess {
@@ -73,13 +49,6 @@ interface Process {
   tally: ProcessTally;
   finished: boolean;
   forked: boolean;
-}
-
-interface PendingCall {
-  readonly name: string;
-  readonly args: readonly number[];
-  mmap2?: { readonly path: string; readonly inode: number };
-  applied?: true;
 }
 
 interface PendingFault {
@@ -112,6 +81,7 @@ export class Replay {
   private readonly threads = new Map<number, TracedThread>();
   private readonly kernelMms = new Map<string, KernelRss>();
   private readonly files: TracedFiles;
+  private readonly calls: TracedCalls;
   private readonly cpu: PlainCpu;
   /** The same CPU, as the VM's functions call it. */
   private readonly vmCpu: Cpu;
@@ -128,6 +98,10 @@ export class Replay {
     this.vmCpu = this.cpu as unknown as Cpu;
     vm.PROGRAMS.boot(this.vmCpu);
     this.files = new TracedFiles(vm, this.cpu, truth);
+    this.calls = new TracedCalls(vm, this.vmCpu, this.files, {
+      note: (text) => this.note(text),
+      full: (what) => this.full(what),
+    });
   }
 
   /** @param frames - physical memory of the machine, in 4 KiB pages */
@@ -315,14 +289,14 @@ export class Replay {
       );
     }
     const { address, errorCode } = fault;
-    const explained = fault.explained || this.wouldFault(address, errorCode);
-    process.tally.kernelFault(fault.kind, explained);
     if (fault.window !== undefined) this.sawWindow(process.space!, address, fault.window);
-    if (!explained) {
-      this.note(`unexplained: ${this.describeFault(address, errorCode)}`);
-      this.unmapForRetry(address);
-    }
-    if (this.wouldFault(address, errorCode) || !explained) this.handle(process, address, errorCode);
+    const trapsNow = this.wouldFault(address, errorCode);
+    const alike = fault.explained || trapsNow;
+    if (!alike) this.unmapForRetry(address);
+    // Another thread may have mapped the page between the two traps: then there is nothing left to do.
+    const handled = alike && !trapsNow ? true : this.handle(process, address, errorCode);
+    process.tally.kernelFault(fault.kind, alike && handled);
+    if (!alike || !handled) this.note(`unexplained: ${this.describeFault(address, errorCode)}`);
   }
 
   /** Without a truth, what the kernel mapped around a fault was in its cache. */
@@ -342,7 +316,8 @@ export class Replay {
     this.vm.sysMadvise(this.vmCpu, page, this.vm.PAGE_SIZE, this.vm.MADV_DONTNEED);
   }
 
-  private handle(process: Process, address: Vaddr, errorCode: number): void {
+  /** @returns whether our VM could map the page, as the kernel's did */
+  private handle(process: Process, address: Vaddr, errorCode: number): boolean {
     const { vm } = this;
     const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
     const result = process.tally.ourFault(
@@ -350,9 +325,7 @@ export class Replay {
       () => vm.doPageFault(this.vmCpu, address, errorCode),
     );
     if (result === vm.VM_FAULT_OOM) throw this.full(`the page at 0x${address.toString(16)}`);
-    if (result < vm.VM_FAULT_MINOR) {
-      this.note(`${vm.vmFaultName(result)}: ${this.describeFault(address, errorCode)}`);
-    }
+    return result >= vm.VM_FAULT_MINOR;
   }
 
   private describeFault(address: Vaddr, errorCode: number): string {
@@ -384,7 +357,7 @@ export class Replay {
     if (name === 'exit_group') this.finish(process);
     // munmap takes effect at once: others may map its range before it returns.
     if (name === 'munmap' && this.run(process, thread)) {
-      this.expectSuccess('munmap', this.vm.sysMunmap(this.vmCpu, args[0], args[1]));
+      this.calls.munmap(args[0], args[1]);
     }
   }
 
@@ -393,106 +366,7 @@ export class Replay {
     thread.call = undefined;
     if (name === 'execve' || name === 'execveat') thread.inExec = false;
     if (call?.name !== name || !this.run(process, thread)) return;
-    if (UNKNOWN_CALLS.has(name)) this.note(`${name} is not replayed yet`);
-    if (result < 0 && name !== 'madvise') return;
-    const { vm, vmCpu } = this;
-    const [a, b, c, d] = call.args as [number, number, number, number];
-    switch (name) {
-      case 'mmap':
-        this.mmapDone(process.space!, call, result);
-        break;
-      case 'brk':
-        this.brkDone(process.space!, result);
-        break;
-      case 'mprotect':
-      case 'pkey_mprotect':
-        this.expectSuccess(name, vm.sysMprotect(vmCpu, a, b, c));
-        break;
-      case 'mremap': {
-        const flags = vm.MREMAP_MAYMOVE | (result === a ? 0 : vm.MREMAP_FIXED);
-        const moved = vm.sysMremap(vmCpu, a, b, c, flags, result);
-        if (moved !== result) this.callDiffers('mremap', moved, result);
-        if ((d & ~(vm.MREMAP_MAYMOVE | vm.MREMAP_FIXED)) !== 0) this.note('mremap flags not known');
-        break;
-      }
-      case 'madvise':
-        this.dontneed(call);
-        break;
-    }
-  }
-
-  private mmapDone(space: Space, call: PendingCall, address: Vaddr): void {
-    const { vm } = this;
-    const [, length, prot, flags, , offset] = call.args as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    const shared = (flags & 3) !== vm.MAP_PRIVATE;
-    const pages = vm.pageAlign(length) / vm.PAGE_SIZE;
-    const keep = flags & ~(3 | vm.MAP_ANONYMOUS | vm.MAP_FIXED_NOREPLACE);
-    let file: TracedFile | undefined;
-    if ((flags & vm.MAP_ANONYMOUS) === 0) {
-      file =
-        call.mmap2 === undefined
-          ? this.files.sharedMemory(offset / vm.PAGE_SIZE + pages)
-          : this.files.named(call.mmap2.path, call.mmap2.inode);
-    } else if (shared) {
-      file = this.files.sharedMemory(pages);
-    }
-    const ourFlags =
-      keep |
-      vm.MAP_FIXED |
-      (shared ? vm.MAP_SHARED : vm.MAP_PRIVATE) |
-      (file ? 0 : vm.MAP_ANONYMOUS);
-    this.map(space, address, length, prot, ourFlags, file, offset / vm.PAGE_SIZE, 0);
-  }
-
-  /** Maps at a fixed address, and remembers the file. */
-  private map(
-    space: Space,
-    address: Vaddr,
-    length: number,
-    prot: number,
-    flags: number,
-    file: TracedFile | undefined,
-    pgoff: number,
-    extraFlags: number,
-  ): void {
-    if (file !== undefined) space.files.set(file.file, file);
-    const record = file?.file ?? 0;
-    const result = this.vm.sysMmap(
-      this.vmCpu,
-      address,
-      length,
-      prot,
-      flags,
-      record,
-      pgoff,
-      extraFlags,
-    );
-    if (result !== address) this.callDiffers('mmap', result, address);
-  }
-
-  private brkDone(space: Space, result: Vaddr): void {
-    if (!space.brkKnown) {
-      space.brkKnown = true;
-      this.vm.setBrk(this.vmCpu, result);
-      return;
-    }
-    const ours = this.vm.sysBrk(this.vmCpu, result);
-    if (ours !== result) this.callDiffers('brk', ours, result);
-  }
-
-  /** MADV_DONTNEED takes effect at its first rss_stat, or at its end if there was none. */
-  private dontneed(call: PendingCall): void {
-    const [address, length, advice] = call.args as [number, number, number];
-    if (call.applied === true) return;
-    call.applied = true;
-    this.vm.sysMadvise(this.vmCpu, address, length, advice);
+    this.calls.returned(process.space!, call, result);
   }
 
   /** A mapping that appears outside of the calls: exec's, or the growth of a stack. */
@@ -507,38 +381,7 @@ export class Replay {
       return;
     }
     if (!thread.inExec || !this.run(process, thread)) return;
-    this.mapForExec(process.space!, thread, event);
-  }
-
-  private mapForExec(
-    space: Space,
-    thread: TracedThread,
-    { start, length, offset, inode, prot, path }: Extract<TraceEvent, { kind: 'mmap2' }>,
-  ): void {
-    const { vm } = this;
-    const bits = (prot[0] === 'r' ? 1 : 0) | (prot[1] === 'w' ? 2 : 0) | (prot[2] === 'x' ? 4 : 0);
-    const flags = vm.MAP_FIXED | vm.MAP_PRIVATE;
-    if (path === '[stack]') {
-      const anonymous = flags | vm.MAP_ANONYMOUS;
-      this.map(space, start, length, bits, anonymous, undefined, 0, vm.VM_GROWSDOWN);
-      this.writeArguments(start + length, thread.execPages);
-    } else if (path === '//anon' || path === '[heap]') {
-      this.map(space, start, length, bits, flags | vm.MAP_ANONYMOUS, undefined, 0, 0);
-    } else if (path.startsWith('[')) {
-      const bare = path.startsWith('[vvar') ? vm.VM_PFNMAP : 0;
-      this.map(space, start, length, bits, flags, this.files.special(path), 0, bare);
-    } else {
-      const file = this.files.named(path, inode);
-      this.map(space, start, length, bits, flags, file, offset / vm.PAGE_SIZE, 0);
-    }
-  }
-
-  /** exec copied arguments and environment into the top of the stack before it took effect. */
-  private writeArguments(top: Vaddr, pages: number): void {
-    for (let page = 1; page <= pages; page++) {
-      const result = this.vm.storeUser(this.vmCpu, top - page * this.vm.PAGE_SIZE, 0);
-      if (result < 0) throw this.full('the arguments of a program');
-    }
+    this.calls.mapForExec(process.space!, thread.execPages, event);
   }
 
   private exec(process: Process, thread: TracedThread, comm: string): void {
@@ -642,7 +485,9 @@ export class Replay {
       if (kernel === undefined) return;
       this.kernelMms.set(mmId, kernel);
       kernel.set(member, bytes);
-      if (thread.call?.name === 'madvise' && this.run(process, thread)) this.dontneed(thread.call);
+      if (thread.call?.name === 'madvise' && this.run(process, thread)) {
+        this.calls.dontneed(thread.call);
+      }
       return;
     }
     const known = this.kernelMms.get(mmId);
@@ -655,15 +500,6 @@ export class Replay {
       }
     }
     known?.set(member, bytes);
-  }
-
-  private expectSuccess(call: string, result: number): void {
-    if (result < 0) this.callDiffers(call, result, 0);
-  }
-
-  private callDiffers(call: string, ours: number, kernel: number): void {
-    if (ours === -ENOMEM) throw this.full(`a ${call}`);
-    this.note(`${call}: the kernel returned ${show(kernel)}, we ${show(ours)}`);
   }
 
   private full(what: string): InputError {
@@ -679,8 +515,4 @@ export class Replay {
   private note(text: string): void {
     this.notes.set(text, (this.notes.get(text) ?? 0) + 1);
   }
-}
-
-function show(value: number): string {
-  return value < 0 ? String(value) : `0x${value.toString(16)}`;
 }
