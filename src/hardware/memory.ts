@@ -14,7 +14,7 @@ import { CPUS, LINE_WORDS, PAGE_WORDS, alignWord } from './machine.js';
 
 const MAGIC = 0x6d666c74;
 /** Raised with every change of a record's shape. */
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_WORDS = LINE_WORDS;
 
 export const CPU_LINES = HEADER_WORDS;

@@ -1,40 +1,40 @@
 /**
  * mm: an address space (Linux: struct mm_struct, include/linux/sched.h, 2.6.10).
- * Shape: 48 words, three cache lines. As in 2.6.10, mmap_sem and page_table_lock share a line,
- * and the counters have their own.
+ * Shape: 64 words, four cache lines, in the order of 2.6.10: what faults only read comes first; mmap_sem and
+ * page_table_lock share a line; the counters have their own.
  */
 export const Mm = {
-  /** Reader-writer semaphore, two words: over the VMAs. Also the free link of an unused record. */
-  mmapSem: 0,
-  /** Spinlock: over the page tables and, with locked counters, rss and anon_rss. */
-  pageTableLock: 2,
+  /** First VMA by address. Under mmapSem. Also the free link of an unused record. */
+  mmap: 0,
+  /** Root of the tree of VMAs. Under mmapSem. */
+  vmaTree: 1,
+  /** The VMA last found; a hint. Races on purpose. */
+  mmapCache: 2,
   /** Frame of the top-level table. Constant. */
   pgd: 3,
-  /** First VMA by address. Under mmapSem. */
-  mmap: 4,
-  /** Root of the tree of VMAs. Under mmapSem. */
-  vmaTree: 5,
-  /** The VMA last found; a hint. Races on purpose. */
-  mmapCache: 6,
-  /** VMAs. Under mmapSem. */
-  mapCount: 7,
   /** Tasks that run in this space. Atomic. */
-  mmUsers: 8,
-  /** First of those tasks; their deltas are part of the counters. Under pageTableLock. */
-  taskList: 9,
-  /** Page-table pages at all levels. Under pageTableLock. */
-  nrTables: 10,
+  mmUsers: 16,
+  /** VMAs. Under mmapSem. */
+  mapCount: 17,
+  /** Reader-writer semaphore, two words: over the VMAs. */
+  mmapSem: 18,
+  /** Spinlock: over the page tables and, with locked counters, rss and anon_rss. */
+  pageTableLock: 20,
+  /** First of the tasks; their deltas are part of the counters. Under pageTableLock. */
+  taskList: 21,
+  /** Page-table pages at all levels. Atomic. */
+  nrTables: 22,
   /** Mapped frames, in pages. By counter form. */
-  rss: 16,
-  anonRss: 17,
+  rss: 32,
+  anonRss: 33,
   /** Most rss ever, as of the last decrease. Under pageTableLock. */
-  hiwaterRss: 18,
+  hiwaterRss: 34,
   /** Size of all VMAs, in pages, and its maximum. Under mmapSem. */
-  totalVm: 19,
-  hiwaterVm: 20,
+  totalVm: 35,
+  hiwaterVm: 36,
   /** Start and end of the heap: addresses, wide. Under mmapSem. */
-  startBrk: 32,
-  brk: 34,
+  startBrk: 48,
+  brk: 50,
 } as const;
 
 /**

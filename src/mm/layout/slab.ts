@@ -32,7 +32,7 @@ export interface SlabTable {
 
 const SLABS: Word = PERCPUS_END;
 const names = ['task', 'mm', 'vma', 'anonVma', 'file'] as const;
-const records = { task: 16, mm: 48, vma: 16, anonVma: 16, file: 16 } as const;
+const records = { task: 16, mm: 64, vma: 16, anonVma: 16, file: 16 } as const;
 const counts = {
   task: LIMITS.tasks,
   mm: LIMITS.mms,
