@@ -2,7 +2,7 @@ import { Access } from '../hardware/mmu.js';
 import type { Scenario, ScenarioCase } from './scenario.js';
 
 /** Words of a task's record: tasks made one after the other follow each other. */
-const TASK_RECORD = 16;
+export const TASK_RECORD = 16;
 
 function touches(name: string, warm: 0 | 1, accesses: readonly Access[]): ScenarioCase {
   return {
@@ -32,4 +32,5 @@ export const firstFault: Scenario = {
     touches('read, write', 1, [Access.READ, Access.WRITE]),
     touches('write, write; no tables yet', 0, [Access.WRITE, Access.WRITE]),
   ],
+  brokenDesignsFail: true,
 };

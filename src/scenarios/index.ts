@@ -1,8 +1,9 @@
 import { InputError } from '../base/errors.js';
 import { firstFault } from './firstFault.js';
+import { munmapFault } from './munmapFault.js';
 import type { Scenario } from './scenario.js';
 
-export const SCENARIOS: readonly Scenario[] = [firstFault];
+export const SCENARIOS: readonly Scenario[] = [firstFault, munmapFault];
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {

@@ -19,4 +19,6 @@ export interface Scenario {
   readonly machine: VmConfig['machine'];
   readonly limits: VmConfig['limits'];
   readonly cases: readonly ScenarioCase[];
+  /** Whether it shows what is wrong with the broken designs; it is run under those only then. */
+  readonly brokenDesignsFail: boolean;
 }

@@ -4,8 +4,9 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { Access } from '../hardware/mmu.js';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, sysMmap } from '../mm/mmap.js';
+import { sysMunmap } from '../mm/munmap.js';
 import { createTask, mmAlloc, switchTo } from '../mm/process.js';
-import { isUserFault, touchUser, userFault } from '../mm/user.js';
+import { isUserFault, loadUser, storeUser, touchUser, userFault } from '../mm/user.js';
 
 /** The page that all touch; behind it, one for the setup and one for each task. */
 const SHARED: Vaddr = 0x4000_0000;
@@ -30,6 +31,29 @@ export function* firstFaultSetup(cpu: Cpu, tasks: number, warm: number): Op<Word
   }
   yield* switchTo(cpu, 0);
   return first;
+}
+
+/**
+ * Loads from or stores to the page that all touch a number of times.
+ *
+ * @returns 0, or a VM_FAULT_ code below 1
+ */
+export function* touchShared(cpu: Cpu, task: Word, access: Access, times: number): Op<number> {
+  yield* switchTo(cpu, task);
+  for (let time = 0; time < times; time++) {
+    const result =
+      access === Access.WRITE
+        ? yield* storeUser(cpu, SHARED, time)
+        : yield* loadUser(cpu, SHARED, [0]);
+    if (isUserFault(result)) return userFault(result);
+  }
+  return 0;
+}
+
+/** Unmaps the page that all touch, as a task. @returns 0 or a negative errno */
+export function* unmapShared(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  return yield* sysMunmap(cpu, SHARED, PAGE_SIZE);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
-import { firstFault, firstFaultSetup } from './firstFault.js';
+import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { randomOperations, sharedOperations, sharedStart } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
@@ -27,6 +27,8 @@ export const PROGRAMS = {
   referenceReclaim,
   sharedOperations,
   sharedStart,
+  touchShared,
+  unmapShared,
   zeroFrames,
 } as const satisfies Record<string, Program>;
 

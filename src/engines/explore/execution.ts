@@ -4,7 +4,9 @@
  */
 import { InvariantError } from '../../base/errors.js';
 import { OPERATION_CODE as CODE, OPERATIONS, OPERATION_NAMES } from '../../hardware/operations.js';
+import type { Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
+import type { Tlb } from '../../hardware/tlb.js';
 import type { Thread } from '../engine.js';
 import { SteppedThread, isSilent, type SteppedCpu, type SteppedMachine } from '../stepping.js';
 
@@ -13,9 +15,24 @@ const blockingCodes = new Set(
 );
 
 /** Whether an operation waits until it can go. */
-export function isBlocking(op: number): boolean {
+function isBlocking(op: number): boolean {
   return blockingCodes.has(op);
 }
+
+/**
+ * Whether an operation takes something that others wait for. Such operations race with each other, and not
+ * with what gives it back: a lock cannot go before the release that it waited for. A CPU that goes on past
+ * a point where it answers interrupts takes that point from whoever would interrupt it there.
+ */
+export function acquires(op: number): boolean {
+  return isBlocking(op) || op === CODE.interrupts;
+}
+
+/** What must hold when all threads have ended; the TLBs are as they left them. */
+export type EndCheck = (
+  memory: Memory,
+  cpus: readonly { readonly tlb: Tlb; readonly mm: Word }[],
+) => string[];
 
 export class Execution {
   /** By place in `threads`, not by CPU number. */
@@ -29,7 +46,7 @@ export class Execution {
   constructor(
     readonly machine: SteppedMachine,
     private readonly threads: readonly Thread[],
-    private readonly check: (memory: Memory) => string[] = machine.vm.audit,
+    private readonly check: EndCheck = machine.vm.audit,
   ) {
     this.initial = machine.memory.words.slice();
     this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]));
@@ -115,7 +132,7 @@ export class Execution {
         return `deadlock: cpu ${cpu.id} waits in ${OPERATION_NAMES[cpu.op]} of ${word} (${value})`;
       });
     }
-    this.machine.idle();
-    return this.check(this.machine.memory);
+    const { memory, cpus } = this.machine;
+    return this.check(memory, cpus);
   }
 }

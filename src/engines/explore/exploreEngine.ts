@@ -10,7 +10,7 @@ import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
 import { allocatePrivate, loadStepped, type SteppedVm } from '../instance.js';
 import { SteppedMachine } from '../stepping.js';
-import { Execution } from './execution.js';
+import { Execution, type EndCheck } from './execution.js';
 
 export class ExploreEngine implements Engine {
   private constructor(
@@ -39,7 +39,7 @@ export class ExploreEngine implements Engine {
    *
    * @param check - what must hold at the end; the audit unless told otherwise
    */
-  execution(threads: readonly Thread[], check?: (memory: Memory) => string[]): Execution {
+  execution(threads: readonly Thread[], check?: EndCheck): Execution {
     return new Execution(this.machine, threads, check);
   }
 

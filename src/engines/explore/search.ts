@@ -7,7 +7,7 @@
  * (Abdulla, Aronis, Jonsson, Sagonas: Optimal Dynamic Partial Order Reduction, POPL 2014,
  * algorithm 1). It is stateless: each execution starts anew.
  */
-import { Execution, isBlocking } from './execution.js';
+import { Execution, acquires } from './execution.js';
 import { Touch, depends, emptyFootprint, footprintOf, type Footprint } from './footprint.js';
 
 /** What a search was allowed. */
@@ -200,7 +200,7 @@ class SourceSetSearch {
     const node = this.nodes[this.nodes.length - 1];
     const footprint = emptyFootprint();
     footprintOf(execution.machine, execution.cpuOf(thread), footprint);
-    const acquires = isBlocking(execution.cpuOf(thread).op);
+    const acquiring = acquires(execution.cpuOf(thread).op);
 
     // Who sleeps goes on sleeping unless this step could change what its own would do.
     let sleep = 0;
@@ -211,11 +211,11 @@ class SourceSetSearch {
     }
     this.sleepAfterLast = sleep;
 
-    const clock = this.raceAndMerge(thread, footprint, acquires);
+    const clock = this.raceAndMerge(thread, footprint, acquiring);
     const ordinal = ++this.ordinals[thread];
     clock[thread] = ordinal;
     this.clocks[thread].set(clock);
-    this.events.push({ thread, ordinal, footprint, acquires, clock });
+    this.events.push({ thread, ordinal, footprint, acquires: acquiring, clock });
     this.steps++;
     execution.step(thread);
   }
@@ -224,10 +224,9 @@ class SourceSetSearch {
    * Finds earlier steps that this one races with, asks for the other order of each, and returns
    * what happens before this step.
    *
-   * A lock that waits cannot go before the release that it waited for: it races with the newest
-   * acquisition instead.
+   * An acquisition races with the newest acquisition before it, not with the release that it waited for.
    */
-  private raceAndMerge(thread: number, footprint: Footprint, acquires: boolean): Int32Array {
+  private raceAndMerge(thread: number, footprint: Footprint, acquiring: boolean): Int32Array {
     const own = this.clocks[thread];
     const merged = own.slice();
     let acquisitionFound = false;
@@ -235,7 +234,7 @@ class SourceSetSearch {
       const event = this.events[index];
       if (event.thread === thread) continue;
       if (!depends(event.footprint, footprint)) continue;
-      if (acquires) {
+      if (acquiring) {
         const candidate = event.acquires && !acquisitionFound;
         if (candidate && own[event.thread] < event.ordinal) this.reverse(index, thread, own);
         if (event.acquires && event.footprint.touch === Touch.WRITE) acquisitionFound = true;
