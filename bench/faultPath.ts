@@ -6,12 +6,8 @@ import { performance } from 'node:perf_hooks';
 import { designNamed } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
 import type { Thread } from '../src/engines/engine.js';
-import {
-  ParallelEngine,
-  runProgram,
-  type ParallelOptions,
-} from '../src/engines/parallel/parallelEngine.js';
-import type { Cpu } from '../src/hardware/cpu.js';
+import { ParallelEngine, type ParallelOptions } from '../src/engines/parallel/parallelEngine.js';
+import { runProgram } from '../src/engines/parallel/plainCpu.js';
 import { handwrittenTouch } from './handwritten.js';
 
 const PAGES = Number(process.argv[2]);
@@ -80,13 +76,12 @@ async function wallPerPage(engine: ParallelEngine, threads: readonly Thread[]): 
 function onThisThread(engine: ParallelEngine, byHand: boolean): Side {
   const cpu = engine.cpu(0);
   const { PROGRAMS } = engine.vm;
-  const vmCpu = cpu as unknown as Cpu;
   const hand = handwrittenTouch(engine.vm, engine.memory, cpu);
   return () => {
-    const task = PROGRAMS.pftStart(vmCpu, PAGES);
+    const task = PROGRAMS.pftStart(cpu, PAGES);
     const start = performance.now();
     if (byHand) hand(task, 0, PAGES);
-    else PROGRAMS.pftTouch(vmCpu, task, 0, PAGES);
+    else PROGRAMS.pftTouch(cpu, task, 0, PAGES);
     const ns = ((performance.now() - start) * 1e6) / PAGES;
     runProgram(engine.vm, cpu, 'pftExit', [task]);
     return Promise.resolve(ns);

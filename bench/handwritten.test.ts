@@ -8,9 +8,9 @@ const PAGES = 300;
 
 async function touched(byHand: boolean): Promise<TestMachine> {
   const m = await testMachine({ frames: 600, design: designNamed('v18') });
-  const task = m.vm.PROGRAMS.pftStart(m.on, PAGES);
+  const task = m.vm.PROGRAMS.pftStart(m.cpu, PAGES);
   if (byHand) handwrittenTouch(m.vm, m.memory, m.cpu)(task, 0, PAGES);
-  else m.vm.PROGRAMS.pftTouch(m.on, task, 0, PAGES);
+  else m.vm.PROGRAMS.pftTouch(m.cpu, task, 0, PAGES);
   return m;
 }
 

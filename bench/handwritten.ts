@@ -5,7 +5,6 @@
  */
 import type { PlainVm } from '../src/engines/instance.js';
 import type { PlainCpu } from '../src/engines/parallel/plainCpu.js';
-import type { Cpu } from '../src/hardware/cpu.js';
 import type { Memory } from '../src/hardware/memory.js';
 
 /**
@@ -49,7 +48,6 @@ export function handwrittenTouch(
   const ANON_WRITE = EVENTS + PageState.fault_anon_write;
   const IPI = LINE + vm.CpuLine.ipiRequested;
   const BASE = vm.PFT_BASE;
-  const vmCpu = cpu as unknown as Cpu;
   let interruptsDone = words[LINE + vm.CpuLine.ipiDone];
 
   function leafEntry(pgd: number, page: number): number {
@@ -106,7 +104,7 @@ export function handwrittenTouch(
     const waiting = words[LRU_COUNT];
     words[LRU + waiting] = pfn;
     words[LRU_COUNT] = waiting + 1;
-    if (waiting + 1 === 14) vm.lruAddDrain(vmCpu);
+    if (waiting + 1 === 14) vm.lruAddDrain(cpu);
     Atomics.add(words, mm + RSS, 1);
     words[ANON_WRITE] = words[ANON_WRITE] + 1;
     Atomics.sub(words, mm + MMAP_SEM, 1);
@@ -115,7 +113,7 @@ export function handwrittenTouch(
   }
 
   return (task, first, pages) => {
-    vm.switchTo(vmCpu, task);
+    vm.switchTo(cpu, task);
     const { mm } = cpu;
     const pgd = words[mm + PGD];
     for (let index = first; index < first + pages; index++) {
@@ -142,7 +140,7 @@ export function handwrittenTouch(
           words[FRAME_BASE + ((entry >>> 12) << 10)] = index;
           break;
         }
-        if (!fault(task, mm, pgd, address, page)) vm.storeUser(vmCpu, address, index);
+        if (!fault(task, mm, pgd, address, page)) vm.storeUser(cpu, address, index);
       }
     }
     return pages;

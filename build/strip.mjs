@@ -87,7 +87,8 @@ export function strip(code, form, { operations, codes, file }) {
     }
   };
 
-  walk(parseAst(code), (node, parent) => {
+  const module = parseAst(code);
+  walk(module, (node, parent) => {
     if (node.type === 'YieldExpression') {
       rewriteYield(node, parent?.type === 'ExpressionStatement');
     } else if (form === 'plain' && node.generator) {
@@ -95,7 +96,7 @@ export function strip(code, form, { operations, codes, file }) {
       text.remove(star, star + 1);
     }
   });
-  if (form === 'stepped') text.append(functionNames(parseAst(code)));
+  if (form === 'stepped') text.append(functionNames(module));
   return { code: text.toString(), map: text.generateMap({ hires: true }) };
 }
 

@@ -10,7 +10,7 @@ export { Access, translate, walk } from './hardware/mmu.js';
 export { Tlb } from './hardware/tlb.js';
 export { sysBrk } from './mm/brk.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
-export { deleteFromPageCache, openFile, setFileSize, warmCachePage } from './mm/filemap.js';
+export { deleteFromPageCache, openFile, warmCachePage } from './mm/filemap.js';
 export { FILE_MAX_PAGES, FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './mm/layout/file.js';
 export { Mm, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
@@ -20,7 +20,6 @@ export { TABLES, TOTAL_WORDS } from './mm/layout/slab.js';
 export { lruAddDrain } from './mm/lru.js';
 export { VM_GROWSDOWN, VM_PFNMAP, Vma } from './mm/layout/vma.js';
 export { MADV_DONTNEED, sysMadvise } from './mm/madvise.js';
-export { makePagesPresent } from './mm/populate.js';
 export {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -41,4 +40,4 @@ export { PFT_BASE } from './workloads/pft.js';
 export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';
 export { findVma } from './mm/vmas.js';
-export { VM_FAULT_MAJOR, VM_FAULT_MINOR, VM_FAULT_OOM, vmFaultName } from './mm/vmfault.js';
+export { VM_FAULT_MINOR, VM_FAULT_OOM, vmFaultName } from './mm/vmfault.js';

@@ -5,7 +5,6 @@ import { vmConfig } from '../src/engines/configuration.js';
 import { createPlain, type PlainVm } from '../src/engines/instance.js';
 import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
 import type { ArchName } from '../src/hardware/arch/index.js';
-import type { Cpu } from '../src/hardware/cpu.js';
 import type { Memory } from '../src/hardware/memory.js';
 import type { VmDesign } from '../src/mm/design.js';
 
@@ -28,8 +27,6 @@ export interface TestMachine {
   readonly vm: PlainVm;
   readonly memory: Memory;
   readonly cpu: PlainCpu;
-  /** The same CPU, as the VM's functions take it. */
-  readonly on: Cpu;
   /** Bytes of a page. */
   readonly page: number;
   /** Maps anonymous memory at a fixed place. */
@@ -55,21 +52,19 @@ export async function testMachine(options: TestMachineOptions = {}): Promise<Tes
   const config = vmConfig({ arch, frames, cpus: 1, nodes: 1 }, design);
   const { vm, memory } = await createPlain(config);
   const cpu = new PlainCpu(vm, memory, 0);
-  const on = cpu as unknown as Cpu;
-  vm.PROGRAMS.boot(on);
-  vm.switchTo(on, vm.createTask(on, vm.mmAlloc(on), 1));
+  vm.PROGRAMS.boot(cpu);
+  vm.switchTo(cpu, vm.createTask(cpu, vm.mmAlloc(cpu), 1));
   const page = vm.PAGE_SIZE;
   const anonymous = vm.MAP_PRIVATE | vm.MAP_ANONYMOUS | vm.MAP_FIXED;
   return {
     vm,
     memory,
     cpu,
-    on,
     page,
     map: (address, pages, prot = 3) => {
-      assert.equal(vm.sysMmap(on, address, pages * page, prot, anonymous, 0, 0, 0), address);
+      assert.equal(vm.sysMmap(cpu, address, pages * page, prot, anonymous, 0, 0, 0), address);
     },
-    touch: (address, access) => vm.touchUser(on, address, access) >= 0,
+    touch: (address, access) => vm.touchUser(cpu, address, access) >= 0,
     counts: () => vm.readMm(memory, cpu.mm),
     event: (name) => vm.pageStates(memory)[name],
     audit: () => {

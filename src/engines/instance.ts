@@ -3,20 +3,21 @@
  * machine.
  */
 import { instanceUrl } from '../base/instance.js';
-import type { Op } from '../hardware/cpu.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
 import { configurationHash, type Allocate, type Memory } from '../hardware/memory.js';
 import type * as Vm from '../vm.js';
 import type { VmConfig } from './configuration.js';
+import type { PlainCpu } from './parallel/plainCpu.js';
 import { specialize } from './specialize.js';
 
 /** The stepped form: functions are generators, for engines/stepping.ts to run. */
 export type SteppedVm = typeof Vm;
 
-type PlainFunction<T> = T extends (...args: infer Args) => Op<infer Result>
-  ? (...args: Args) => Result
+type PlainFunction<T> = T extends (cpu: Cpu, ...args: infer Args) => Op<infer Result>
+  ? (cpu: PlainCpu, ...args: Args) => Result
   : T;
 
-/** The plain form: the same functions, but they return at once. */
+/** The plain form: the same functions, but they run on a CPU of the parallel engine and return at once. */
 export type PlainVm = {
   [Name in keyof SteppedVm]: Name extends 'PROGRAMS'
     ? { [Program in keyof SteppedVm['PROGRAMS']]: PlainFunction<SteppedVm['PROGRAMS'][Program]> }

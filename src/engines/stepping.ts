@@ -9,12 +9,13 @@
  */
 import { InvariantError } from '../base/errors.js';
 import type { Pfn, Word } from '../base/units.js';
-import type { Memory } from '../hardware/memory.js';
+import { configurationHash, type Memory } from '../hardware/memory.js';
 import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
 import type { Tlb } from '../hardware/tlb.js';
 import type { Program } from '../workloads/programs.js';
 import { fillFilePage } from './device.js';
-import type { SteppedVm } from './instance.js';
+import type { VmConfig } from './configuration.js';
+import { allocatePrivate, loadStepped, type SteppedVm } from './instance.js';
 
 /** As in the parallel engine, so that the word reads the same. */
 const WRITER = -(1 << 24);
@@ -98,7 +99,7 @@ export class SteppedMachine {
   private readonly wides: Float64Array;
   private readonly pageWords: number;
 
-  constructor(
+  private constructor(
     readonly vm: SteppedVm,
     readonly memory: Memory,
   ) {
@@ -106,6 +107,13 @@ export class SteppedMachine {
     this.wides = memory.wides;
     this.pageWords = vm.PAGE_WORDS;
     this.cpus = Array.from({ length: vm.CPUS }, (_, id) => new SteppedCpu(vm, id));
+  }
+
+  /** A machine of this configuration, with fresh memory that this thread alone uses. */
+  static async create(config: VmConfig): Promise<SteppedMachine> {
+    const vm = await loadStepped(config);
+    const hash = configurationHash(config);
+    return new SteppedMachine(vm, vm.createMemory(vm.TOTAL_WORDS, hash, allocatePrivate));
   }
 
   /** Whether the pending operation of a CPU can go now, but for `invalidate`. */

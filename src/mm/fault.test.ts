@@ -27,11 +27,11 @@ for (const arch of ARCH_NAMES) {
       it('maps a page of zeros for a write, and counts it', async () => {
         const m = await testMachine({ arch, design });
         m.map(BASE, 4);
-        assert.ok(m.vm.storeUser(m.on, BASE + 8, 42) >= 0);
+        assert.ok(m.vm.storeUser(m.cpu, BASE + 8, 42) >= 0);
         const into = [0];
-        m.vm.loadUser(m.on, BASE + 8, into);
+        m.vm.loadUser(m.cpu, BASE + 8, into);
         assert.equal(into[0], 42);
-        m.vm.loadUser(m.on, BASE + 12, into);
+        m.vm.loadUser(m.cpu, BASE + 12, into);
         assert.equal(into[0], 0);
         assert.deepEqual([m.counts().rss, m.counts().anonRss], [1, 1]);
         m.audit();
@@ -41,7 +41,7 @@ for (const arch of ARCH_NAMES) {
         const m = await testMachine({ arch, design });
         m.map(BASE, 1);
         m.touch(BASE, READ);
-        m.vm.storeUser(m.on, BASE, 7);
+        m.vm.storeUser(m.cpu, BASE, 7);
         assert.equal(m.event('fault_cow'), 1);
         assert.deepEqual([m.counts().rss, m.counts().anonRss], [1, 1]);
         assert.equal(m.memory.words[m.vm.frameOf(m.vm.ZERO_PFN)], 0);
@@ -50,15 +50,15 @@ for (const arch of ARCH_NAMES) {
 
       it('maps a file page read-only, and copies it when a private mapping writes', async () => {
         const m = await testMachine({ arch, design });
-        const file = m.vm.openFile(m.on, 8, 0);
+        const file = m.vm.openFile(m.cpu, 8, 0);
         const flags = m.vm.MAP_PRIVATE | m.vm.MAP_FIXED;
-        m.vm.sysMmap(m.on, BASE, 8 * m.page, 3, flags, file, 0, 0);
+        m.vm.sysMmap(m.cpu, BASE, 8 * m.page, 3, flags, file, 0, 0);
         const into = [0];
-        m.vm.loadUser(m.on, BASE + 5 * m.page + 4, into);
+        m.vm.loadUser(m.cpu, BASE + 5 * m.page + 4, into);
         assert.equal(into[0], 5, 'the page of the file at that index');
         assert.deepEqual([m.counts().rss, m.counts().anonRss], [1, 0]);
-        m.vm.storeUser(m.on, BASE + 5 * m.page, 9);
-        m.vm.loadUser(m.on, BASE + 5 * m.page + 4, into);
+        m.vm.storeUser(m.cpu, BASE + 5 * m.page, 9);
+        m.vm.loadUser(m.cpu, BASE + 5 * m.page + 4, into);
         assert.equal(into[0], 5, 'the rest of the copy');
         assert.deepEqual([m.counts().rss, m.counts().anonRss], [1, 1]);
         m.audit();
@@ -66,11 +66,11 @@ for (const arch of ARCH_NAMES) {
 
       it('sets accessed on a read and dirty on a write, by the MMU', async () => {
         const m = await testMachine({ arch, design });
-        const file = m.vm.openFile(m.on, 1, 0);
+        const file = m.vm.openFile(m.cpu, 1, 0);
         const flags = m.vm.MAP_SHARED | m.vm.MAP_FIXED;
-        m.vm.sysMmap(m.on, BASE, m.page, 3, flags, file, 0, 0);
+        m.vm.sysMmap(m.cpu, BASE, m.page, 3, flags, file, 0, 0);
         m.touch(BASE, READ);
-        const ptep = m.vm.walk(m.on, BASE);
+        const ptep = m.vm.walk(m.cpu, BASE);
         m.memory.words[ptep] &= ~m.vm.PTE_ACCESSED;
         m.cpu.tlb.drop(-1);
         m.touch(BASE, READ);
@@ -98,11 +98,11 @@ for (const arch of ARCH_NAMES) {
         let touched = 0;
         while (touched < 256 && m.touch(BASE + touched * m.page, WRITE)) touched++;
         assert.ok(touched > 30 && touched < 64, `${touched} pages`);
-        const result = m.vm.touchUser(m.on, BASE + touched * m.page, WRITE);
+        const result = m.vm.touchUser(m.cpu, BASE + touched * m.page, WRITE);
         assert.equal(m.vm.userFault(result), m.vm.VM_FAULT_OOM);
         assert.equal(m.counts().rss, touched);
         m.audit();
-        m.vm.exitTask(m.on);
+        m.vm.exitTask(m.cpu);
         assert.deepEqual(m.vm.audit(m.memory), []);
       });
     });
@@ -112,14 +112,14 @@ for (const arch of ARCH_NAMES) {
 describe('fault-around', () => {
   it('maps the cached pages of the aligned window, cut to the mapping', async () => {
     const m = await testMachine();
-    const file = m.vm.openFile(m.on, 64, 0);
+    const file = m.vm.openFile(m.cpu, 64, 0);
     for (let index = 0; index < 64; index++) {
-      m.vm.warmCachePage(m.on, file, index, m.vm.PG_uptodate);
+      m.vm.warmCachePage(m.cpu, file, index, m.vm.PG_uptodate);
     }
     const flags = m.vm.MAP_PRIVATE | m.vm.MAP_FIXED;
     // Starts 4 pages into a window of 16: the window then starts with the mapping.
     const start = BASE + 4 * m.page;
-    m.vm.sysMmap(m.on, start, 40 * m.page, 1, flags, file, 10, 0);
+    m.vm.sysMmap(m.cpu, start, 40 * m.page, 1, flags, file, 10, 0);
     m.touch(start + 2 * m.page, READ);
     const pages = (): number[] =>
       m.vm.mappedPages(m.memory, m.cpu.mm).map(({ address }) => (address - start) / m.page);
@@ -139,11 +139,11 @@ describe('fault-around', () => {
 
   it('leaves out pages that are not cached, not up to date, or mark read-ahead', async () => {
     const m = await testMachine();
-    const file = m.vm.openFile(m.on, 16, 0);
-    for (const index of [0, 1, 3]) m.vm.warmCachePage(m.on, file, index, m.vm.PG_uptodate);
-    m.vm.warmCachePage(m.on, file, 2, m.vm.PG_uptodate | m.vm.PG_readahead);
-    m.vm.warmCachePage(m.on, file, 4, 0);
-    m.vm.sysMmap(m.on, BASE, 16 * m.page, 1, m.vm.MAP_PRIVATE | m.vm.MAP_FIXED, file, 0, 0);
+    const file = m.vm.openFile(m.cpu, 16, 0);
+    for (const index of [0, 1, 3]) m.vm.warmCachePage(m.cpu, file, index, m.vm.PG_uptodate);
+    m.vm.warmCachePage(m.cpu, file, 2, m.vm.PG_uptodate | m.vm.PG_readahead);
+    m.vm.warmCachePage(m.cpu, file, 4, 0);
+    m.vm.sysMmap(m.cpu, BASE, 16 * m.page, 1, m.vm.MAP_PRIVATE | m.vm.MAP_FIXED, file, 0, 0);
     m.touch(BASE, READ);
     const pages = m.vm.mappedPages(m.memory, m.cpu.mm).map(({ address }) => address - BASE);
     assert.deepEqual(
@@ -155,10 +155,10 @@ describe('fault-around', () => {
 
   it('stops at the end of the file, and a touch beyond is a SIGBUS', async () => {
     const m = await testMachine();
-    const file = m.vm.openFile(m.on, 3, 0);
-    m.vm.sysMmap(m.on, BASE, 8 * m.page, 1, m.vm.MAP_PRIVATE | m.vm.MAP_FIXED, file, 0, 0);
+    const file = m.vm.openFile(m.cpu, 3, 0);
+    m.vm.sysMmap(m.cpu, BASE, 8 * m.page, 1, m.vm.MAP_PRIVATE | m.vm.MAP_FIXED, file, 0, 0);
     assert.ok(m.touch(BASE + 2 * m.page, READ));
-    const beyond = m.vm.touchUser(m.on, BASE + 3 * m.page, READ);
+    const beyond = m.vm.touchUser(m.cpu, BASE + 3 * m.page, READ);
     assert.equal(m.vm.vmFaultName(m.vm.userFault(beyond)), 'VM_FAULT_SIGBUS');
     m.audit();
   });

@@ -27,13 +27,6 @@ export function* openFile(cpu: Cpu, size: number, flags: number): Op<Word> {
   return file;
 }
 
-/** Sets a file's length, in pages, as after a write past its end. */
-export function* setFileSize(cpu: Cpu, file: Word, size: number): Op<void> {
-  yield* cpu.spinLock(file + File.treeLock);
-  yield* cpu.store(file + File.size, size);
-  yield* cpu.spinUnlock(file + File.treeLock);
-}
-
 /**
  * Finds the slot of a page in a file's tree.
  *

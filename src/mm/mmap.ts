@@ -11,8 +11,8 @@ import {
   VM_GROWSDOWN,
   VM_LOCKED,
   VM_SHARED,
-  VM_WRITE,
   Vma,
+  isPrivateWritable,
 } from './layout/vma.js';
 import { doMunmap } from './munmap.js';
 import { makePagesPresent } from './populate.js';
@@ -28,10 +28,9 @@ export const MAP_LOCKED = 0x2000;
 export const MAP_NORESERVE = 0x4000;
 export const MAP_POPULATE = 0x8000;
 export const MAP_FIXED_NOREPLACE = 0x10_0000;
-/** PROT_READ, PROT_WRITE and PROT_EXEC are the numbers of VM_READ, VM_WRITE and VM_EXEC. */
+/** The PROT_ bits are the numbers of VM_READ, VM_WRITE and VM_EXEC. */
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
-export const PROT_EXEC = 4;
 
 /** Below this the kernel places mappings, downwards; above lies the stack. */
 const MMAP_BASE: Vaddr = TASK_SIZE - 128 * MIB;
@@ -78,9 +77,8 @@ function vmFlagsOf(prot: number, flags: number, file: Word): number {
   if ((flags & MAP_SHARED) !== 0) vmFlags |= VM_SHARED;
   if ((flags & MAP_GROWSDOWN) !== 0) vmFlags |= VM_GROWSDOWN;
   if ((flags & MAP_LOCKED) !== 0) vmFlags |= VM_LOCKED;
-  const privateWritable = (vmFlags & (VM_SHARED | VM_WRITE)) === VM_WRITE;
   const sharedAnonymous = file === 0 && (vmFlags & VM_SHARED) !== 0;
-  const accountable = privateWritable || sharedAnonymous;
+  const accountable = isPrivateWritable(vmFlags) || sharedAnonymous;
   if (accountable && (flags & MAP_NORESERVE) === 0) vmFlags |= VM_ACCOUNT;
   return vmFlags;
 }

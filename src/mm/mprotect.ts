@@ -15,7 +15,14 @@ import {
 import { ATOMIC_INSTALL } from './design.js';
 import { Mm } from './layout/mm.js';
 import { Page, ZERO_PFN, pageOf } from './layout/page.js';
-import { VM_ACCESS, VM_ACCOUNT, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
+import {
+  VM_ACCESS,
+  VM_ACCOUNT,
+  VM_SHARED,
+  VM_WRITE,
+  Vma,
+  isPrivateWritable,
+} from './layout/vma.js';
 import {
   leafTable,
   nextSpan,
@@ -63,8 +70,7 @@ function* mprotectFixup(cpu: Cpu, mm: Word, vma: Word, prot: number): Op<void> {
   const oldFlags = yield* cpu.load(vma + Vma.vmFlags);
   let vmFlags = (oldFlags & ~VM_ACCESS) | prot;
   if (vmFlags === oldFlags) return;
-  const privateWritable = (vmFlags & (VM_SHARED | VM_WRITE)) === VM_WRITE;
-  if (privateWritable) {
+  if (isPrivateWritable(vmFlags)) {
     vmFlags |= VM_ACCOUNT;
   } else if ((oldFlags & VM_WRITE) !== 0 && (yield* releasesAccount(cpu, vma))) {
     vmFlags &= ~VM_ACCOUNT;

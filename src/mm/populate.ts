@@ -4,7 +4,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, pteOffset } from '../hardware/machine.js';
 import { handleMmFault } from './fault.js';
 import { Mm } from './layout/mm.js';
-import { VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
+import { Vma, isPrivateWritable } from './layout/vma.js';
 import { leafTable, ptePresent } from './pgtable.js';
 import { findVma } from './vmas.js';
 
@@ -19,7 +19,7 @@ export function* makePagesPresent(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr):
     if (vma === 0 || (yield* cpu.loadWide(vma + Vma.vmStart)) > address) break;
     if (yield* pageMapped(cpu, mm, address)) continue;
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
-    const write = (vmFlags & (VM_WRITE | VM_SHARED)) === VM_WRITE;
+    const write = isPrivateWritable(vmFlags);
     if ((yield* handleMmFault(cpu, mm, vma, address, write)) <= 0) break;
   }
   yield* cpu.upRead(mm + Mm.mmapSem);

@@ -12,7 +12,7 @@ import { VM_FAULT_MINOR } from './vmfault.js';
  *
  * @returns the word that holds it, or a VM_FAULT_ code minus 16 where the access is an error
  */
-function* accessUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
+export function* touchUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
   for (;;) {
     const word = yield* translate(cpu, address, access);
     if (word >= 0) return word;
@@ -41,21 +41,16 @@ export function userFault(result: number): number {
  * @returns 0 or more, or less than 0 for a fault, see `userFault`
  */
 export function* loadUser(cpu: Cpu, address: Vaddr, into: number[]): Op<number> {
-  const word = yield* accessUser(cpu, address, Access.READ);
+  const word = yield* touchUser(cpu, address, Access.READ);
   if (word >= 0) into[0] = yield* cpu.readOnce(word);
   return word;
 }
 
 /** Stores a 32-bit word. @returns 0 or more, or less than 0 for a fault, see `userFault` */
 export function* storeUser(cpu: Cpu, address: Vaddr, value: number): Op<number> {
-  const word = yield* accessUser(cpu, address, Access.WRITE);
+  const word = yield* touchUser(cpu, address, Access.WRITE);
   if (word >= 0) yield* cpu.writeOnce(word, value);
   return word;
-}
-
-/** Touches a page for reading, as an instruction or a load does. */
-export function* touchUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
-  return yield* accessUser(cpu, address, access);
 }
 
 /** The error code that the trap pushes for an access that faulted. */

@@ -39,7 +39,7 @@ describe('the audit', () => {
   breaks(
     'a page that was lost',
     (m) => {
-      m.memory.words[m.vm.walk(m.on, BASE)] = 0;
+      m.memory.words[m.vm.walk(m.cpu, BASE)] = 0;
     },
     /is lost|refcount/,
   );
@@ -47,7 +47,7 @@ describe('the audit', () => {
     'a mapping of a free frame',
     (m) => {
       const free = m.memory.words[m.vm.percpuOf(0) + m.vm.Percpu.pcp];
-      const ptep = m.vm.walk(m.on, BASE);
+      const ptep = m.vm.walk(m.cpu, BASE);
       m.memory.words[ptep] = (m.memory.words[ptep] & 0xfff) | (free * m.page);
     },
     /is free, but 1 point to it/,

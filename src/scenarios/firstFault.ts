@@ -1,8 +1,6 @@
 import { Access } from '../hardware/mmu.js';
-import type { Scenario, ScenarioCase } from './scenario.js';
-
-/** Words of a task's record: tasks made one after the other follow each other. */
-export const TASK_RECORD = 16;
+import { RECORD_WORDS } from '../mm/layout/slab.js';
+import { SMALL, type Scenario, type ScenarioCase } from './scenario.js';
 
 function touches(name: string, warm: 0 | 1, accesses: readonly Access[]): ScenarioCase {
   return {
@@ -12,7 +10,7 @@ function touches(name: string, warm: 0 | 1, accesses: readonly Access[]): Scenar
       accesses.map((access, cpu) => ({
         cpu,
         program: 'firstFault',
-        args: [firstTask + cpu * TASK_RECORD, access, cpu],
+        args: [firstTask + cpu * RECORD_WORDS.task, access, cpu],
       })),
   };
 }
@@ -25,8 +23,7 @@ export const firstFault: Scenario = {
   name: 'first-fault',
   summary: 'two CPUs touch one untouched page, then a page of their own',
   source: 'Lameter, 2 March 2005, V18; SPEC S1-a, S1-b',
-  machine: { arch: 'i386', frames: 48, cpus: 2, nodes: 1 },
-  limits: { tasks: 4, mms: 2, vmas: 8, anonVmas: 8, files: 2 },
+  ...SMALL,
   cases: [
     touches('write, write', 1, [Access.WRITE, Access.WRITE]),
     touches('read, write', 1, [Access.READ, Access.WRITE]),

@@ -1,6 +1,6 @@
 import { Access } from '../hardware/mmu.js';
-import { TASK_RECORD } from './firstFault.js';
-import type { Scenario, ScenarioCase } from './scenario.js';
+import { RECORD_WORDS } from '../mm/layout/slab.js';
+import { SMALL, type Scenario, type ScenarioCase } from './scenario.js';
 
 function beside(name: string, access: Access, mappedBefore: 0 | 1): ScenarioCase {
   return {
@@ -9,7 +9,7 @@ function beside(name: string, access: Access, mappedBefore: 0 | 1): ScenarioCase
     threads: (firstTask) => [
       // Touched twice, the second access finds a translation in the TLB, or a hole in its stead.
       { cpu: 0, program: 'touchShared', args: [firstTask, access, 1 + mappedBefore] },
-      { cpu: 1, program: 'unmapShared', args: [firstTask + TASK_RECORD] },
+      { cpu: 1, program: 'unmapShared', args: [firstTask + RECORD_WORDS.task] },
     ],
   };
 }
@@ -22,8 +22,7 @@ export const munmapFault: Scenario = {
   name: 'munmap-fault',
   summary: 'a CPU touches a page that another unmaps',
   source: 'SPEC S1 (1.11)',
-  machine: { arch: 'i386', frames: 48, cpus: 2, nodes: 1 },
-  limits: { tasks: 4, mms: 2, vmas: 8, anonVmas: 8, files: 2 },
+  ...SMALL,
   cases: [
     beside('read', Access.READ, 0),
     beside('write', Access.WRITE, 0),

@@ -33,9 +33,8 @@ export class ProcessTally {
   explained = 0;
   readonly kernelByKind = zeros();
   readonly oursByKind = zeros();
-  /** Fault events of the process in all, and before its exec. */
+  /** Fault events of the process in all, those before its exec included. */
   events = 0;
-  beforeExec = 0;
   /** Programs run: each costs the kernel a fault, on the argument page, that no event tells of. */
   execs = 0;
 

@@ -11,16 +11,13 @@ interface Common {
   readonly comm: string;
 }
 
-/** Names of system calls whose effect on an address space is replayed. */
-export type SyscallName = string;
-
 export type TraceEvent = Common &
   (
     | { readonly kind: 'exception'; readonly address: number; readonly errorCode: number }
     | { readonly kind: 'fault'; readonly major: boolean }
-    | { readonly kind: 'enter'; readonly call: SyscallName; readonly args: readonly number[] }
+    | { readonly kind: 'enter'; readonly call: string; readonly args: readonly number[] }
     /** `result` below 0 is an errno. */
-    | { readonly kind: 'exit'; readonly call: SyscallName; readonly result: number }
+    | { readonly kind: 'exit'; readonly call: string; readonly result: number }
     | {
         readonly kind: 'mmap2';
         readonly start: number;

@@ -11,7 +11,6 @@ import type { Vaddr, Word } from '../base/units.js';
 import { vmConfig } from '../engines/configuration.js';
 import { createPlain, type PlainVm } from '../engines/instance.js';
 import { PlainCpu } from '../engines/parallel/plainCpu.js';
-import type { Cpu } from '../hardware/cpu.js';
 import type { Memory } from '../hardware/memory.js';
 import type { VmDesign } from '../mm/design.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
@@ -37,7 +36,7 @@ export interface FinishedProcess {
   readonly counts: MmCounts;
   /** Pages of our table at exit, but for the bare frames of [vvar]: address to kind. */
   readonly pages: ReadonlyMap<Vaddr, 1 | 2>;
-  /** Whether its parent forked it, or it forked, which is not modelled yet. */
+  /** Whether it forked or vforked, which is not modelled yet. */
   readonly forked: boolean;
 }
 
@@ -73,6 +72,10 @@ interface TracedThread {
   execPages: number;
 }
 
+function isExec(call: string): boolean {
+  return call === 'execve' || call === 'execveat';
+}
+
 export class Replay {
   readonly finished: FinishedProcess[] = [];
   /** Things the reader should know, each with how often. */
@@ -83,8 +86,6 @@ export class Replay {
   private readonly files: TracedFiles;
   private readonly calls: TracedCalls;
   private readonly cpu: PlainCpu;
-  /** The same CPU, as the VM's functions call it. */
-  private readonly vmCpu: Cpu;
   private events = 0;
   private place = { file: '', line: 0 };
 
@@ -95,10 +96,9 @@ export class Replay {
     truth: Truth | undefined,
   ) {
     this.cpu = new PlainCpu(vm, memory, 0);
-    this.vmCpu = this.cpu as unknown as Cpu;
-    vm.PROGRAMS.boot(this.vmCpu);
+    vm.PROGRAMS.boot(this.cpu);
     this.files = new TracedFiles(vm, this.cpu, truth);
-    this.calls = new TracedCalls(vm, this.vmCpu, this.files, {
+    this.calls = new TracedCalls(vm, this.cpu, this.files, {
       note: (text) => this.note(text),
       full: (what) => this.full(what),
     });
@@ -210,7 +210,7 @@ export class Replay {
     return process;
   }
 
-  private threadOf({ pid, tid }: TraceEvent): TracedThread {
+  private threadOf({ pid, tid }: Pick<TraceEvent, 'pid' | 'tid'>): TracedThread {
     let thread = this.threads.get(tid);
     if (thread === undefined) {
       thread = {
@@ -232,10 +232,10 @@ export class Replay {
   private run(process: Process, thread: TracedThread): boolean {
     if (process.space === undefined || process.finished) return false;
     if (thread.task === 0) {
-      thread.task = this.vm.createTask(this.vmCpu, process.space.mm, thread.tid);
+      thread.task = this.vm.createTask(this.cpu, process.space.mm, thread.tid);
       if (thread.task === 0) throw this.full('a task');
     }
-    if (this.cpu.current !== thread.task) this.vm.switchTo(this.vmCpu, thread.task);
+    if (this.cpu.current !== thread.task) this.vm.switchTo(this.cpu, thread.task);
     return true;
   }
 
@@ -252,8 +252,8 @@ export class Replay {
 
   /** Whether our MMU traps on an access with the very error code that the kernel's saw. */
   private wouldFault(address: Vaddr, errorCode: number): boolean {
-    const { vm, memory, vmCpu } = this;
-    const ptep = vm.walk(vmCpu, address);
+    const { vm, memory } = this;
+    const ptep = vm.walk(this.cpu, address);
     const entry = ptep === 0 ? 0 : memory.words[ptep];
     const present = (entry & vm.PTE_PRESENT) !== 0;
     if (present !== ((errorCode & vm.PF_PROT) !== 0)) return false;
@@ -266,7 +266,7 @@ export class Replay {
     const { vm, memory } = this;
     const write = (errorCode & vm.PF_WRITE) !== 0;
     if ((errorCode & vm.PF_PROT) !== 0) return 'writeProtect';
-    const vma = vm.findVma(this.vmCpu, this.cpu.mm, address);
+    const vma = vm.findVma(this.cpu, this.cpu.mm, address);
     const file = vma !== 0 && memory.words[vma + vm.Vma.vmFile] !== 0;
     if (file) return write ? 'fileWrite' : 'fileRead';
     return write ? 'anonWrite' : 'anonRead';
@@ -277,10 +277,7 @@ export class Replay {
     process.tally.events++;
     const fault = thread.fault;
     thread.fault = undefined;
-    if (!this.run(process, thread)) {
-      process.tally.beforeExec++;
-      return;
-    }
+    if (!this.run(process, thread)) return;
     if (fault === undefined) {
       throw new InputError(
         'TRACE_EVENTS',
@@ -305,7 +302,7 @@ export class Replay {
     address: Vaddr,
     window: { readonly first: number; readonly last: number },
   ): void {
-    const vma = this.vm.findVma(this.vmCpu, this.cpu.mm, address);
+    const vma = this.vm.findVma(this.cpu, this.cpu.mm, address);
     const file = space.files.get(this.memory.words[vma + this.vm.Vma.vmFile]);
     if (file !== undefined) this.files.sawCached(file, window.first, window.last);
   }
@@ -313,7 +310,7 @@ export class Replay {
   /** Brings our table back to where the kernel's was: the page it found missing goes. */
   private unmapForRetry(address: Vaddr): void {
     const page = this.vm.pageMask(address);
-    this.vm.sysMadvise(this.vmCpu, page, this.vm.PAGE_SIZE, this.vm.MADV_DONTNEED);
+    this.vm.sysMadvise(this.cpu, page, this.vm.PAGE_SIZE, this.vm.MADV_DONTNEED);
   }
 
   /** @returns whether our VM could map the page, as the kernel's did */
@@ -322,7 +319,7 @@ export class Replay {
     const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
     const result = process.tally.ourFault(
       (name) => this.memory.words[counts + vm.PageState[name]],
-      () => vm.doPageFault(this.vmCpu, address, errorCode),
+      () => vm.doPageFault(this.cpu, address, errorCode),
     );
     if (result === vm.VM_FAULT_OOM) throw this.full(`the page at 0x${address.toString(16)}`);
     return result >= vm.VM_FAULT_MINOR;
@@ -330,7 +327,7 @@ export class Replay {
 
   private describeFault(address: Vaddr, errorCode: number): string {
     const { vm, memory } = this;
-    const vma = vm.findVma(this.vmCpu, this.cpu.mm, address);
+    const vma = vm.findVma(this.cpu, this.cpu.mm, address);
     const inside = vma !== 0 && memory.wides[(vma + vm.Vma.vmStart) / 2] <= address;
     const record = inside ? memory.words[vma + vm.Vma.vmFile] : 0;
     const mapped = [...this.processes.values()].flatMap(({ space }) => [
@@ -350,7 +347,7 @@ export class Replay {
     args: readonly number[],
   ): void {
     thread.call = { name, args };
-    if (name === 'execve' || name === 'execveat') {
+    if (isExec(name)) {
       thread.execMmId = undefined;
       thread.execPages = 1;
     }
@@ -364,7 +361,7 @@ export class Replay {
   private exit(process: Process, thread: TracedThread, name: string, result: number): void {
     const { call } = thread;
     thread.call = undefined;
-    if (name === 'execve' || name === 'execveat') thread.inExec = false;
+    if (isExec(name)) thread.inExec = false;
     if (call?.name !== name || !this.run(process, thread)) return;
     this.calls.returned(process.space!, call, result);
   }
@@ -376,7 +373,7 @@ export class Replay {
     event: Extract<TraceEvent, { kind: 'mmap2' }>,
   ): void {
     const { call } = thread;
-    if (call !== undefined && call.name !== 'execve' && call.name !== 'execveat') {
+    if (call !== undefined && !isExec(call.name)) {
       call.mmap2 = { path: event.path, inode: event.inode };
       return;
     }
@@ -386,10 +383,9 @@ export class Replay {
 
   private exec(process: Process, thread: TracedThread, comm: string): void {
     process.comm = comm;
-    process.tally.beforeExec = process.tally.events;
     process.tally.execs++;
     this.leave(process);
-    const mm = this.vm.mmAlloc(this.vmCpu);
+    const mm = this.vm.mmAlloc(this.cpu);
     if (mm === 0) throw this.full('an address space');
     const kernel = new KernelRss();
     kernel.set('MM_ANONPAGES', thread.execPages * this.vm.PAGE_SIZE);
@@ -423,8 +419,8 @@ export class Replay {
   }
 
   private endTask(thread: TracedThread): void {
-    this.vm.switchTo(this.vmCpu, thread.task);
-    this.vm.exitTask(this.vmCpu);
+    this.vm.switchTo(this.cpu, thread.task);
+    this.vm.exitTask(this.cpu);
     thread.task = 0;
   }
 
@@ -449,7 +445,7 @@ export class Replay {
     const { vm, memory } = this;
     const pages = new Map<Vaddr, 1 | 2>();
     for (const { address, pfn, anon } of vm.mappedPages(memory, mm)) {
-      const vma = vm.findVma(this.vmCpu, mm, address);
+      const vma = vm.findVma(this.cpu, mm, address);
       if ((memory.words[vma + vm.Vma.vmFlags] & vm.VM_PFNMAP) !== 0) continue;
       pages.set(address, anon || pfn === vm.ZERO_PFN ? 1 : 2);
     }
@@ -458,16 +454,16 @@ export class Replay {
 
   /** Ends all of a process's tasks, and with the last its address space. */
   private leave(process: Process): void {
-    if (process.space === undefined) return;
+    if (process.space === undefined || process.space.mm === 0) return;
     const tasks = [...this.threads.values()].filter(
       ({ pid, task }) => pid === process.pid && task !== 0,
     );
-    if (tasks.length === 0 && process.space.mm !== 0) {
-      const thread = this.threadOf({ pid: process.pid, tid: process.pid } as TraceEvent);
-      thread.task = this.vm.createTask(this.vmCpu, process.space.mm, process.pid);
+    if (tasks.length === 0) {
+      const thread = this.threadOf({ pid: process.pid, tid: process.pid });
+      thread.task = this.vm.createTask(this.cpu, process.space.mm, process.pid);
       tasks.push(thread);
     }
-    if (process.space.mm !== 0) for (const thread of tasks) this.endTask(thread);
+    for (const thread of tasks) this.endTask(thread);
     process.space.mm = 0;
   }
 
@@ -479,7 +475,7 @@ export class Replay {
     member: string,
     bytes: number,
   ): void {
-    const execStarted = thread.call?.name.startsWith('execve') === true && !thread.inExec;
+    const execStarted = thread.call !== undefined && isExec(thread.call.name) && !thread.inExec;
     if (current && !execStarted) {
       const kernel = process.space?.kernel;
       if (kernel === undefined) return;

@@ -5,7 +5,7 @@ import { ENOMEM } from '../base/errno.js';
 import type { InputError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { PlainVm } from '../engines/instance.js';
-import type { Cpu } from '../hardware/cpu.js';
+import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 import type { KernelRss } from './kernelRss.js';
 import type { TraceEvent } from './perfScript.js';
 import type { TracedFile, TracedFiles } from './tracedFiles.js';
@@ -53,14 +53,14 @@ export interface Report {
 export class TracedCalls {
   constructor(
     private readonly vm: PlainVm,
-    private readonly vmCpu: Cpu,
+    private readonly cpu: PlainCpu,
     private readonly files: TracedFiles,
     private readonly report: Report,
   ) {}
 
   /** munmap takes effect when it is entered: others may map its range before it returns. */
   munmap(address: Vaddr, length: number): void {
-    this.expectSuccess('munmap', this.vm.sysMunmap(this.vmCpu, address, length));
+    this.expectSuccess('munmap', this.vm.sysMunmap(this.cpu, address, length));
   }
 
   /** All other calls take effect when they return. @param result - the kernel's */
@@ -78,7 +78,7 @@ export class TracedCalls {
         break;
       case 'mprotect':
       case 'pkey_mprotect':
-        this.expectSuccess(name, this.vm.sysMprotect(this.vmCpu, a, b, c));
+        this.expectSuccess(name, this.vm.sysMprotect(this.cpu, a, b, c));
         break;
       case 'mremap':
         this.mremapDone(a, b, c, d, result);
@@ -133,7 +133,7 @@ export class TracedCalls {
     if (file !== undefined) space.files.set(file.file, file);
     const record = file?.file ?? 0;
     const result = this.vm.sysMmap(
-      this.vmCpu,
+      this.cpu,
       address,
       length,
       prot,
@@ -148,10 +148,10 @@ export class TracedCalls {
   private brkDone(space: Space, result: Vaddr): void {
     if (!space.brkKnown) {
       space.brkKnown = true;
-      this.vm.setBrk(this.vmCpu, result);
+      this.vm.setBrk(this.cpu, result);
       return;
     }
-    const ours = this.vm.sysBrk(this.vmCpu, result);
+    const ours = this.vm.sysBrk(this.cpu, result);
     if (ours !== result) this.callDiffers('brk', ours, result);
   }
 
@@ -160,7 +160,7 @@ export class TracedCalls {
     const [address, length, advice] = call.args as [number, number, number];
     if (call.applied === true) return;
     call.applied = true;
-    this.vm.sysMadvise(this.vmCpu, address, length, advice);
+    this.vm.sysMadvise(this.cpu, address, length, advice);
   }
 
   private mremapDone(
@@ -175,7 +175,7 @@ export class TracedCalls {
       this.report.note('mremap has flags that are not replayed yet');
     }
     const ourFlags = MREMAP_MAYMOVE | (result === address ? 0 : MREMAP_FIXED);
-    const moved = this.vm.sysMremap(this.vmCpu, address, oldLength, newLength, ourFlags, result);
+    const moved = this.vm.sysMremap(this.cpu, address, oldLength, newLength, ourFlags, result);
     if (moved !== result) this.callDiffers('mremap', moved, result);
   }
 
@@ -210,7 +210,7 @@ export class TracedCalls {
   /** exec copied arguments and environment into the top of the stack before it took effect. */
   private writeArguments(top: Vaddr, pages: number): void {
     for (let page = 1; page <= pages; page++) {
-      const result = this.vm.storeUser(this.vmCpu, top - page * this.vm.PAGE_SIZE, 0);
+      const result = this.vm.storeUser(this.cpu, top - page * this.vm.PAGE_SIZE, 0);
       if (result < 0) throw this.report.full('the arguments of a program');
     }
   }

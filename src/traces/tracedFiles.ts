@@ -8,7 +8,6 @@ import { InputError } from '../base/errors.js';
 import type { Word } from '../base/units.js';
 import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 import type { PlainVm } from '../engines/instance.js';
-import type { Cpu } from '../hardware/cpu.js';
 import type { Truth, TruthFile } from './truth.js';
 
 /** Names that stand for shared memory, not for a file on a disk. */
@@ -25,15 +24,12 @@ export class TracedFiles {
   private readonly byPath = new Map<string, TracedFile>();
   private readonly byInode = new Map<number, TracedFile>();
   private anonymous = 0;
-  private readonly cpu: Cpu;
 
   constructor(
     private readonly vm: PlainVm,
-    cpu: PlainCpu,
+    private readonly cpu: PlainCpu,
     private readonly truth: Truth | undefined,
-  ) {
-    this.cpu = cpu as unknown as Cpu;
-  }
+  ) {}
 
   /** The file of a path, with its cache warmed as the truth says. */
   named(path: string, inode: number): TracedFile {

@@ -5,10 +5,10 @@
  * them all.
  */
 import { InvariantError } from '../../base/errors.js';
-import { configurationHash, type Memory } from '../../hardware/memory.js';
+import type { Memory } from '../../hardware/memory.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
-import { allocatePrivate, loadStepped, type SteppedVm } from '../instance.js';
+import type { SteppedVm } from '../instance.js';
 import { SteppedMachine } from '../stepping.js';
 import { Execution, type EndCheck } from './execution.js';
 
@@ -23,13 +23,8 @@ export class ExploreEngine implements Engine {
   }
 
   static async create(config: VmConfig): Promise<ExploreEngine> {
-    const stepped = await loadStepped(config);
-    const memory = stepped.createMemory(
-      stepped.TOTAL_WORDS,
-      configurationHash(config),
-      allocatePrivate,
-    );
-    const engine = new ExploreEngine(stepped, new SteppedMachine(stepped, memory));
+    const machine = await SteppedMachine.create(config);
+    const engine = new ExploreEngine(machine.vm, machine);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
   }

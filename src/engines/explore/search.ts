@@ -121,6 +121,8 @@ class SourceSetSearch {
   private readonly ordinals: number[];
   private readonly clocks: Int32Array[];
   private readonly pending: Footprint[];
+  /** Threads whose next step after the last event is covered already. */
+  private sleepAfterLast = 0;
   private executions = 0;
   private blocked = 0;
   private steps = 0;
@@ -161,6 +163,7 @@ class SourceSetSearch {
   /** Starts over, repeats the steps that stay, and takes the new choice after them. */
   private replayPrefix(choice: number): void {
     this.execution.restart();
+    this.sleepAfterLast = 0;
     this.ordinals.fill(0);
     for (const clock of this.clocks) clock.fill(0);
     for (const { thread, clock } of this.events) {
@@ -178,7 +181,7 @@ class SourceSetSearch {
       if (this.execution.failure !== undefined) return true;
       const enabled = this.execution.enabledMask();
       if (enabled === 0) return true;
-      const sleep = this.sleepNow();
+      const sleep = this.sleepAfterLast;
       const awake = enabled & ~sleep;
       if (awake === 0) return false;
       const last = this.events.length === 0 ? -1 : this.events[this.events.length - 1].thread;
@@ -186,12 +189,6 @@ class SourceSetSearch {
       this.nodes.push({ enabled, backtrack: 1 << next, sleep, sleepAtEntry: sleep });
       this.take(next);
     }
-  }
-
-  private sleepAfterLast = 0;
-
-  private sleepNow(): number {
-    return this.events.length === 0 ? 0 : this.sleepAfterLast;
   }
 
   /** Takes a step of a thread from the last node. */

@@ -80,8 +80,11 @@ const MODULE = Uint8Array.from([
   ...section(10, [2, ZERO_BODY.length, ...ZERO_BODY, COPY_BODY.length, ...COPY_BODY]),
 ]);
 
+/** Compiled at the first use, once for all machines of a thread. */
+let compiled: object | undefined;
+
 export function pageCodeFor(memory: WasmMemory): PageCode {
-  const instance = new Wasm.Instance(new Wasm.Module(MODULE), {
+  const instance = new Wasm.Instance((compiled ??= new Wasm.Module(MODULE)), {
     machine: { memory },
   });
   return instance.exports as PageCode;

@@ -9,7 +9,7 @@ import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
 import { createPlain, type PlainVm } from '../instance.js';
 import { allocateWasmMemory, pageCodeFor, type WasmMemory } from './pageCode.js';
-import { PlainCpu } from './plainCpu.js';
+import { PlainCpu, runProgram } from './plainCpu.js';
 import type { WorkerReport, WorkerSetup } from './worker.js';
 
 /** What benchmarks leave out, to measure the rest. */
@@ -96,22 +96,6 @@ export class ParallelEngine implements Engine {
     await reportOf(worker);
     return worker;
   }
-}
-
-/** Runs one program on an idle CPU of this thread. */
-export function runProgram(
-  vm: PlainVm,
-  cpu: PlainCpu,
-  program: Thread['program'],
-  args: readonly number[],
-): number {
-  const run = vm.PROGRAMS[program] as unknown as (
-    cpu: PlainCpu,
-    ...args: readonly number[]
-  ) => number;
-  const result = run(cpu, ...args);
-  cpu.idle();
-  return result;
 }
 
 /** The worker's next message; its death is an error. */

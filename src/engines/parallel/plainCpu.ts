@@ -10,6 +10,7 @@ import type { Pfn, Vaddr, Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import type { Tlb } from '../../hardware/tlb.js';
 import { fillFilePage } from '../device.js';
+import type { Thread } from '../engine.js';
 import type { PlainVm } from '../instance.js';
 import type { PageCode } from './pageCode.js';
 
@@ -235,4 +236,18 @@ export class PlainCpu {
     this.tlb.drop(-1);
     Atomics.store(this.words, this.ipiDone, this.interruptsDone);
   }
+}
+
+/** Runs one program on an idle CPU of this thread. */
+export function runProgram(
+  vm: PlainVm,
+  cpu: PlainCpu,
+  program: Thread['program'],
+  args: readonly number[],
+): number {
+  // Programs take numbers, how many is each one's own business.
+  const run: (cpu: PlainCpu, ...args: readonly number[]) => number = vm.PROGRAMS[program];
+  const result = run(cpu, ...args);
+  cpu.idle();
+  return result;
 }

@@ -4,9 +4,8 @@ import { performance } from 'node:perf_hooks';
 import type { VmConfig } from '../configuration.js';
 import type { Thread } from '../engine.js';
 import { attachPlain } from '../instance.js';
-import { runProgram } from './parallelEngine.js';
 import { pageCodeFor, type WasmMemory } from './pageCode.js';
-import { PlainCpu } from './plainCpu.js';
+import { PlainCpu, runProgram } from './plainCpu.js';
 
 export interface WorkerSetup {
   readonly config: VmConfig;

@@ -6,12 +6,12 @@
  */
 import { InvariantError } from '../../base/errors.js';
 import type { Word } from '../../base/units.js';
-import { configurationHash, type Memory } from '../../hardware/memory.js';
+import type { Memory } from '../../hardware/memory.js';
 import { Work } from '../../hardware/cpu.js';
 import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
 import type { Engine, Thread } from '../engine.js';
-import { allocatePrivate, loadStepped, type SteppedVm } from '../instance.js';
+import type { SteppedVm } from '../instance.js';
 import { SteppedMachine, SteppedThread, type SteppedCpu } from '../stepping.js';
 import { CacheLines } from './cacheLines.js';
 import type { MachineCosts } from './costs.js';
@@ -52,13 +52,8 @@ export class SimulateEngine implements Engine {
   }
 
   static async create(config: VmConfig, costs: MachineCosts): Promise<SimulateEngine> {
-    const stepped = await loadStepped(config);
-    const memory = stepped.createMemory(
-      stepped.TOTAL_WORDS,
-      configurationHash(config),
-      allocatePrivate,
-    );
-    const engine = new SimulateEngine(stepped, new SteppedMachine(stepped, memory), costs);
+    const machine = await SteppedMachine.create(config);
+    const engine = new SimulateEngine(machine.vm, machine, costs);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
   }

@@ -49,11 +49,6 @@ export function pageOf(pfn: Pfn): Word {
   return PAGES + pfn * PAGE_RECORD;
 }
 
-/** The frame of a record (Linux: page_to_pfn). */
-export function pagePfn(page: Word): Pfn {
-  return ((page - PAGES) / PAGE_RECORD) | 0;
-}
-
 /** Added to Page.mapping of an anonymous page; records start on even words. */
 export const PAGE_MAPPING_ANON = 1;
 

@@ -32,7 +32,8 @@ export interface SlabTable {
 
 const SLABS: Word = PERCPUS_END;
 const names = ['task', 'mm', 'vma', 'anonVma', 'file'] as const;
-const records = { task: 16, mm: 64, vma: 16, anonVma: 16, file: 16 } as const;
+/** Words of each table's records. */
+export const RECORD_WORDS = { task: 16, mm: 64, vma: 16, anonVma: 16, file: 16 } as const;
 const counts = {
   task: LIMITS.tasks,
   mm: LIMITS.mms,
@@ -44,8 +45,14 @@ const counts = {
 function layOut(): Record<(typeof names)[number], SlabTable> {
   let base = SLABS + names.length * SLAB_RECORD;
   const tables = names.map((name, index): [string, SlabTable] => {
-    const end = base + counts[name] * records[name];
-    const table = { name, slab: SLABS + index * SLAB_RECORD, base, record: records[name], end };
+    const end = base + counts[name] * RECORD_WORDS[name];
+    const table = {
+      name,
+      slab: SLABS + index * SLAB_RECORD,
+      base,
+      record: RECORD_WORDS[name],
+      end,
+    };
     base = end;
     return [name, table];
   });

@@ -44,3 +44,8 @@ export const VM_PFNMAP = 0x400;
 export const VM_LOCKED = 0x2000;
 /** Counted against the commit limit; keeps VMAs that differ in it from merging. */
 export const VM_ACCOUNT = 0x10_0000;
+
+/** Whether a mapping's writes stay its own: then they need memory of their own. */
+export function isPrivateWritable(vmFlags: number): boolean {
+  return (vmFlags & (VM_SHARED | VM_WRITE)) === VM_WRITE;
+}
