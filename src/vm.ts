@@ -15,6 +15,7 @@ export { FILE_MAX_PAGES, FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './mm/layou
 export { Mm, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
 export {
+  PG_anon_exclusive,
   PG_readahead,
   PG_uptodate,
   Page,

@@ -27,7 +27,7 @@ export function* openFile(cpu: Cpu, size: number, flags: number): Op<Word> {
   return file;
 }
 
-/** Frees a file that nothing maps any more, with all that it had cached. */
+/** Frees a file that nothing maps any more, with all that it had cached. Its nodes go back as zeros. */
 export function* freeFile(cpu: Cpu, file: Word): Op<void> {
   const root = yield* cpu.load(file + File.root);
   if (root !== 0) {
@@ -36,8 +36,11 @@ export function* freeFile(cpu: Cpu, file: Word): Op<void> {
       if (node === 0) continue;
       for (let slot = 0; slot < PAGE_WORDS; slot++) {
         const pfn = yield* cpu.load(frameOf(node) + slot);
-        if (pfn !== 0) yield* putPage(cpu, pfn);
+        if (pfn === 0) continue;
+        yield* cpu.store(frameOf(node) + slot, 0);
+        yield* putPage(cpu, pfn);
       }
+      yield* cpu.store(frameOf(root) + leaf, 0);
       yield* freeNewPage(cpu, node);
     }
     yield* freeNewPage(cpu, root);
