@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InputError } from '../base/errors.js';
-import { parseLine } from './perfScript.js';
+import { PerfScriptParser } from './perfScript.js';
 
-const parse = (text: string): unknown => parseLine(text, 'x.trace', 7);
+function parse(text: string): unknown {
+  const bytes = Buffer.from(`${text}\n`);
+  const lines = { bytes, text: bytes.toString('latin1') };
+  return new PerfScriptParser('x.trace').parse(lines, 0, bytes.length - 1, 7);
+}
+
 const head = '  my prog 12/34 [001]  2560.924089282:  ';
 const common = { comm: 'my prog', pid: 12, tid: 34 };
 
