@@ -117,14 +117,15 @@ export class PerfScriptParser {
     for (let i = 0; i < heads.length; i++) {
       const head = heads[i];
       if (!text.startsWith(head.text, start)) continue;
-      if (i > 0) {
-        heads.splice(i, 1);
-        heads.unshift(head);
-      }
+      if (i > 0) this.useFirst(i);
       this.cursor.at = skipTime(bytes, start + head.text.length);
       return this.cursor.at < 0 ? undefined : head.common;
     }
     return undefined;
+  }
+
+  private useFirst(index: number): void {
+    this.heads.unshift(...this.heads.splice(index, 1));
   }
 
   /** Reads the name of an event that was seen before. */

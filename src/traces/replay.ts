@@ -95,7 +95,7 @@ export class Replay {
     private readonly memory: Memory,
     truth: Truth | undefined,
   ) {
-    this.cpu = new PlainCpu(vm, memory, 0);
+    this.cpu = new PlainCpu(vm, memory, 0, { contents: false });
     vm.PROGRAMS.boot(this.cpu);
     this.files = new TracedFiles(vm, this.cpu, truth);
     this.calls = new TracedCalls(vm, this.cpu, this.files, {
