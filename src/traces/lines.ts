@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 import { InputError } from '../base/errors.js';
-import type { Lines } from './lineCursor.js';
+import { linesOf, type Lines } from './lineCursor.js';
 
 /** Gunzipped at a time; with zlib's own 16 KiB the turns of the event loop cost as much as the work. */
 const CHUNK_BYTES = 128 * 1024;
@@ -51,11 +51,12 @@ export async function* readLines(path: string): AsyncGenerator<LineBatch> {
   }
 }
 
-function findLines(bytes: Buffer): Pick<LineBatch, 'bytes' | 'text' | 'ends'> {
-  const text = bytes.toString('latin1');
+function findLines(bytes: Buffer): Lines & Pick<LineBatch, 'ends'> {
+  const lines = linesOf(bytes);
+  const { text } = lines;
   const ends: number[] = [];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) ends.push(at);
-  return { bytes, text, ends };
+  return { ...lines, ends };
 }
 
 /** A whole file as text, gunzipped if it is gzipped. */

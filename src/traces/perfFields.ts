@@ -1,5 +1,5 @@
 /** The fields of each event in the text of `perf script`: what stands behind the event's name. */
-import { isDigit, type LineCursor } from './lineCursor.js';
+import { isDigit, Pattern, RepeatedWords, type LineCursor } from './lineCursor.js';
 import type { Common, TraceEvent } from './perfScript.js';
 
 const FILE_PAGE_BYTES = 4096;
@@ -12,17 +12,18 @@ const BYTES = 0x42;
 
 const ADDRESS = 'address=0x';
 const ERROR_CODE = 'error_code=';
+const HEX_ERROR_CODE = 'error_code=0x';
 const HEX_PREFIX = '0x';
 const ARGUMENT = ': 0x';
 const MM_ID = 'mm_id=';
-const CURR = ' curr=';
-const TYPE = ' type=';
-const SIZE = ' size=';
+const CURR = new Pattern(' curr=');
+const TYPE = new Pattern(' type=');
+const SIZE = new Pattern(' size=');
 const INODE = 'ino ';
 const OFFSET = 'ofs=';
-const ORDER = ' order=';
+const ORDER = new Pattern(' order=');
 const GROUP_DEAD = 'group_dead=true';
-const EXEC = ' exec';
+const EXEC = new Pattern(' exec');
 /** Lines of these are so few that what reads best will do. */
 const MMAP2 = /\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) \S+ (\d+) \d+\]: (\S{4}) (.*)$/;
 const NEW_TASK = /comm=.* clone_flags=([0-9a-f]+)/;
@@ -43,7 +44,7 @@ export function fieldParser(event: string): FieldParser {
     case 'exceptions:page_fault_kernel':
       return parseException;
     case 'kmem:rss_stat':
-      return parseRssStat;
+      return rssStatParser();
     case 'filemap:mm_filemap_map_pages':
       return parseMapPages;
     case 'filemap:mm_filemap_add_to_page_cache':
@@ -106,7 +107,7 @@ function faultEvent({ comm, pid, tid }: Common, major: boolean): TraceEvent {
 function parseException(line: LineCursor, { comm, pid, tid }: Common): ReturnType<FieldParser> {
   const fields = line.at;
   const address = line.seek(ADDRESS) ? line.hex() : -1;
-  if (address >= 0 && line.skip(SPACE) && line.seek(ERROR_CODE) && line.skipText(HEX_PREFIX)) {
+  if (address >= 0 && line.skip(SPACE) && line.seek(HEX_ERROR_CODE)) {
     const errorCode = line.hex();
     if (errorCode >= 0) return { comm, pid, tid, kind: 'exception', address, errorCode };
   }
@@ -115,15 +116,19 @@ function parseException(line: LineCursor, { comm, pid, tid }: Common): ReturnTyp
   return line.seek(ERROR_CODE) ? undefined : 'malformed';
 }
 
-function parseRssStat(line: LineCursor, { comm, pid, tid }: Common): ReturnType<FieldParser> {
-  const mmId = line.seek(MM_ID) ? line.digits() : '';
-  if (mmId === '' || !line.skipText(CURR) || !isDigit(line.peek())) return 'malformed';
-  const current = line.peek() === ONE;
-  line.at++;
-  const member = line.skipText(TYPE) ? line.word() : '';
-  const bytes = member !== '' && line.skipText(SIZE) ? line.integer() : undefined;
-  if (bytes === undefined || !line.skip(BYTES)) return 'malformed';
-  return { comm, pid, tid, kind: 'rssStat', mmId, current, member, bytes };
+function rssStatParser(): FieldParser {
+  const mmIds = new RepeatedWords();
+  const members = new RepeatedWords();
+  return (line, { comm, pid, tid }) => {
+    const mmId = line.seek(MM_ID) ? line.digits(mmIds) : '';
+    if (mmId === '' || !line.skipText(CURR) || !isDigit(line.peek())) return 'malformed';
+    const current = line.peek() === ONE;
+    line.at++;
+    const member = line.skipText(TYPE) ? line.word(members) : '';
+    const bytes = member !== '' && line.skipText(SIZE) ? line.integer() : undefined;
+    if (bytes === undefined || !line.skip(BYTES)) return 'malformed';
+    return { comm, pid, tid, kind: 'rssStat', mmId, current, member, bytes };
+  };
 }
 
 function parseMapPages(line: LineCursor, { comm, pid, tid }: Common): ReturnType<FieldParser> {

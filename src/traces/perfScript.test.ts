@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { InputError } from '../base/errors.js';
+import { linesOf } from './lineCursor.js';
 import { PerfScriptParser } from './perfScript.js';
 
 /** Parses each text as a line of one file; all but the last are there to be remembered. */
@@ -10,8 +11,7 @@ function parseLines(...texts: string[]): unknown {
   let event: unknown;
   for (const text of texts) {
     const bytes = Buffer.from(`${text}\n`);
-    const lines = { bytes, text: bytes.toString('latin1') };
-    event = parser.parse(lines, 0, bytes.length - 1, 7);
+    event = parser.parse(linesOf(bytes), 0, bytes.length - 1, 7);
   }
   return event;
 }

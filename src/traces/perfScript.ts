@@ -4,7 +4,7 @@
  *   comm pid/tid [cpu] seconds: event: fields
  */
 import { InputError } from '../base/errors.js';
-import { isDigit, LineCursor, type Lines } from './lineCursor.js';
+import { isDigit, LineCursor, Pattern, type Lines } from './lineCursor.js';
 import { fieldParser, type FieldParser } from './perfFields.js';
 
 /** What every event tells of the thread that it happened on. */
@@ -68,13 +68,13 @@ const HEADS_MAX = 8;
 
 /** A line up to its time. */
 interface Head {
-  readonly text: string;
+  readonly text: Pattern;
   readonly common: Common;
 }
 
 /** A kind of event that the trace has. */
 interface TracedEvent {
-  readonly name: string;
+  readonly name: Pattern;
   readonly parse: FieldParser;
 }
 
@@ -103,8 +103,8 @@ export class PerfScriptParser {
     const { cursor } = this;
     cursor.lines = lines;
     cursor.end = end;
-    const common = this.knownHead(lines, start);
-    const event = common === undefined ? undefined : this.knownEvent(lines.text);
+    const common = this.knownHead(start);
+    const event = common === undefined ? undefined : this.knownEvent();
     if (event === undefined || lines.bytes[end - 1] === CARRIAGE_RETURN) {
       return this.parseUnknown(start, line);
     }
@@ -112,14 +112,15 @@ export class PerfScriptParser {
   }
 
   /** Reads a head that was seen before, and the time. */
-  private knownHead({ bytes, text }: Lines, start: number): Common | undefined {
-    const { heads } = this;
+  private knownHead(start: number): Common | undefined {
+    const { heads, cursor } = this;
+    const { lines, end } = cursor;
     for (let i = 0; i < heads.length; i++) {
       const head = heads[i];
-      if (!text.startsWith(head.text, start)) continue;
+      if (!head.text.isAt(lines, start, end)) continue;
       if (i > 0) this.useFirst(i);
-      this.cursor.at = skipTime(bytes, start + head.text.length);
-      return this.cursor.at < 0 ? undefined : head.common;
+      cursor.at = skipTime(lines.bytes, start + head.text.length);
+      return cursor.at < 0 ? undefined : head.common;
     }
     return undefined;
   }
@@ -129,14 +130,14 @@ export class PerfScriptParser {
   }
 
   /** Reads the name of an event that was seen before. */
-  private knownEvent(text: string): TracedEvent | undefined {
-    const { at, end } = this.cursor;
-    const nameEnd = text.indexOf(': ', at);
+  private knownEvent(): TracedEvent | undefined {
+    const { lines, at, end } = this.cursor;
+    const nameEnd = lines.text.indexOf(': ', at);
     if (nameEnd < 0 || nameEnd > end) return undefined;
     const known = this.events[nameEnd - at];
     if (known === undefined) return undefined;
     for (const event of known) {
-      if (!text.startsWith(event.name, at)) continue;
+      if (!event.name.isAt(lines, at, end)) continue;
       this.cursor.at = nameEnd;
       return event;
     }
@@ -161,7 +162,7 @@ export class PerfScriptParser {
     const [, head, name, pid, tid, event, rest] = match;
     const comm = Buffer.from(name, 'latin1').toString('utf8');
     const common = { comm, pid: Number(pid), tid: Number(tid) };
-    this.rememberHead({ text: head, common });
+    this.rememberHead({ text: new Pattern(head), common });
     cursor.at = end - rest.length;
     return this.parseFields(this.eventNamed(event), common, line);
   }
@@ -169,16 +170,16 @@ export class PerfScriptParser {
   private rememberHead(head: Head): void {
     const { heads } = this;
     // Without a command's name, what comes later in the line may be the head.
-    if (head.common.comm === '' || heads.some(({ text }) => text === head.text)) return;
+    if (head.common.comm === '' || heads.some(({ text }) => text.text === head.text.text)) return;
     heads.unshift(head);
     if (heads.length > HEADS_MAX) heads.pop();
   }
 
   private eventNamed(name: string): TracedEvent {
     const sameLength = (this.events[name.length] ??= []);
-    let event = sameLength.find((known) => known.name === name);
+    let event = sameLength.find((known) => known.name.text === name);
     if (event === undefined) {
-      event = { name, parse: fieldParser(name) };
+      event = { name: new Pattern(name), parse: fieldParser(name) };
       sameLength.push(event);
     }
     return event;
@@ -191,7 +192,7 @@ export class PerfScriptParser {
     if (parsed !== 'malformed') return parsed;
     cursor.at = fields;
     const rest = cursor.rest().trim();
-    throw this.error(`${event.name} has other fields than expected: "${rest}"`, line);
+    throw this.error(`${event.name.text} has other fields than expected: "${rest}"`, line);
   }
 
   private error(message: string, line: number): InputError {
