@@ -18,7 +18,7 @@ import { readLines } from '../src/traces/lines.js';
 import { PerfScriptParser } from '../src/traces/perfScript.js';
 import { replayFile } from '../src/traces/replayFile.js';
 
-const COPIES = 40;
+const COPIES = 200;
 const MEMORY_BYTES = 512 * 2 ** 20;
 
 /** @returns events */
