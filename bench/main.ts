@@ -1,6 +1,7 @@
 /**
  * npm run bench: times the worker build's fault path in several processes and prints ratios, each of
  * two sides that ran in turn in the same processes. A median of medians; the spread is over processes.
+ * Then the rates of a replay.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -74,6 +75,12 @@ const RATIOS: readonly Ratio[] = [
   },
 ];
 
+const REPLAY_ROWS: readonly (readonly [key: string, what: string, goal: string])[] = [
+  ['replay', 'perl, 200 times over: reading, parsing, VM, audit', '≥ 300'],
+  ['parse', 'the same, reading and parsing only', ''],
+  ['cold', 'perl once, in a new process', ''],
+];
+
 const temporary = mkdtempSync(join(tmpdir(), 'minorfault-bench-'));
 try {
   const hostProgram = compileHostProgram();
@@ -101,6 +108,7 @@ try {
   process.stdout.write(
     `\nfault logic, v18-per-thread, without zeroing: ${logic.toFixed(0)} ns (target ≤ 250)\n`,
   );
+  process.stdout.write(`\n${replayTable()}\n`);
   process.stdout.write(
     `\nMedians of ${PROCESSES} processes. The host is likely a virtual machine, whose faults are slow, and our ` +
       'VM has no trap:\nthe ratio to it says what the library costs its users, not that it is faster than Linux.\n',
@@ -122,6 +130,23 @@ function measure(hostProgram: string | undefined): Medians {
   const script = fileURLToPath(new URL('faultPath.js', import.meta.url));
   const ours = execFileSync(process.execPath, [script, String(PAGES)], { encoding: 'utf8' });
   return { ...hostFaults(hostProgram), ...(JSON.parse(ours) as Medians) };
+}
+
+/** Rates of a replay with one design, v18. */
+function replayTable(): string {
+  const script = fileURLToPath(new URL('replaySpeed.js', import.meta.url));
+  const recording = (suffix: string): string =>
+    fileURLToPath(new URL(`../../recordings/perl.${suffix}.gz`, import.meta.url));
+  const args = [script, recording('trace'), recording('truth.json')];
+  const runs = Array.from({ length: PROCESSES }, () => {
+    return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Medians;
+  });
+  const rows = REPLAY_ROWS.map(([key, what, goal]) => {
+    const values = runs.map((run) => run[key] / 1000);
+    const figures = [median(values), Math.min(...values), Math.max(...values)];
+    return [what, ...figures.map((value) => value.toFixed(0)), goal];
+  });
+  return formatTable(['replay, thousand events a second', 'median', 'min', 'max', 'target'], rows);
 }
 
 function hostFaults(program: string | undefined): Medians {

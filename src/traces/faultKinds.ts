@@ -1,4 +1,5 @@
 /** Faults by kind, the kernel's and ours. */
+import type { Word } from '../base/units.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
 
 /** Kinds that an error code and a mapping tell apart, so that both sides can be counted alike. */
@@ -21,6 +22,19 @@ const COUNTED_AS: readonly (readonly [FaultKind, PageStateName])[] = [
   ['writeProtect', 'fault_cow'],
   ['writeProtect', 'fault_reuse'],
 ];
+
+/** A counter of our VM's that faults of a kind show in. */
+export interface FaultCounter {
+  readonly kind: FaultKind;
+  readonly word: Word;
+  /** Its value before the fault that is being handled. */
+  before: number;
+}
+
+/** @param wordOf - where in memory the VM's count of an event is */
+export function countersOf(wordOf: (name: PageStateName) => Word): FaultCounter[] {
+  return COUNTED_AS.map(([kind, name]) => ({ kind, word: wordOf(name), before: 0 }));
+}
 
 function zeros(): Record<FaultKind, number> {
   return { anonRead: 0, anonWrite: 0, fileRead: 0, fileWrite: 0, writeProtect: 0 };
@@ -56,14 +70,18 @@ export class ProcessTally {
   /**
    * Counts what our VM handled by what it counted itself.
    *
-   * @param countOf - the VM's count of an event, at the moment
+   * @param words - the VM's memory
+   * @param counters - from countersOf
    * @param handle - lets the VM handle a fault
    * @returns what `handle` does
    */
-  ourFault<T>(countOf: (name: PageStateName) => number, handle: () => T): T {
-    for (const [kind, name] of COUNTED_AS) this.oursByKind[kind] -= countOf(name);
+  ourFault<T>(words: Int32Array, counters: readonly FaultCounter[], handle: () => T): T {
+    for (const counter of counters) counter.before = words[counter.word];
     const result = handle();
-    for (const [kind, name] of COUNTED_AS) this.oursByKind[kind] += countOf(name);
+    // Of all counters one or two have moved: only those are worth a look-up by name.
+    for (const { kind, word, before } of counters) {
+      if (words[word] !== before) this.oursByKind[kind] += words[word] - before;
+    }
     return result;
   }
 }

@@ -6,13 +6,13 @@
 /** Resident pages by kind, in bytes, and the most there ever were. */
 export class KernelRss {
   private readonly bytes = new Map<string, number>();
+  private sumBytes = 0;
   peakBytes = 0;
 
   set(member: string, bytes: number): void {
     if (member === 'MM_SWAPENTS') return;
+    this.sumBytes += bytes - (this.bytes.get(member) ?? 0);
     this.bytes.set(member, bytes);
-    let sum = 0;
-    for (const value of this.bytes.values()) sum += value;
-    this.peakBytes = Math.max(this.peakBytes, sum);
+    this.peakBytes = Math.max(this.peakBytes, this.sumBytes);
   }
 }

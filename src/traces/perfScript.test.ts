@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import * as fc from 'fast-check';
 import { InputError } from '../base/errors.js';
-import { parseLine } from './perfScript.js';
+import { linesOf } from './lineCursor.js';
+import { PerfScriptParser } from './perfScript.js';
 
-const parse = (text: string): unknown => parseLine(text, 'x.trace', 7);
+/** Parses each text as a line of one file; all but the last are there to be remembered. */
+function parseLines(...texts: string[]): unknown {
+  const parser = new PerfScriptParser('x.trace');
+  let event: unknown;
+  for (const text of texts) {
+    const bytes = Buffer.from(`${text}\n`);
+    event = parser.parse(linesOf(bytes), 0, bytes.length - 1, 7);
+  }
+  return event;
+}
+
+const parse = (text: string): unknown => parseLines(text);
+
 const head = '  my prog 12/34 [001]  2560.924089282:  ';
 const common = { comm: 'my prog', pid: 12, tid: 34 };
 
@@ -77,5 +91,144 @@ describe('a line of perf script', () => {
         },
       );
     }
+  });
+});
+
+describe('an odd line of perf script', () => {
+  const fault = 'minor-faults:  7f39b55fca10 ffffffff821ecf2d';
+  const oddHeads: [string, string, object][] = [
+    ['a command with slashes and digits', 'kworker/0:1 7/8 x', { comm: 'kworker/0:1 7/8 x' }],
+    ['a command that is not ASCII', 'voilà', { comm: 'voilà' }],
+    ['a command that looks like a time', '1.5: x', { comm: '1.5: x' }],
+  ];
+  for (const [what, comm, fields] of oddHeads) {
+    it(`is understood, again and again: ${what}`, () => {
+      const line = `  ${comm} 12/34 [001]  1.5:  ${fault}`;
+      const expected = { pid: 12, tid: 34, kind: 'fault', major: false, ...fields };
+      assert.deepEqual(parseLines(line), expected);
+      assert.deepEqual(parseLines(line, line), expected);
+    });
+  }
+
+  it('may tell of no thread, and have no cpu', () => {
+    const expected = { comm: ':-1', pid: -1, tid: -1, kind: 'fault', major: false };
+    const line = `  :-1 -1/-1  1.5:  ${fault}`;
+    assert.deepEqual(parseLines(line, line), expected);
+  });
+
+  it('is refused when Windows ended it, also after one that was understood', () => {
+    assert.throws(
+      () => parseLines(head + fault, `${head}${fault}\r`),
+      /x\.trace:7: this is no line/,
+    );
+  });
+
+  it('keeps numbers beyond 53 bits as near as a number can', () => {
+    const parseExit = (digits: string): unknown =>
+      parse(`${head}syscalls:sys_exit_mmap: 0x${digits}`);
+    assert.deepEqual(parseExit('7fffffffffffffff'), {
+      ...common,
+      kind: 'exit',
+      call: 'mmap',
+      result: 2 ** 63,
+    });
+    assert.deepEqual(parseExit('10000000000000001'), {
+      ...common,
+      kind: 'exit',
+      call: 'mmap',
+      result: 1,
+    });
+    assert.deepEqual(
+      parse(`${head}exceptions:page_fault_user: address=0x${'f'.repeat(20)} ip=0x0 error_code=0x0`),
+      { ...common, kind: 'exception', address: 2 ** 80, errorCode: 0 },
+    );
+  });
+
+  it('that is cut off is refused or says the same as the whole', () => {
+    const whole = `${head}kmem:rss_stat: mm_id=19 curr=1 type=MM_FILEPAGES size=65536B`;
+    const expected = parse(whole);
+    for (let length = whole.indexOf('mm_id'); length < whole.length; length++) {
+      assert.throws(() => parseLines(whole, whole.slice(0, length)), InputError);
+    }
+    assert.deepEqual(parseLines(whole, whole), expected);
+  });
+});
+
+/** What perf script prints, by the plainest means: the fields of the events that make up most of a trace. */
+const PLAIN: [RegExp, (fields: string[]) => object][] = [
+  [/ (?:minor|major)-faults: /, () => ({ kind: 'fault', major: false })],
+  [
+    /page_fault_user: address=0x(\w+) .*error_code=0x(\w+)$/,
+    ([address, code]) => ({
+      kind: 'exception',
+      address: parseInt(address, 16),
+      errorCode: parseInt(code, 16),
+    }),
+  ],
+  [
+    /rss_stat: mm_id=(\d+) curr=(\d) type=(\S+) size=(-?\d+)B$/,
+    ([mmId, curr, member, bytes]) => ({
+      kind: 'rssStat',
+      mmId,
+      current: curr === '1',
+      member,
+      bytes: Number(bytes),
+    }),
+  ],
+  [
+    /sys_exit_brk: 0x(\w+)$/,
+    ([result]) => ({
+      kind: 'exit',
+      call: 'brk',
+      result: Number(BigInt.asIntN(64, BigInt(`0x${result}`))),
+    }),
+  ],
+];
+
+function parsePlainly(text: string): object {
+  const [, comm, pid, tid] = /^ *(.*?) +(-?\d+)\/(-?\d+) +(?:\[\d+\] +)?\d+\.\d+: /.exec(text)!;
+  for (const [pattern, fields] of PLAIN) {
+    const match = pattern.exec(text);
+    if (match !== null) {
+      return { comm, pid: Number(pid), tid: Number(tid), ...fields(match.slice(1)) };
+    }
+  }
+  throw new Error(`nothing matches ${text}`);
+}
+
+describe('the parser', () => {
+  const hex = fc.bigInt({ min: 0n, max: 2n ** 66n }).map((value) => value.toString(16));
+  const event = fc.oneof(
+    fc.constant('minor-faults:     7f39b55fca10 ffffffff821ecf2d'),
+    fc
+      .tuple(hex, hex, hex)
+      .map(
+        ([address, ip, code]) =>
+          `exceptions:page_fault_user: address=0x${address} ip=0x${ip} error_code=0x${code}`,
+      ),
+    fc
+      .tuple(fc.maxSafeNat(), fc.nat(1), fc.maxSafeInteger())
+      .map(([id, curr, size]) => `kmem:rss_stat: mm_id=${id} curr=${curr} type=MM_X size=${size}B`),
+    hex.map((result) => `syscalls:sys_exit_brk: 0x${result}`),
+  );
+  const line = fc
+    .tuple(
+      fc.constantFrom('a', 'my prog', 'kworker/0:1', 'x 1/2', 'größe'),
+      fc.integer({ min: -1, max: 3 }),
+      fc.integer({ min: -1, max: 3 }),
+      fc.constantFrom('', '[000] ', '[123]  '),
+      fc.nat(),
+      event,
+    )
+    .map(
+      ([comm, pid, tid, cpu, time, text]) => `  ${comm} ${pid}/${tid} ${cpu}${time}.5:   ${text}`,
+    );
+
+  it('understands lines in any order as regular expressions do', () => {
+    fc.assert(
+      fc.property(fc.array(line, { minLength: 1, maxLength: 30 }), (texts) => {
+        assert.deepEqual(parseLines(...texts), parsePlainly(texts.at(-1)!));
+      }),
+    );
   });
 });

@@ -4,8 +4,11 @@
  *   comm pid/tid [cpu] seconds: event: fields
  */
 import { InputError } from '../base/errors.js';
+import { isDigit, LineCursor, Pattern, type Lines } from './lineCursor.js';
+import { fieldParser, type FieldParser } from './perfFields.js';
 
-interface Common {
+/** What every event tells of the thread that it happened on. */
+export interface Common {
   readonly pid: number;
   readonly tid: number;
   readonly comm: string;
@@ -53,159 +56,159 @@ export type TraceEvent = Common &
     | { readonly kind: 'lost' }
   );
 
+/** Of bytes as characters, so spaces are those of ASCII: \s would find some within UTF-8. */
 const LINE =
-  /^\s*(.*?)\s+(-?\d+)\/(-?\d+)\s+(?:\[\d+\]\s+)?\d+\.\d+:\s+(PERF_RECORD_\w+|[\w-]+(?::\w+)?)(.*)$/;
-const MMAP2 = /\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) \S+ (\d+) \d+\]: (\S{4}) (.*)$/;
-const FAULT = /address=(0x[0-9a-f]+) .*error_code=0x([0-9a-f]+)/;
-const RSS_STAT = /mm_id=(\d+) curr=(\d) type=(\S+) size=(-?\d+)B/;
-const PAGE_CACHE = /ino ([0-9a-f]+).*ofs=(\d+)(?: order=(\d+))?/;
-const MAP_PAGES = /ofs=(\d+)-(\d+)/;
-const NEW_TASK = /comm=.* clone_flags=([0-9a-f]+)/;
-const FILE_PAGE_BYTES = 4096;
+  /^([\t-\r ]*(.*?)[\t-\r ]+(-?\d+)\/(-?\d+)[\t-\r ]+(?:\[\d+\][\t-\r ]+)?)\d+\.\d+:[\t-\r ]+(PERF_RECORD_\w+|[\w-]+(?::\w+)?)(.*)$/;
+const DOT = 0x2e;
+const COLON = 0x3a;
+const SPACE = 0x20;
+const CARRIAGE_RETURN = 0x0d;
+/** Heads remembered: about as many as there are pairs of a thread and a CPU at a time. */
+const HEADS_MAX = 8;
+
+/** A line up to its time. */
+interface Head {
+  readonly text: Pattern;
+  readonly common: Common;
+}
+
+/** A kind of event that the trace has. */
+interface TracedEvent {
+  readonly name: Pattern;
+  readonly parse: FieldParser;
+}
 
 /**
- * @returns the event, or undefined for one that says nothing of interest
- * @throws InputError when the line is none of perf script's
+ * Nearly every line starts as one of the last few did and holds an event seen before. Such a line is
+ * recognised by comparing text, and its fields are read in place; only the others meet LINE.
  */
-export function parseLine(text: string, file: string, line: number): TraceEvent | undefined {
-  const match = LINE.exec(text);
-  if (match === null) {
-    if (text.trim() === '') return undefined;
-    throw new InputError(
-      'TRACE_FORMAT',
-      `this is no line of perf script (expected "comm pid/tid [cpu] seconds: event: ...", got ` +
-        `"${text.slice(0, 60)}"); see docs/traces.md for how to record`,
-      { file, line },
-    );
+export class PerfScriptParser {
+  private readonly cursor = new LineCursor();
+  /** The last used first. */
+  private readonly heads: Head[] = [];
+  /** Events seen, by the length of their names, which tells most of them apart. */
+  private readonly events: (TracedEvent[] | undefined)[] = [];
+
+  /** @param file - for messages */
+  constructor(private readonly file: string) {}
+
+  /**
+   * Parses the line from `start` to the newline at `end`.
+   *
+   * @param line - its number, for messages
+   * @returns the event, or undefined for one that says nothing of interest
+   * @throws InputError when the line is none of perf script's
+   */
+  parse(lines: Lines, start: number, end: number, line: number): TraceEvent | undefined {
+    const { cursor } = this;
+    cursor.lines = lines;
+    cursor.end = end;
+    const common = this.knownHead(start);
+    const event = common === undefined ? undefined : this.knownEvent();
+    if (event === undefined || lines.bytes[end - 1] === CARRIAGE_RETURN) {
+      return this.parseUnknown(start, line);
+    }
+    return this.parseFields(event, common!, line);
   }
-  const [, comm, pid, tid, event, rest] = match as unknown as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
-  const fields = parseFields(event, rest);
-  if (fields === undefined) return undefined;
-  if (fields === 'malformed') {
-    throw new InputError(
-      'TRACE_FORMAT',
-      `${event} has other fields than expected: "${rest.trim()}"`,
-      {
-        file,
+
+  /** Reads a head that was seen before, and the time. */
+  private knownHead(start: number): Common | undefined {
+    const { heads, cursor } = this;
+    const { lines, end } = cursor;
+    for (let i = 0; i < heads.length; i++) {
+      const head = heads[i];
+      if (!head.text.isAt(lines, start, end)) continue;
+      if (i > 0) this.useFirst(i);
+      cursor.at = skipTime(lines.bytes, start + head.text.length);
+      return cursor.at < 0 ? undefined : head.common;
+    }
+    return undefined;
+  }
+
+  private useFirst(index: number): void {
+    this.heads.unshift(...this.heads.splice(index, 1));
+  }
+
+  /** Reads the name of an event that was seen before. */
+  private knownEvent(): TracedEvent | undefined {
+    const { lines, at, end } = this.cursor;
+    const nameEnd = lines.text.indexOf(': ', at);
+    if (nameEnd < 0 || nameEnd > end) return undefined;
+    const known = this.events[nameEnd - at];
+    if (known === undefined) return undefined;
+    for (const event of known) {
+      if (!event.name.isAt(lines, at, end)) continue;
+      this.cursor.at = nameEnd;
+      return event;
+    }
+    return undefined;
+  }
+
+  /** A line whose head or event is new, or none of perf script's. */
+  private parseUnknown(start: number, line: number): TraceEvent | undefined {
+    const { cursor } = this;
+    const { lines, end } = cursor;
+    const match = LINE.exec(lines.text.slice(start, end));
+    if (match === null) {
+      cursor.at = start;
+      const text = cursor.rest();
+      if (text.trim() === '') return undefined;
+      throw this.error(
+        `this is no line of perf script (expected "comm pid/tid [cpu] seconds: event: ...", got ` +
+          `"${text.slice(0, 60)}"); see docs/traces.md for how to record`,
         line,
-      },
-    );
+      );
+    }
+    const [, head, name, pid, tid, event, rest] = match;
+    const comm = Buffer.from(name, 'latin1').toString('utf8');
+    const common = { comm, pid: Number(pid), tid: Number(tid) };
+    this.rememberHead({ text: new Pattern(head), common });
+    cursor.at = end - rest.length;
+    return this.parseFields(this.eventNamed(event), common, line);
   }
-  return { comm, pid: Number(pid), tid: Number(tid), ...fields } as TraceEvent;
-}
 
-type Fields = object | undefined | 'malformed';
+  private rememberHead(head: Head): void {
+    const { heads } = this;
+    // Without a command's name, what comes later in the line may be the head.
+    if (head.common.comm === '' || heads.some(({ text }) => text.text === head.text.text)) return;
+    heads.unshift(head);
+    if (heads.length > HEADS_MAX) heads.pop();
+  }
 
-function parseFields(event: string, rest: string): Fields {
-  switch (event) {
-    case 'minor-faults':
-      return { kind: 'fault', major: false };
-    case 'major-faults':
-      return { kind: 'fault', major: true };
-    case 'exceptions:page_fault_user':
-    case 'exceptions:page_fault_kernel':
-      return parseException(rest);
-    case 'kmem:rss_stat':
-      return parseRssStat(rest);
-    case 'filemap:mm_filemap_map_pages':
-      return parseMapPages(rest);
-    case 'filemap:mm_filemap_add_to_page_cache':
-      return parsePageCache(rest, true);
-    case 'filemap:mm_filemap_delete_from_page_cache':
-      return parsePageCache(rest, false);
-    case 'task:task_newtask':
-      return parseNewTask(rest);
-    case 'sched:sched_process_exit':
-      return { kind: 'taskExit', groupDead: rest.includes('group_dead=true') };
-    case 'PERF_RECORD_MMAP2':
-      return parseMmap2(rest);
-    case 'PERF_RECORD_COMM':
-      return /^ exec/.test(rest) ? { kind: 'exec' } : undefined;
-    case 'PERF_RECORD_LOST':
-    case 'PERF_RECORD_LOST_SAMPLES':
-      return { kind: 'lost' };
-    default:
-      return parseSyscall(event, rest);
+  private eventNamed(name: string): TracedEvent {
+    const sameLength = (this.events[name.length] ??= []);
+    let event = sameLength.find((known) => known.name.text === name);
+    if (event === undefined) {
+      event = { name: new Pattern(name), parse: fieldParser(name) };
+      sameLength.push(event);
+    }
+    return event;
+  }
+
+  private parseFields(event: TracedEvent, common: Common, line: number): TraceEvent | undefined {
+    const { cursor } = this;
+    const fields = cursor.at;
+    const parsed = event.parse(cursor, common);
+    if (parsed !== 'malformed') return parsed;
+    cursor.at = fields;
+    const rest = cursor.rest().trim();
+    throw this.error(`${event.name.text} has other fields than expected: "${rest}"`, line);
+  }
+
+  private error(message: string, line: number): InputError {
+    return new InputError('TRACE_FORMAT', message, { file: this.file, line });
   }
 }
 
-function parseSyscall(event: string, rest: string): Fields {
-  if (event.startsWith('syscalls:sys_enter_')) {
-    const args = [...rest.matchAll(/: 0x([0-9a-f]+)/g)].map((match) => parseInt(match[1], 16));
-    return { kind: 'enter', call: event.slice('syscalls:sys_enter_'.length), args };
-  }
-  if (event.startsWith('syscalls:sys_exit_')) {
-    const match = /0x([0-9a-f]+)/.exec(rest);
-    if (match === null) return 'malformed';
-    const result = Number(BigInt.asIntN(64, BigInt(`0x${match[1]}`)));
-    return { kind: 'exit', call: event.slice('syscalls:sys_exit_'.length), result };
-  }
-  return undefined;
-}
-
-function parseException(rest: string): Fields {
-  const match = FAULT.exec(rest);
-  // An address that perf resolved to a kernel symbol is the vsyscall page or a kernel bug.
-  if (match === null) return rest.includes('error_code=') ? undefined : 'malformed';
-  return {
-    kind: 'exception',
-    address: parseInt(match[1], 16),
-    errorCode: parseInt(match[2], 16),
-  };
-}
-
-function parseRssStat(rest: string): Fields {
-  const match = RSS_STAT.exec(rest);
-  if (match === null) return 'malformed';
-  const [, mmId, current, member, bytes] = match;
-  return { kind: 'rssStat', mmId, current: current === '1', member, bytes: Number(bytes) };
-}
-
-function parseMapPages(rest: string): Fields {
-  const match = MAP_PAGES.exec(rest);
-  if (match === null) return 'malformed';
-  const first = Number(match[1]) / FILE_PAGE_BYTES;
-  const last = (Number(match[2]) + 1) / FILE_PAGE_BYTES - 1;
-  return { kind: 'mapPages', first, last };
-}
-
-function parsePageCache(rest: string, added: boolean): Fields {
-  const match = PAGE_CACHE.exec(rest);
-  if (match === null) return 'malformed';
-  const [, inode, offset, order] = match;
-  return {
-    kind: 'pageCache',
-    added,
-    inode: parseInt(inode, 16),
-    index: Number(offset) / FILE_PAGE_BYTES,
-    pages: 2 ** Number(order ?? 0),
-  };
-}
-
-function parseNewTask(rest: string): Fields {
-  const match = NEW_TASK.exec(rest);
-  if (match === null) return 'malformed';
-  return { kind: 'newTask', cloneFlags: parseInt(match[1], 16) };
-}
-
-function parseMmap2(rest: string): Fields {
-  const match = MMAP2.exec(rest);
-  if (match === null) return 'malformed';
-  const [, start, length, offset, inode, prot, path] = match;
-  return {
-    kind: 'mmap2',
-    start: parseInt(start, 16),
-    length: parseInt(length, 16),
-    offset: Number(offset),
-    inode: Number(inode),
-    prot,
-    path,
-  };
+/** @returns where the event after `seconds: ` starts, or -1 when there is no such time */
+function skipTime(bytes: Buffer, start: number): number {
+  let at = start;
+  while (isDigit(bytes[at])) at++;
+  if (at === start || bytes[at] !== DOT) return -1;
+  const fraction = ++at;
+  while (isDigit(bytes[at])) at++;
+  if (at === fraction || bytes[at] !== COLON) return -1;
+  const spaces = ++at;
+  while (bytes[at] === SPACE) at++;
+  return at === spaces ? -1 : at;
 }

@@ -15,7 +15,7 @@ import type { Memory } from '../hardware/memory.js';
 import type { VmDesign } from '../mm/design.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
 import type { MmCounts } from '../oracle/counts.js';
-import { ProcessTally, type FaultKind } from './faultKinds.js';
+import { countersOf, ProcessTally, type FaultCounter, type FaultKind } from './faultKinds.js';
 import { KernelRss } from './kernelRss.js';
 import type { TraceEvent } from './perfScript.js';
 import { TracedCalls, type PendingCall, type Space } from './tracedCalls.js';
@@ -93,6 +93,7 @@ export class Replay {
   private readonly files: TracedFiles;
   private readonly calls: TracedCalls;
   private readonly cpu: PlainCpu;
+  private readonly faultCounters: readonly FaultCounter[];
   private events = 0;
   private place = { file: '', line: 0 };
 
@@ -102,8 +103,10 @@ export class Replay {
     private readonly memory: Memory,
     truth: Truth | undefined,
   ) {
-    this.cpu = new PlainCpu(vm, memory, 0);
+    this.cpu = new PlainCpu(vm, memory, 0, { contents: false });
     vm.PROGRAMS.boot(this.cpu);
+    const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
+    this.faultCounters = countersOf((name) => counts + vm.PageState[name]);
     this.files = new TracedFiles(vm, this.cpu, truth);
     this.calls = new TracedCalls(vm, this.cpu, this.files, {
       note: (text) => this.note(text),
@@ -323,10 +326,8 @@ export class Replay {
   /** @returns whether our VM could map the page, as the kernel's did */
   private handle(process: Process, address: Vaddr, errorCode: number): boolean {
     const { vm } = this;
-    const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
-    const result = process.tally.ourFault(
-      (name) => this.memory.words[counts + vm.PageState[name]],
-      () => vm.doPageFault(this.cpu, address, errorCode),
+    const result = process.tally.ourFault(this.memory.words, this.faultCounters, () =>
+      vm.doPageFault(this.cpu, address, errorCode),
     );
     if (result === vm.VM_FAULT_OOM) throw this.full(`the page at 0x${address.toString(16)}`);
     return result >= vm.VM_FAULT_MINOR;

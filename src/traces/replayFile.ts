@@ -4,7 +4,7 @@ import type { VmDesign } from '../mm/design.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
 import { FAULT_KINDS, type FaultKind } from './faultKinds.js';
 import { readLines } from './lines.js';
-import { parseLine } from './perfScript.js';
+import { PerfScriptParser } from './perfScript.js';
 import { Replay, type FinishedProcess } from './replay.js';
 import { compareExit, type ExitComparison } from './exitComparison.js';
 import { readTruth, type Truth } from './truth.js';
@@ -73,12 +73,16 @@ async function feedAll(
   replays: readonly Replay[],
   options: ReplayOptions,
 ): Promise<void> {
+  const parser = new PerfScriptParser(path);
   let line = 0;
   let events = 0;
-  for await (const { lines, firstLine, bytesRead, bytesTotal } of readLines(path)) {
-    for (let i = 0; i < lines.length; i++) {
+  for await (const batch of readLines(path)) {
+    const { ends, firstLine, bytesRead, bytesTotal } = batch;
+    let start = 0;
+    for (let i = 0; i < ends.length; i++) {
       line = firstLine + i;
-      const event = parseLine(lines[i], path, line);
+      const event = parser.parse(batch, start, ends[i], line);
+      start = ends[i] + 1;
       if (event === undefined) continue;
       events++;
       if (event.kind === 'lost' && !options.allowLost) {

@@ -26,6 +26,13 @@ const SLEEP_MS = 5;
 export interface PlainCpuOptions {
   /** false clears only the start of a page, to measure the rest: programs may write nowhere else. */
   readonly zeroing?: boolean;
+  /**
+   * false keeps no contents of pages: frames are neither zeroed, filled nor copied. For a replay, which
+   * knows no contents: the host hands out its memory at first touch, at up to 2 µs a page, more than
+   * all else that a fault costs. Frames hold page tables, which are all zeros when they are freed, and
+   * otherwise nothing but the zeros of fresh memory: whoever uses this may store no other values.
+   */
+  readonly contents?: boolean;
   /** Zeroes and copies pages, where the memory allows it; without, JavaScript does. */
   readonly pageCode?: PageCode | undefined;
 }
@@ -49,6 +56,7 @@ export class PlainCpu {
   private readonly nap = new Int32Array(new SharedArrayBuffer(4));
 
   private readonly zeroing: boolean;
+  private readonly contents: boolean;
   private readonly pageCode: PageCode | undefined;
 
   constructor(
@@ -58,6 +66,7 @@ export class PlainCpu {
     options: PlainCpuOptions = {},
   ) {
     this.zeroing = options.zeroing ?? true;
+    this.contents = options.contents ?? true;
     this.pageCode = options.pageCode;
     this.words = memory.words;
     this.wides = memory.wides;
@@ -167,6 +176,7 @@ export class PlainCpu {
   }
 
   zeroPage(frame: Word): void {
+    if (!this.contents) return;
     if (this.pageCode !== undefined && this.zeroing) {
       this.pageCode.zero(frame * 4, this.pageWords * 4);
       return;
@@ -202,11 +212,13 @@ export class PlainCpu {
   }
 
   copyPage(to: Word, from: Word): void {
+    if (!this.contents) return;
     if (this.pageCode !== undefined) this.pageCode.copy(to * 4, from * 4, this.pageWords * 4);
     else this.words.copyWithin(to, from, from + this.pageWords);
   }
 
   readFilePage(frame: Word, file: number, index: number): void {
+    if (!this.contents) return;
     fillFilePage(this.words, frame, this.pageWords, file, index);
   }
 
