@@ -110,7 +110,7 @@ function printTrace(trace: string, reports: readonly ReplayReport[]): void {
   const [first] = reports;
   print(`${trace}: ${count(first.events)} events\n`);
   first.processes.forEach((process, index) => {
-    print(`${process.comm} (pid ${process.pid})${process.forked ? ', which forked' : ''}`);
+    print(`${process.comm} (pid ${process.pid})`);
     const ours = reports.map(({ processes }) => processes[index]);
     print(
       formatTable(

@@ -26,7 +26,7 @@ const GROUP_DEAD = 'group_dead=true';
 const EXEC = new Pattern(' exec');
 /** Lines of these are so few that what reads best will do. */
 const MMAP2 = /\[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (0x[0-9a-f]+|0) \S+ (\d+) \d+\]: (\S{4}) (.*)$/;
-const NEW_TASK = /comm=.* clone_flags=([0-9a-f]+)/;
+const NEW_TASK = /pid=(\d+) comm=.* clone_flags=([0-9a-f]+)/;
 
 /** Reads what follows the name of an event. */
 export type FieldParser = (
@@ -169,7 +169,14 @@ function parsePageCache(
 function parseNewTask(line: LineCursor, { comm, pid, tid }: Common): ReturnType<FieldParser> {
   const match = NEW_TASK.exec(line.rest());
   if (match === null) return 'malformed';
-  return { comm, pid, tid, kind: 'newTask', cloneFlags: parseInt(match[1], 16) };
+  return {
+    comm,
+    pid,
+    tid,
+    kind: 'newTask',
+    child: Number(match[1]),
+    cloneFlags: parseInt(match[2], 16),
+  };
 }
 
 function parseMmap2(line: LineCursor, { comm, pid, tid }: Common): ReturnType<FieldParser> {

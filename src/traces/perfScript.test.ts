@@ -62,7 +62,7 @@ describe('a line of perf script', () => {
     ['PERF_RECORD_LOST lost 17', { kind: 'lost' }],
     [
       'task:task_newtask: pid=9 comm=x y clone_flags=3d0f00 oom_score_adj=0',
-      { kind: 'newTask', cloneFlags: 0x3d0f00 },
+      { kind: 'newTask', child: 9, cloneFlags: 0x3d0f00 },
     ],
     [
       'sched:sched_process_exit: comm=ls pid=12 prio=120 group_dead=true',

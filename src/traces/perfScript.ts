@@ -33,7 +33,8 @@ export type TraceEvent = Common &
         readonly path: string;
       }
     | { readonly kind: 'exec' }
-    | { readonly kind: 'newTask'; readonly cloneFlags: number }
+    /** `child` is the new task's number. */
+    | { readonly kind: 'newTask'; readonly child: number; readonly cloneFlags: number }
     | { readonly kind: 'taskExit'; readonly groupDead: boolean }
     | {
         readonly kind: 'rssStat';

@@ -43,8 +43,6 @@ export interface FinishedProcess {
   readonly counts: MmCounts;
   /** Pages of our table at exit, but for the bare frames of [vvar]: address to kind. */
   readonly pages: ReadonlyMap<Vaddr, 1 | 2>;
-  /** Whether it forked or vforked, which is not modelled yet. */
-  readonly forked: boolean;
 }
 
 interface Process {
@@ -54,7 +52,8 @@ interface Process {
   space: Space | undefined;
   tally: ProcessTally;
   finished: boolean;
-  forked: boolean;
+  /** Whether its space is its parent's (vfork), until it execs. */
+  borrows: boolean;
 }
 
 interface PendingFault {
@@ -147,7 +146,7 @@ export class Replay {
         this.exec(process, thread, event.comm);
         break;
       case 'newTask':
-        this.newTask(process, event.cloneFlags);
+        this.newTask(process, thread, event.child, event.cloneFlags);
         break;
       case 'taskExit':
         this.taskExit(process, thread, event.groupDead);
@@ -203,7 +202,7 @@ export class Replay {
     return { free, total: this.vm.FRAMES };
   }
 
-  private processOf({ pid, comm }: TraceEvent): Process {
+  private processOf({ pid, comm }: Pick<TraceEvent, 'pid' | 'comm'>): Process {
     let process = this.processes.get(pid);
     if (process === undefined) {
       process = {
@@ -212,7 +211,7 @@ export class Replay {
         space: undefined,
         tally: new ProcessTally(),
         finished: false,
-        forked: false,
+        borrows: false,
       };
       this.processes.set(pid, process);
     }
@@ -400,19 +399,43 @@ export class Replay {
     if (thread.execMmId !== undefined) this.kernelMms.set(thread.execMmId, kernel);
     process.space = { mm, kernel, files: new Map(), brkKnown: false };
     process.finished = false;
+    process.borrows = false;
     thread.inExec = true;
   }
 
-  private newTask(parent: Process, cloneFlags: number): void {
+  private newTask(
+    parent: Process,
+    thread: TracedThread,
+    childPid: number,
+    cloneFlags: number,
+  ): void {
     // A thread of the same process gets its task when it first does something.
     if ((cloneFlags & CLONE_THREAD) !== 0) return;
-    if (parent.space === undefined || parent.finished) return;
-    if ((cloneFlags & CLONE_VM) !== 0) {
-      this.note('a child borrows its parent’s memory until exec (vfork): not modelled yet');
-    } else {
-      this.note('fork is not modelled yet: later write faults of the parent go unexplained');
-    }
-    parent.forked = true;
+    if (!this.run(parent, thread)) return;
+    const borrows = (cloneFlags & CLONE_VM) !== 0;
+    const { vm, cpu } = this;
+    const { mm, files, kernel, brkKnown } = parent.space!;
+    const task = borrows ? vm.createTask(cpu, mm, childPid) : vm.sysFork(cpu, childPid);
+    if (task <= 0) throw this.full('a process');
+    const child = this.processOf({ pid: childPid, comm: parent.comm });
+    const childMm = this.memory.words[task + vm.Task.mm];
+    child.borrows = borrows;
+    child.space = {
+      mm: childMm,
+      kernel: borrows ? kernel : this.kernelRssOf(childMm),
+      files: new Map(files),
+      brkKnown,
+    };
+    this.threadOf({ pid: childPid, tid: childPid }).task = task;
+  }
+
+  /** The kernel tells nothing of what fork copied: it is taken to be what ours did. */
+  private kernelRssOf(mm: Word): KernelRss {
+    const { rss, anonRss } = this.vm.readMm(this.memory, mm);
+    const kernel = new KernelRss();
+    kernel.set('MM_ANONPAGES', anonRss * this.vm.PAGE_SIZE);
+    kernel.set('MM_FILEPAGES', (rss - anonRss) * this.vm.PAGE_SIZE);
+    return kernel;
   }
 
   private taskExit(process: Process, thread: TracedThread, groupDead: boolean): void {
@@ -436,15 +459,17 @@ export class Replay {
   private finish(process: Process): void {
     if (process.space === undefined || process.finished) return;
     const { mm, kernel } = process.space;
-    this.finished.push({
-      pid: process.pid,
-      comm: process.comm,
-      tally: process.tally,
-      kernelPeakBytes: kernel.peakBytes,
-      counts: this.vm.readMm(this.memory, mm),
-      pages: this.pagesOf(mm),
-      forked: process.forked,
-    });
+    // What it borrowed is shown as its parent's.
+    if (!process.borrows) {
+      this.finished.push({
+        pid: process.pid,
+        comm: process.comm,
+        tally: process.tally,
+        kernelPeakBytes: kernel.peakBytes,
+        counts: this.vm.readMm(this.memory, mm),
+        pages: this.pagesOf(mm),
+      });
+    }
     process.finished = true;
     this.leave(process);
   }

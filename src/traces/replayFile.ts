@@ -41,8 +41,6 @@ export interface ProcessReport extends ExitComparison {
   readonly rssPeakKb: Pair;
   /** Page-table pages of all levels but the top, at exit; the kernel's from the truth. */
   readonly pageTableKb: { readonly kernel: number | null; readonly model: number };
-  /** Whether it forked or vforked, which is not modelled yet. */
-  readonly forked: boolean;
 }
 
 export interface ReplayReport {
@@ -153,7 +151,6 @@ function processReport(process: FinishedProcess, truth: Truth | undefined): Proc
     rssPeakKb: { kernel: process.kernelPeakBytes / 1024, model: counts.hiwaterRss * PAGE_KB },
     pageTableKb: { kernel: comparison.vmPteKb, model: (counts.tables - 1) * PAGE_KB },
     ...comparison,
-    forked: process.forked,
   };
 }
 

@@ -11,19 +11,7 @@ import type { TraceEvent } from './perfScript.js';
 import type { TracedFile, TracedFiles } from './tracedFiles.js';
 
 /** Calls that change an address space and that replay does not know yet. */
-const UNKNOWN_CALLS = new Set([
-  'mlock',
-  'mlock2',
-  'mlockall',
-  'munlock',
-  'munlockall',
-  'msync',
-  'remap_file_pages',
-  'shmat',
-  'shmdt',
-  'process_madvise',
-  'userfaultfd',
-]);
+const UNKNOWN_CALLS = new Set(['shmat', 'shmdt', 'process_madvise', 'userfaultfd']);
 /** An address space that a process runs in from its exec on. */
 export interface Space {
   /** Our mm; 0 once it is gone. */
@@ -84,7 +72,23 @@ export class TracedCalls {
         this.mremapDone(a, b, c, d, result);
         break;
       case 'madvise':
-        this.dontneed(call);
+        this.madvise(call);
+        break;
+      case 'mlock':
+      case 'mlock2':
+        this.expectSuccess(name, this.vm.sysMlock(this.cpu, a, b, name === 'mlock2' ? c : 0));
+        break;
+      case 'munlock':
+        this.expectSuccess(name, this.vm.sysMunlock(this.cpu, a, b));
+        break;
+      case 'mlockall':
+        this.expectSuccess(name, this.vm.sysMlockall(this.cpu, a));
+        break;
+      case 'munlockall':
+        this.expectSuccess(name, this.vm.sysMunlockall(this.cpu));
+        break;
+      case 'msync':
+        this.expectSuccess(name, this.vm.sysMsync(this.cpu, a, b, c));
         break;
     }
   }
@@ -101,15 +105,13 @@ export class TracedCalls {
     ];
     const shared = (flags & 3) !== vm.MAP_PRIVATE;
     const pages = vm.pageAlign(length) / vm.PAGE_SIZE;
-    const keep = flags & ~(3 | vm.MAP_ANONYMOUS | vm.MAP_FIXED_NOREPLACE);
+    const keep = flags & ~(vm.MAP_TYPE | vm.MAP_ANONYMOUS | vm.MAP_FIXED_NOREPLACE);
     let file: TracedFile | undefined;
     if ((flags & vm.MAP_ANONYMOUS) === 0) {
       file =
         call.mmap2 === undefined
           ? this.files.sharedMemory(offset / vm.PAGE_SIZE + pages)
           : this.files.named(call.mmap2.path, call.mmap2.inode);
-    } else if (shared) {
-      file = this.files.sharedMemory(pages);
     }
     const ourFlags =
       keep |
@@ -157,6 +159,10 @@ export class TracedCalls {
 
   /** MADV_DONTNEED takes effect at its first rss_stat, or at its end if there was none. */
   dontneed(call: PendingCall): void {
+    if (call.args[2] === this.vm.MADV_DONTNEED) this.madvise(call);
+  }
+
+  private madvise(call: PendingCall): void {
     const [address, length, advice] = call.args as [number, number, number];
     if (call.applied === true) return;
     call.applied = true;
@@ -170,11 +176,9 @@ export class TracedCalls {
     flags: number,
     result: Vaddr,
   ): void {
-    const { MREMAP_MAYMOVE, MREMAP_FIXED } = this.vm;
-    if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) !== 0) {
-      this.report.note('mremap has flags that are not replayed yet');
-    }
-    const ourFlags = MREMAP_MAYMOVE | (result === address ? 0 : MREMAP_FIXED);
+    const { MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP } = this.vm;
+    const kept = flags & MREMAP_DONTUNMAP;
+    const ourFlags = result === address ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED | kept;
     const moved = this.vm.sysMremap(this.cpu, address, oldLength, newLength, ourFlags, result);
     if (moved !== result) this.callDiffers('mremap', moved, result);
   }

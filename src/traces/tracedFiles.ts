@@ -73,10 +73,18 @@ export class TracedFiles {
   cacheChanged(inode: number, added: boolean, index: number, pages: number): void {
     const file = this.byInode.get(inode);
     if (file === undefined || index + pages > this.vm.FILE_MAX_PAGES) return;
-    for (let page = index; page < index + pages; page++) {
-      if (added) this.warm(file, page, this.vm.PG_uptodate);
-      else this.vm.deleteFromPageCache(this.cpu, file.file, page);
+    if (!added) {
+      this.vm.punchHole(this.cpu, file.file, index, index + pages);
+      return;
     }
+    const flags = this.vm.PG_uptodate | this.folioFlags(index, pages);
+    for (let page = index; page < index + pages; page++) this.warm(file, page, flags);
+  }
+
+  /** What a page of a folio must know; the kernel's folios start on a multiple of their size. */
+  private folioFlags(first: number, pages: number): number {
+    const order = Math.log2(pages);
+    return Number.isInteger(order) && first % pages === 0 ? this.vm.folioFlags(order) : 0;
   }
 
   private open(path: string, pages: number, flags: number, known: boolean): TracedFile {
@@ -87,13 +95,18 @@ export class TracedFiles {
 
   private warmSnapshot(file: TracedFile, snapshot: TruthFile): void {
     const { vm } = this;
-    const marks = new Set(snapshot.ra);
     const stale = new Set(snapshot.notup);
+    const flagsOf = new Map<number, number>(snapshot.ra.map((index) => [index, vm.PG_readahead]));
+    for (const [first, pages] of snapshot.folios) {
+      // A mark is its whole folio's.
+      let flags = this.folioFlags(first, pages);
+      for (let index = first; index < first + pages; index++) flags |= flagsOf.get(index) ?? 0;
+      for (let index = first; index < first + pages; index++) flagsOf.set(index, flags);
+    }
     for (const [first, pages] of snapshot.cached) {
       for (let index = first; index < first + pages; index++) {
-        const flags =
-          (stale.has(index) ? 0 : vm.PG_uptodate) | (marks.has(index) ? vm.PG_readahead : 0);
-        this.warm(file, index, flags);
+        const uptodate = stale.has(index) ? 0 : vm.PG_uptodate;
+        this.warm(file, index, uptodate | (flagsOf.get(index) ?? 0));
       }
     }
   }
