@@ -39,6 +39,9 @@ export function handwrittenTouch(
   const VM_FILE = Vma.vmFile;
   const ANON_VMA = Vma.anonVma;
   const MIN_FLT = Task.minFlt;
+  const VM_PGOFF = Vma.vmPgoff;
+  const FLAGS = Page.flags;
+  const EXCLUSIVE = vm.PG_anon_exclusive;
   const REFCOUNT = Page.refcount;
   const MAPCOUNT = Page.mapcount;
   const MAPPING = Page.mapping;
@@ -97,8 +100,10 @@ export function handwrittenTouch(
     tags[slot] = ((page / 1024) | 0) + 1;
     entries[slot] = (pfn << 12) | 0x67;
     noExec[slot] = 1;
+    words[record + FLAGS] = EXCLUSIVE;
     words[record + MAPPING] = anonVma + 1;
-    words[record + INDEX] = page | 0;
+    const start = wides[(vma + VM_START) / 2];
+    words[record + INDEX] = (words[vma + VM_PGOFF] + (address - start) / 4096) | 0;
     words[record + MAPCOUNT] = 1;
     Atomics.add(words, mm + ANON_RSS, 1);
     const waiting = words[LRU_COUNT];

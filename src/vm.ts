@@ -14,30 +14,37 @@ export { deleteFromPageCache, openFile, warmCachePage } from './mm/filemap.js';
 export { FILE_MAX_PAGES, FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './mm/layout/file.js';
 export { Mm, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
-export { PG_readahead, PG_uptodate, Page, ZERO_PFN, pageOf } from './mm/layout/page.js';
+export {
+  PG_anon_exclusive,
+  PG_readahead,
+  PG_uptodate,
+  Page,
+  ZERO_PFN,
+  folioFlags,
+  pageOf,
+} from './mm/layout/page.js';
+export { sysFork } from './mm/fork.js';
 export { Percpu, PageState, percpuOf } from './mm/layout/percpu.js';
 export { TABLES, TOTAL_WORDS } from './mm/layout/slab.js';
 export { lruAddDrain } from './mm/lru.js';
-export { VM_GROWSDOWN, VM_PFNMAP, Vma } from './mm/layout/vma.js';
-export { MADV_DONTNEED, sysMadvise } from './mm/madvise.js';
-export {
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_FIXED_NOREPLACE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-  PROT_WRITE,
-  sysMmap,
-} from './mm/mmap.js';
+export * from './mm/layout/vma.js';
+export * from './mm/madvise.js';
+export * from './mm/mincore.js';
+export * from './mm/mlock.js';
+export * from './mm/mmap.js';
 export { sysMprotect } from './mm/mprotect.js';
-export { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from './mm/mremap.js';
+export * from './mm/mremap.js';
+export * from './mm/msync.js';
 export { sysMunmap } from './mm/munmap.js';
-export { createTask, execMm, exitTask, mmAlloc, setBrk, switchTo } from './mm/process.js';
+export * from './mm/process.js';
+export { sysRemapFilePages } from './mm/remapFilePages.js';
+export { truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';
-export { audit, mappedPages, tableNames } from './oracle/audit.js';
+export { audit } from './oracle/audit.js';
 export { pageStates, readMm, readZone } from './oracle/counts.js';
+export { mappedPages, tableNames } from './oracle/pageTables.js';
 export { PFT_BASE } from './workloads/pft.js';
 export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';
-export { findVma } from './mm/vmas.js';
+export { findVma } from './mm/vmatree.js';
 export { VM_FAULT_MINOR, VM_FAULT_OOM, vmFaultName } from './mm/vmfault.js';

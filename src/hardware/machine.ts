@@ -60,9 +60,17 @@ export const PTE_DIRTY = arch.pte.dirty;
 export const PTE_USER = arch.pte.user;
 export const PTE_PROTNONE = arch.pte.protNone;
 export const PTE_EXEC = arch.pte.exec;
+export const PTE_FILE = arch.pte.file;
+export const PMD_HUGE = arch.pte.huge;
 export const NO_EXEC_HIGH = arch.noExecHigh;
 export const TABLE_FLAGS = arch.tableFlags;
 export const ATOMIC_POPULATE = arch.atomicPopulate;
+
+/** Pages of a huge page, which one entry above the leaves maps, and log2 of that. */
+export const HUGE_PAGES = LEVEL_ENTRIES[0];
+export const HUGE_ORDER = arch.indexBits[0];
+/** In bytes. */
+export const HUGE_SIZE = HUGE_PAGES * PAGE_SIZE;
 
 /** Frame that a present entry of any level points to: frame numbers stand at the page shift. */
 export function entryPfn(entry: number): Pfn {

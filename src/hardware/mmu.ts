@@ -13,6 +13,8 @@ import { frameOf } from './frames.js';
 import {
   LEVELS,
   NO_EXEC_HIGH,
+  PAGE_SIZE,
+  PMD_HUGE,
   PTE_ACCESSED,
   PTE_DIRTY,
   PTE_PRESENT,
@@ -21,6 +23,7 @@ import {
   level1Offset,
   level2Offset,
   level3Offset,
+  levelIndex,
   pageMask,
   pteOffset,
 } from './machine.js';
@@ -46,23 +49,31 @@ export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
   let entry = cpu.tlb.lookup(address);
   const needed = access === Access.WRITE ? PTE_WRITE | PTE_DIRTY : PTE_PRESENT;
   if ((entry & needed) !== needed) {
-    const ptep = yield* walk(cpu, address);
-    if (ptep === 0) return NOT_PRESENT;
-    entry = yield* mark(cpu, ptep, access);
+    const found = yield* walk(cpu, address);
+    if (found === 0) return NOT_PRESENT;
+    const entryp = Math.abs(found);
+    entry = yield* mark(cpu, entryp, access);
     if (entry === 0) return NOT_PRESENT;
     if (access === Access.WRITE && (entry & PTE_WRITE) === 0) return PROTECTED;
     let high = 0;
-    if (NO_EXEC_HIGH !== 0) high = yield* cpu.readOnce(ptep + 1);
+    if (NO_EXEC_HIGH !== 0) high = yield* cpu.readOnce(entryp + 1);
+    if (found < 0) entry = hugeSubpage(entry, address);
     cpu.tlb.fill(address, entry, entryForbidsFetch(entry, high));
   }
   if (access === Access.FETCH && cpu.tlb.forbidsFetch(address)) return PROTECTED;
   return frameOf(entryPfn(entry)) + (((address - pageMask(address)) * 0.25) | 0);
 }
 
+/** The pte that would map one page of the huge page of an entry: the TLB holds small pages only. */
+function hugeSubpage(entry: number, address: Vaddr): number {
+  return (entry & ~PMD_HUGE) | (levelIndex(address, 0) * PAGE_SIZE);
+}
+
 /**
  * Finds the pte word for an address in the current tables.
  *
- * @returns the word of the pte, present or not; 0 where a table is missing
+ * @returns the word of the pte, present or not; 0 where a table is missing; minus the word of the
+ *   entry above it where that maps a huge page
  */
 export function* walk(cpu: Cpu, address: Vaddr): Op<Word> {
   let table = frameOf(cpu.pgd);
@@ -76,8 +87,11 @@ export function* walk(cpu: Cpu, address: Vaddr): Op<Word> {
     if (entry === 0) return 0;
     table = frameOf(entryPfn(entry));
   }
-  const entry = yield* cpu.readOnce(table + level1Offset(address));
-  return entry === 0 ? 0 : frameOf(entryPfn(entry)) + pteOffset(address);
+  const entryp = table + level1Offset(address);
+  const entry = yield* cpu.readOnce(entryp);
+  if (entry === 0) return 0;
+  if (PMD_HUGE !== 0 && (entry & PMD_HUGE) !== 0) return -entryp;
+  return frameOf(entryPfn(entry)) + pteOffset(address);
 }
 
 /**

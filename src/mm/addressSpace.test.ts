@@ -52,7 +52,7 @@ describe('mmap', () => {
     const noReplace = m.vm.MAP_PRIVATE | m.vm.MAP_ANONYMOUS | m.vm.MAP_FIXED_NOREPLACE;
     assert.equal(m.vm.sysMmap(m.cpu, BASE, 0, 3, fixed, 0, 0, 0), -EINVAL);
     assert.equal(m.vm.sysMmap(m.cpu, BASE + 1, m.page, 3, fixed, 0, 0, 0), -EINVAL);
-    assert.equal(m.vm.sysMmap(m.cpu, m.vm.TASK_SIZE, m.page, 3, fixed, 0, 0, 0), -EINVAL);
+    assert.equal(m.vm.sysMmap(m.cpu, m.vm.TASK_SIZE, m.page, 3, fixed, 0, 0, 0), -ENOMEM);
     m.map(BASE, 2);
     assert.equal(m.vm.sysMmap(m.cpu, BASE, m.page, 3, noReplace, 0, 0, 0), -EEXIST);
     const huge = m.vm.MAP_PRIVATE | m.vm.MAP_ANONYMOUS;

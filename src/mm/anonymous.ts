@@ -4,6 +4,7 @@
  */
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
 import { ZERO_PFN } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -12,13 +13,12 @@ import { anonWriteStart, anonWriteStop, pageTableAtomicStop } from './locking.js
 import { lruCacheAddActive } from './lru.js';
 import { allocZeroedPage, freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh, updateMmuCache } from './pgtable.js';
-import { anonVmaPrepare, pageAddNewAnonRmap } from './rmap.js';
+import { pageAddNewAnonRmap } from './rmap.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
 /**
- * A read maps the zero page; a write maps a new page of zeros.
+ * A read maps the zero page; a write maps a new page of zeros. The pte was read empty.
  *
- * @param origEntry - the empty pte, as read
  * @returns a VM_FAULT_ code
  * Locks: entered in an atomic section, which it ends.
  */
@@ -29,13 +29,12 @@ export function* doAnonymousPage(
   address: Vaddr,
   write: boolean,
   ptep: Word,
-  origEntry: number,
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   if (!write) {
     yield* setPteHigh(cpu, ptep, vmFlags);
     const zero = mkPte(ZERO_PFN, vmFlags);
-    if (yield* ptepInstall(cpu, ptep, origEntry, zero)) {
+    if (yield* ptepInstall(cpu, ptep, 0, zero)) {
       updateMmuCache(cpu, address, zero, vmFlags);
       yield* countEvent(cpu, PageState.fault_anon_read);
     } else {
@@ -53,7 +52,7 @@ export function* doAnonymousPage(
 
   yield* anonWriteStart(cpu, mm);
   yield* setPteHigh(cpu, ptep, vmFlags);
-  if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) {
+  if (!(yield* ptepInstall(cpu, ptep, 0, entry))) {
     yield* anonWriteStop(cpu, mm);
     yield* freeNewPage(cpu, pfn);
     yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);

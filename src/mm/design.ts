@@ -39,16 +39,27 @@ export interface VmDesign {
   readonly faultAroundPages: number;
 }
 
-/** Sizes of the record tables. */
+/** Sizes of the record tables, and what a process may have of them. */
 export interface Limits {
+  /** VMAs that one address space may have (Linux: vm.max_map_count). */
+  readonly mapCount: number;
   readonly tasks: number;
   readonly mms: number;
   readonly vmas: number;
   readonly anonVmas: number;
+  readonly anonVmaChains: number;
   readonly files: number;
 }
 
-export const DEFAULT_LIMITS: Limits = { tasks: 64, mms: 16, vmas: 512, anonVmas: 512, files: 64 };
+export const DEFAULT_LIMITS: Limits = {
+  mapCount: 65530,
+  tasks: 64,
+  mms: 16,
+  vmas: 512,
+  anonVmas: 512,
+  anonVmaChains: 1024,
+  files: 64,
+};
 
 const DEFAULT_DESIGN: VmDesign = {
   name: 'default',
@@ -72,3 +83,4 @@ export const COUNTERS_LOCKED = design.counters === 'locked';
 export const COUNTERS_PER_THREAD = design.counters === 'per-thread';
 export const FAULT_AROUND_PAGES = design.faultAroundPages;
 export const LIMITS = limits;
+export const MAX_MAP_COUNT = limits.mapCount;

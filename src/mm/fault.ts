@@ -8,15 +8,22 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PTE_ACCESSED, PTE_DIRTY, PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
+import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
 import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
-import { doNoPage } from './nopage.js';
+import { doNoPage, doNonlinearFault } from './nopage.js';
 import { pteAllocMap, ptePresent, ptepInstall } from './pgtable.js';
 import { expandStack } from './stack.js';
-import { findVma } from './vmas.js';
-import { VM_FAULT_MAJOR, VM_FAULT_MINOR, VM_FAULT_OOM, VM_FAULT_SIGSEGV } from './vmfault.js';
+import { findVma } from './vmatree.js';
+import {
+  VM_FAULT_FALLBACK,
+  VM_FAULT_MAJOR,
+  VM_FAULT_MINOR,
+  VM_FAULT_OOM,
+  VM_FAULT_SIGSEGV,
+} from './vmfault.js';
 import { doWpPage } from './wp.js';
 
 /** Bits of the error code that the trap pushes (x86; the kernel's X86_PF_ names). */
@@ -42,8 +49,7 @@ export function* doPageFault(cpu: Cpu, address: Vaddr, errorCode: number): Op<nu
     result = yield* handleMmFault(cpu, mm, vma, pageMask(address), write);
   }
   yield* cpu.upRead(mm + Mm.mmapSem);
-  if (result === VM_FAULT_MINOR) yield* countTaskFault(cpu, Task.minFlt);
-  else if (result === VM_FAULT_MAJOR) yield* countTaskFault(cpu, Task.majFlt);
+  yield* countTaskFault(cpu, result);
   yield* cpu.spend(Work.TRAP_EXIT);
   return result;
 }
@@ -63,9 +69,12 @@ function* accessAllowed(cpu: Cpu, vma: Word, errorCode: number): Op<boolean> {
   return (vmFlags & (VM_READ | VM_WRITE | VM_EXEC)) !== 0;
 }
 
-function* countTaskFault(cpu: Cpu, word: number): Op<void> {
-  const faults = yield* cpu.load(cpu.current + word);
-  yield* cpu.store(cpu.current + word, faults + 1);
+/** Counts a fault that was handled as the current task's (Linux: mm_account_fault). */
+export function* countTaskFault(cpu: Cpu, result: number): Op<void> {
+  if (result < VM_FAULT_MINOR) return;
+  const word = cpu.current + (result === VM_FAULT_MAJOR ? Task.majFlt : Task.minFlt);
+  const faults = yield* cpu.load(word);
+  yield* cpu.store(word, faults + 1);
 }
 
 /**
@@ -82,10 +91,18 @@ export function* handleMmFault(
   write: boolean,
 ): Op<number> {
   yield* countEvent(cpu, PageState.pgfault);
-  yield* pageTableAtomicStart(cpu, mm);
-  const ptep = yield* pteAllocMap(cpu, mm, address);
-  if (ptep === 0) return VM_FAULT_OOM;
-  return yield* handlePteFault(cpu, mm, vma, address, write, ptep);
+  if (yield* mayMapHuge(cpu, vma, address)) {
+    const result = yield* doHugePmdAnonymousPage(cpu, mm, vma, address, write);
+    if (result !== VM_FAULT_FALLBACK) return result;
+  }
+  for (;;) {
+    yield* pageTableAtomicStart(cpu, mm);
+    const ptep = yield* pteAllocMap(cpu, mm, address);
+    if (ptep === 0) return VM_FAULT_OOM;
+    if (ptep > 0) return yield* handlePteFault(cpu, mm, vma, address, write, ptep);
+    const result = yield* doHugePmdFault(cpu, mm, vma, address, write, -ptep);
+    if (result !== VM_FAULT_FALLBACK) return result;
+  }
 }
 
 /** Entered in an atomic section, which each branch ends. */
@@ -99,7 +116,8 @@ function* handlePteFault(
 ): Op<number> {
   const entry = yield* cpu.readOnce(ptep);
   if (!ptePresent(entry)) {
-    return yield* doNoPage(cpu, mm, vma, address, write, ptep, entry);
+    if (entry !== 0) return yield* doNonlinearFault(cpu, mm, vma, address, write, ptep, entry);
+    return yield* doNoPage(cpu, mm, vma, address, write, ptep);
   }
   if (write && (entry & PTE_WRITE) === 0) {
     return yield* doWpPage(cpu, mm, vma, address, ptep, entry);

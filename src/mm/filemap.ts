@@ -10,7 +10,7 @@ import { PG_cache, PG_readahead, PG_uptodate, Page, pageOf } from './layout/page
 import { TABLES } from './layout/slab.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { NEW_PAGE_REFERENCES, allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
-import { slabAlloc } from './slab.js';
+import { slabAlloc, slabFree } from './slab.js';
 
 /**
  * Makes a file, with nothing cached.
@@ -25,6 +25,27 @@ export function* openFile(cpu: Cpu, size: number, flags: number): Op<Word> {
   yield* cpu.store(file + File.size, size);
   yield* cpu.store(file + File.flags, flags);
   return file;
+}
+
+/** Frees a file that nothing maps any more, with all that it had cached. Its nodes go back as zeros. */
+export function* freeFile(cpu: Cpu, file: Word): Op<void> {
+  const root = yield* cpu.load(file + File.root);
+  if (root !== 0) {
+    for (let leaf = 0; leaf < PAGE_WORDS; leaf++) {
+      const node = yield* cpu.load(frameOf(root) + leaf);
+      if (node === 0) continue;
+      for (let slot = 0; slot < PAGE_WORDS; slot++) {
+        const pfn = yield* cpu.load(frameOf(node) + slot);
+        if (pfn === 0) continue;
+        yield* cpu.store(frameOf(node) + slot, 0);
+        yield* putPage(cpu, pfn);
+      }
+      yield* cpu.store(frameOf(root) + leaf, 0);
+      yield* freeNewPage(cpu, node);
+    }
+    yield* freeNewPage(cpu, root);
+  }
+  yield* slabFree(cpu, TABLES.file, file);
 }
 
 /**
@@ -132,6 +153,15 @@ export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: numbe
   }
   yield* freeNewPage(cpu, pfn);
   return yield* findGetPage(cpu, file, index);
+}
+
+/** Whether a page must be read from a device first. */
+export function* needsDevice(cpu: Cpu, file: Word, index: number): Op<boolean> {
+  if (((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0) return false;
+  const cached = yield* findGetPage(cpu, file, index);
+  if (cached === 0) return true;
+  yield* putPage(cpu, cached);
+  return false;
 }
 
 /** Brings a page into the cache as it would be found there, and keeps no reference to it. */

@@ -9,10 +9,11 @@ import { InvariantError } from '../base/errors.js';
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { pfnNode } from '../hardware/machine.js';
-import { Page, pageOf } from './layout/page.js';
+import { PG_head, Page, pageOf } from './layout/page.js';
 import { PAGEVEC_SIZE, Percpu, percpuOf } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { freePage } from './pagealloc.js';
+import { freeHugePage, freePage } from './pagealloc.js';
+import { compoundHead } from './rmap.js';
 
 /**
  * Puts a new page on its zone's active list, some time soon. The reference that the pagevec holds
@@ -50,14 +51,17 @@ export function* lruAddDrain(cpu: Cpu): Op<void> {
 }
 
 /** Drops a reference; the last one frees the frame (Linux: put_page, page_cache_release). */
-export function* putPage(cpu: Cpu, pfn: Pfn): Op<void> {
+export function* putPage(cpu: Cpu, subpage: Pfn): Op<void> {
+  const pfn = yield* compoundHead(cpu, subpage);
   const page = pageOf(pfn);
   const before = yield* cpu.add(page + Page.refcount, -1);
   if (before > 1) return;
   if (before < 1) throw new InvariantError(`page.refcount: frame ${pfn} put at count ${before}`);
   // Whoever put it on the list held a reference: nobody else can be doing so now.
   if ((yield* cpu.load(page + Page.onLru)) !== 0) yield* delPageFromLru(cpu, pfn);
-  yield* freePage(cpu, pfn);
+  const flags = yield* cpu.load(page + Page.flags);
+  if ((flags & PG_head) !== 0) yield* freeHugePage(cpu, pfn);
+  else yield* freePage(cpu, pfn);
 }
 
 function* addToActiveList(cpu: Cpu, zone: Word, pfn: Pfn): Op<void> {

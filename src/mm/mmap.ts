@@ -1,39 +1,58 @@
-/** mmap (Linux: do_mmap_pgoff and arch_get_unmapped_area_topdown, mm/mmap.c). */
-import { EEXIST, EINVAL, ENOMEM } from '../base/errno.js';
-import { MIB, type Vaddr, type Word } from '../base/units.js';
+/** mmap (Linux: do_mmap and mmap_region, mm/mmap.c and mm/vma.c, 6.x). */
+import { EAGAIN, EEXIST, EINVAL, ENOMEM } from '../base/errno.js';
+import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { PAGES_PER_BYTE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
-import { accountVm } from './accounting.js';
+import { HUGE_SIZE, PAGES_PER_BYTE, PMD_HUGE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
+import { accountVm, mayExpandVm, mayLock } from './accounting.js';
+import { MAX_MAP_COUNT } from './design.js';
+import { freeFile, openFile } from './filemap.js';
+import { FILE_MEMORY, FILE_NAMELESS } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import {
   VM_ACCESS,
   VM_ACCOUNT,
   VM_GROWSDOWN,
   VM_LOCKED,
+  VM_MAYEXEC,
+  VM_MAYREAD,
+  VM_MAYSHARE,
+  VM_MAYWRITE,
+  VM_NOHUGEPAGE,
+  VM_NORESERVE,
   VM_SHARED,
-  Vma,
   isPrivateWritable,
 } from './layout/vma.js';
-import { doMunmap } from './munmap.js';
-import { makePagesPresent } from './populate.js';
-import { allocVma, findVma, linkVma, mergeVma } from './vmas.js';
+import { doMunmap, mappedIn } from './munmap.js';
+import { mmPopulate } from './populate.js';
+import { allocVma, linkVma, mergeVma } from './vmas.js';
+import { findVma, highestGap, vmStartGap } from './vmatree.js';
 
 /** Flags of the call (include/uapi/asm-generic/mman.h). */
 export const MAP_SHARED = 0x01;
 export const MAP_PRIVATE = 0x02;
+export const MAP_SHARED_VALIDATE = 0x03;
+export const MAP_TYPE = 0x0f;
 export const MAP_FIXED = 0x10;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_GROWSDOWN = 0x0100;
 export const MAP_LOCKED = 0x2000;
 export const MAP_NORESERVE = 0x4000;
 export const MAP_POPULATE = 0x8000;
+export const MAP_NONBLOCK = 0x1_0000;
+export const MAP_STACK = 0x2_0000;
 export const MAP_FIXED_NOREPLACE = 0x10_0000;
 /** The PROT_ bits are the numbers of VM_READ, VM_WRITE and VM_EXEC. */
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 
-/** Below this the kernel places mappings, downwards; above lies the stack. */
-const MMAP_BASE: Vaddr = TASK_SIZE - 128 * MIB;
+/** What mmap asks of a mapping, once its arguments are found good. */
+interface Request {
+  readonly bytes: number;
+  readonly flags: number;
+  readonly vmFlags: number;
+  readonly file: Word;
+  readonly pgoff: number;
+}
 
 /**
  * System call.
@@ -61,76 +80,122 @@ export function* sysMmap(
   const bytes = pageAlign(length);
   if (bytes <= 0 || ((flags & MAP_ANONYMOUS) === 0) !== (file !== 0)) return -EINVAL;
   yield* cpu.downWrite(mm + Mm.mmapSem);
-  const start = yield* placeMapping(cpu, mm, address, bytes, flags);
-  const vmFlags = vmFlagsOf(prot, flags, file) | extraFlags;
-  const result = start < 0 ? start : yield* mapRegion(cpu, mm, start, bytes, vmFlags, file, pgoff);
+  const defFlags = yield* cpu.load(mm + Mm.defFlags);
+  const vmFlags = vmFlagsOf(prot, flags) | defFlags | extraFlags;
+  const request = { bytes, flags, vmFlags, file, pgoff };
+  const result = yield* doMmap(cpu, mm, address, request);
   yield* cpu.upWrite(mm + Mm.mmapSem);
-  if (result >= 0 && (flags & (MAP_POPULATE | MAP_LOCKED)) !== 0) {
-    yield* makePagesPresent(cpu, mm, result, result + bytes);
-  }
+  const present = (vmFlags & VM_LOCKED) !== 0 || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
+  if (result >= 0 && present) yield* mmPopulate(cpu, mm, result, result + bytes);
   return result;
 }
 
-/** The VM_ bits of a mapping (Linux: calc_vm_prot_bits, calc_vm_flag_bits, accountable_mapping). */
-function vmFlagsOf(prot: number, flags: number, file: Word): number {
-  let vmFlags = prot & VM_ACCESS;
-  if ((flags & MAP_SHARED) !== 0) vmFlags |= VM_SHARED;
+/** The VM_ bits of a mapping (Linux: calc_vm_prot_bits, calc_vm_flag_bits, do_mmap). */
+function vmFlagsOf(prot: number, flags: number): number {
+  let vmFlags = (prot & VM_ACCESS) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+  if (isShared(flags)) vmFlags |= VM_SHARED | VM_MAYSHARE;
   if ((flags & MAP_GROWSDOWN) !== 0) vmFlags |= VM_GROWSDOWN;
   if ((flags & MAP_LOCKED) !== 0) vmFlags |= VM_LOCKED;
-  const sharedAnonymous = file === 0 && (vmFlags & VM_SHARED) !== 0;
-  const accountable = isPrivateWritable(vmFlags) || sharedAnonymous;
-  if (accountable && (flags & MAP_NORESERVE) === 0) vmFlags |= VM_ACCOUNT;
+  if ((flags & MAP_NORESERVE) !== 0) vmFlags |= VM_NORESERVE;
+  if ((flags & MAP_STACK) !== 0) vmFlags |= VM_NOHUGEPAGE;
+  if (isPrivateWritable(vmFlags) && (vmFlags & VM_NORESERVE) === 0) vmFlags |= VM_ACCOUNT;
   return vmFlags;
 }
 
-/** @returns where the mapping goes, or a negative errno; a fixed one has replaced what was there */
-function* placeMapping(
-  cpu: Cpu,
-  mm: Word,
-  address: Vaddr,
-  bytes: number,
-  flags: number,
-): Op<Vaddr> {
-  if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) === 0) {
-    return yield* getUnmappedArea(cpu, mm, pageMask(address), bytes);
-  }
-  if (address !== pageMask(address) || address + bytes > TASK_SIZE) return -EINVAL;
-  if ((flags & MAP_FIXED_NOREPLACE) !== 0) {
-    return (yield* rangeIsFree(cpu, mm, address, address + bytes)) ? address : -EEXIST;
-  }
-  const error = yield* doMunmap(cpu, mm, address, bytes);
-  return error < 0 ? error : address;
+function isShared(flags: number): boolean {
+  const type = flags & MAP_TYPE;
+  return type === MAP_SHARED || type === MAP_SHARED_VALIDATE;
 }
 
-/** Whether no VMA overlaps a range. */
-function* rangeIsFree(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<boolean> {
-  const vma = yield* findVma(cpu, mm, start);
-  return vma === 0 || (yield* cpu.loadWide(vma + Vma.vmStart)) >= end;
+/** Places the mapping, makes room for it and makes it. @returns its address or a negative errno */
+function* doMmap(cpu: Cpu, mm: Word, address: Vaddr, request: Request): Op<Vaddr> {
+  const { bytes, flags, vmFlags } = request;
+  if ((yield* cpu.load(mm + Mm.mapCount)) > MAX_MAP_COUNT) return -ENOMEM;
+  const start = yield* placeMapping(cpu, mm, address, request);
+  if (start < 0) return start;
+  const pages = bytes * PAGES_PER_BYTE;
+  if ((vmFlags & VM_LOCKED) !== 0 && !(yield* mayLock(cpu, mm, pages))) return -EAGAIN;
+  const type = flags & MAP_TYPE;
+  const typeKnown = type === MAP_PRIVATE || isShared(flags);
+  if (!typeKnown || (request.file === 0 && type === MAP_SHARED_VALIDATE)) return -EINVAL;
+  const backed = request.file !== 0 || isShared(flags);
+  if (backed && (vmFlags & VM_GROWSDOWN) !== 0) return -EINVAL;
+
+  const replaced = yield* mappedIn(cpu, mm, start, start + bytes);
+  if (!(yield* mayExpandVm(cpu, mm, 0, pages - replaced))) return -ENOMEM;
+  if (replaced > 0) {
+    const error = yield* doMunmap(cpu, mm, start, bytes);
+    if (error < 0) return error;
+  }
+  return yield* mapBacked(cpu, mm, start, request);
+}
+
+/** Makes the mapping; one that is shared and has no file gets a nameless one (shmem_zero_setup). */
+function* mapBacked(cpu: Cpu, mm: Word, start: Vaddr, request: Request): Op<Vaddr> {
+  const { bytes, flags, vmFlags } = request;
+  if (request.file !== 0 || !isShared(flags)) {
+    return yield* mapRegion(cpu, mm, start, bytes, vmFlags, request.file, request.pgoff);
+  }
+  const file = yield* openFile(cpu, bytes * PAGES_PER_BYTE, FILE_MEMORY | FILE_NAMELESS);
+  if (file === 0) return -ENOMEM;
+  const mapped = yield* mapRegion(cpu, mm, start, bytes, vmFlags, file, 0);
+  if (mapped < 0) yield* freeFile(cpu, file);
+  return mapped;
+}
+
+/** @returns where the mapping goes, or a negative errno */
+function* placeMapping(cpu: Cpu, mm: Word, address: Vaddr, request: Request): Op<Vaddr> {
+  const { bytes, flags, file } = request;
+  if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) === 0) {
+    const anonymous = file === 0 && !isShared(flags);
+    return yield* getUnmappedArea(cpu, mm, pageMask(address), bytes, anonymous);
+  }
+  if (bytes > TASK_SIZE || address > TASK_SIZE - bytes) return -ENOMEM;
+  if (address !== pageMask(address)) return -EINVAL;
+  if ((flags & MAP_FIXED_NOREPLACE) === 0) return address;
+  return (yield* mappedIn(cpu, mm, address, address + bytes)) === 0 ? address : -EEXIST;
 }
 
 /**
- * Finds room: at the hint if that is free, otherwise in the highest gap below MMAP_BASE.
+ * Finds room: at the hint if that is free, otherwise in the highest gap below mmap_base (Linux:
+ * __get_unmapped_area, arch_get_unmapped_area_topdown).
  *
+ * @param hint - the address of a page; 0 for none
+ * @param anonymous - private memory of whole huge pages is placed on a boundary of one
  * @returns the address, or -ENOMEM
  */
-export function* getUnmappedArea(cpu: Cpu, mm: Word, hint: Vaddr, bytes: number): Op<Vaddr> {
-  const hinted = hint > 0 && hint + bytes <= TASK_SIZE;
-  if (hinted && (yield* rangeIsFree(cpu, mm, hint, hint + bytes))) return hint;
-  let top = MMAP_BASE;
-  for (;;) {
-    const start = top - bytes;
-    if (start <= 0) return -ENOMEM;
-    let vma = yield* findVma(cpu, mm, start);
-    if (vma === 0 || (yield* cpu.loadWide(vma + Vma.vmStart)) >= top) return start;
-    // Something is in the way: the next try ends where the lowest of its like begins.
-    let lowest = yield* cpu.loadWide(vma + Vma.vmStart);
-    for (;;) {
-      vma = yield* cpu.load(vma + Vma.vmPrev);
-      if (vma === 0 || lowest - (yield* cpu.loadWide(vma + Vma.vmEnd)) >= bytes) break;
-      lowest = yield* cpu.loadWide(vma + Vma.vmStart);
-    }
-    top = lowest;
+export function* getUnmappedArea(
+  cpu: Cpu,
+  mm: Word,
+  hint: Vaddr,
+  bytes: number,
+  anonymous: boolean,
+): Op<Vaddr> {
+  if (bytes > TASK_SIZE) return -ENOMEM;
+  if (hint > 0 && hint <= TASK_SIZE - bytes) {
+    const vma = yield* findVma(cpu, mm, hint);
+    if (vma === 0 || hint + bytes <= (yield* vmStartGap(cpu, vma))) return hint;
   }
+  if (PMD_HUGE !== 0 && anonymous && hint === 0 && bytes % HUGE_SIZE === 0) {
+    const wide = yield* findGap(cpu, mm, bytes + HUGE_SIZE);
+    if (wide >= 0) return alignInGap(wide);
+  }
+  return yield* findGap(cpu, mm, bytes);
+}
+
+/** The first huge-page boundary in a gap that has room for one huge page more (thp_get_unmapped_area). */
+function alignInGap(start: Vaddr): Vaddr {
+  const above = (HUGE_SIZE - (start % HUGE_SIZE)) % HUGE_SIZE;
+  return start + (above === 0 ? HUGE_SIZE : above);
+}
+
+function* findGap(cpu: Cpu, mm: Word, bytes: number): Op<Vaddr> {
+  const base = yield* cpu.loadWide(mm + Mm.mmapBase);
+  const below = yield* highestGap(cpu, mm, bytes, base);
+  if (below > 0) return below;
+  // Nothing below mmap_base: perhaps above it.
+  const above = yield* highestGap(cpu, mm, bytes, TASK_SIZE);
+  return above > 0 ? above : -ENOMEM;
 }
 
 /**
@@ -153,6 +218,6 @@ export function* mapRegion(
   if (vma === 0) return -ENOMEM;
   yield* linkVma(cpu, mm, vma);
   yield* mergeVma(cpu, mm, vma);
-  yield* accountVm(cpu, mm, bytes * PAGES_PER_BYTE);
+  yield* accountVm(cpu, mm, vmFlags, bytes * PAGES_PER_BYTE);
   return start;
 }

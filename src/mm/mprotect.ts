@@ -1,5 +1,5 @@
 /** mprotect (Linux: sys_mprotect and change_pte_range, mm/mprotect.c; 2.6.10 and V18, patch 1). */
-import { EINVAL, ENOMEM } from '../base/errno.js';
+import { EACCES, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
@@ -13,17 +13,21 @@ import {
   pteOffset,
 } from '../hardware/machine.js';
 import { ATOMIC_INSTALL } from './design.js';
+import { FILE_MEMORY, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
-import { Page, ZERO_PFN, pageOf } from './layout/page.js';
+import { PG_anon_exclusive, Page, pageOf } from './layout/page.js';
 import {
   VM_ACCESS,
   VM_ACCOUNT,
+  VM_LOCKED,
+  VM_NORESERVE,
   VM_SHARED,
   VM_WRITE,
   Vma,
-  isPrivateWritable,
 } from './layout/vma.js';
 import {
+  HUGE_LEAF,
+  findPmd,
   leafTable,
   nextSpan,
   pteModify,
@@ -31,21 +35,29 @@ import {
   ptepGetAndClear,
   setPteHigh,
 } from './pgtable.js';
-import { pageAnon } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
-import { findVma, mergeVma, splitAtEnds } from './vmas.js';
+import { populateVma } from './populate.js';
+import { modifyVma } from './vmas.js';
+import { findVma } from './vmatree.js';
+
+/** Bits that the call knows beside VM_ACCESS: PROT_SEM, which does nothing. */
+const PROT_SEM = 0x8;
+/** VM_MAYREAD is VM_READ shifted by this, and so are the other two. */
+const MAY_SHIFT = 4;
 
 /**
  * System call: changes the permissions of a range.
  *
  * @param prot - PROT_ bits
- * @returns 0 or a negative errno
+ * @returns 0 or a negative errno; what lies before the hole or the VMA that refuses has changed
  */
 export function* sysMprotect(cpu: Cpu, address: Vaddr, length: number, prot: number): Op<number> {
   yield* cpu.spend(Work.SYSCALL);
-  const end = address + pageAlign(length);
-  if (address !== pageMask(address) || length < 0) return -EINVAL;
+  if (address !== pageMask(address)) return -EINVAL;
   if (length === 0) return 0;
+  const end = address + pageAlign(length);
+  if (end <= address || end > 2 ** 53) return -ENOMEM;
+  if ((prot & ~(VM_ACCESS | PROT_SEM)) !== 0) return -EINVAL;
   const mm = cpu.mm;
   yield* cpu.downWrite(mm + Mm.mmapSem);
   const result = yield* mprotectRange(cpu, mm, address, end, prot & VM_ACCESS);
@@ -54,32 +66,43 @@ export function* sysMprotect(cpu: Cpu, address: Vaddr, length: number, prot: num
 }
 
 function* mprotectRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, prot: number): Op<number> {
-  if (!(yield* splitAtEnds(cpu, mm, start, end))) return -ENOMEM;
   let covered = start;
   while (covered < end) {
     const vma = yield* findVma(cpu, mm, covered);
     if (vma === 0 || (yield* cpu.loadWide(vma + Vma.vmStart)) > covered) return -ENOMEM;
-    covered = yield* cpu.loadWide(vma + Vma.vmEnd);
-    yield* mprotectFixup(cpu, mm, vma, prot);
+    const stop = Math.min(end, yield* cpu.loadWide(vma + Vma.vmEnd));
+    const error = yield* mprotectFixup(cpu, mm, vma, covered, stop, prot);
+    if (error < 0) return error;
+    covered = stop;
   }
   return 0;
 }
 
-/** Changes one whole VMA (Linux: mprotect_fixup). */
-function* mprotectFixup(cpu: Cpu, mm: Word, vma: Word, prot: number): Op<void> {
+/** Changes a part of a VMA (Linux: mprotect_fixup). @returns 0 or a negative errno */
+function* mprotectFixup(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  start: Vaddr,
+  end: Vaddr,
+  prot: number,
+): Op<number> {
   const oldFlags = yield* cpu.load(vma + Vma.vmFlags);
   let vmFlags = (oldFlags & ~VM_ACCESS) | prot;
-  if (vmFlags === oldFlags) return;
-  if (isPrivateWritable(vmFlags)) {
-    vmFlags |= VM_ACCOUNT;
-  } else if ((oldFlags & VM_WRITE) !== 0 && (yield* releasesAccount(cpu, vma))) {
+  if ((vmFlags & ~(vmFlags >>> MAY_SHIFT) & VM_ACCESS) !== 0) return -EACCES;
+  if (vmFlags === oldFlags) return 0;
+  if ((vmFlags & VM_WRITE) !== 0) {
+    if ((oldFlags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)) === 0) vmFlags |= VM_ACCOUNT;
+  } else if ((oldFlags & VM_ACCOUNT) !== 0 && (yield* releasesAccount(cpu, vma))) {
     vmFlags &= ~VM_ACCOUNT;
   }
-  const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const end = yield* cpu.loadWide(vma + Vma.vmEnd);
-  yield* cpu.store(vma + Vma.vmFlags, vmFlags);
-  yield* changeProtection(cpu, mm, start, end, vmFlags);
-  yield* mergeVma(cpu, mm, vma);
+  const changed = yield* modifyVma(cpu, mm, vma, start, end, vmFlags);
+  if (changed === 0) return -ENOMEM;
+  yield* changeProtection(cpu, mm, changed, start, end, vmFlags);
+  // Locked memory is present, and its own as soon as it may be written.
+  const wasLocked = (oldFlags & (VM_WRITE | VM_SHARED | VM_LOCKED)) === VM_LOCKED;
+  if (wasLocked && (vmFlags & VM_WRITE) !== 0) yield* populateVma(cpu, mm, changed, start, end);
+  return 0;
 }
 
 /** A private mapping that loses write gives its commit charge back while nothing was written. */
@@ -92,21 +115,31 @@ function* releasesAccount(cpu: Cpu, vma: Word): Op<boolean> {
 function* changeProtection(
   cpu: Cpu,
   mm: Word,
+  vma: Word,
   start: Vaddr,
   end: Vaddr,
   vmFlags: number,
 ): Op<void> {
+  const file = yield* cpu.load(vma + Vma.vmFile);
+  const unnoticed = file !== 0 && ((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0;
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   let address = start;
   while (address < end) {
     const table = yield* leafTable(cpu, mm, address);
-    if (table <= 0) {
+    if (table < 0) {
       address = nextSpan(address, -table);
+      continue;
+    }
+    if (table === HUGE_LEAF) {
+      // All of it is in the range: where a VMA ends, its entry was split.
+      const pmdp = yield* findPmd(cpu, mm, address);
+      yield* changePte(cpu, pmdp, vmFlags, unnoticed);
+      address = nextSpan(address, 1);
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
     for (; address < stop; address += PAGE_SIZE) {
-      yield* changePte(cpu, table + pteOffset(address), vmFlags);
+      yield* changePte(cpu, table + pteOffset(address), vmFlags, unnoticed);
     }
   }
   yield* flushTlbMm(cpu, mm);
@@ -117,11 +150,11 @@ function* changeProtection(
  * The MMU may set accessed and dirty at any moment: a compare-exchange that is tried again keeps
  * them (V18), and so does taking the entry away first (2.6.10).
  */
-function* changePte(cpu: Cpu, ptep: Word, vmFlags: number): Op<void> {
+function* changePte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: boolean): Op<void> {
   for (;;) {
     const entry = yield* cpu.readOnce(ptep);
     if (!ptePresent(entry)) return;
-    const write = yield* mayWriteAtOnce(cpu, entry, vmFlags);
+    const write = yield* mayWriteAtOnce(cpu, entry, vmFlags, unnoticed);
     if (ENTRY_WORDS === 2) yield* setPteHigh(cpu, ptep, vmFlags);
     if (ATOMIC_INSTALL) {
       if (yield* cpu.cas(ptep, entry, pteModify(entry, vmFlags) | write)) return;
@@ -134,13 +167,19 @@ function* changePte(cpu: Cpu, ptep: Word, vmFlags: number): Op<void> {
 }
 
 /**
- * PTE_WRITE where a write need not fault first: the page is anonymous and mapped here alone (Linux:
- * can_change_pte_writable, 5.19), or a shared mapping's page was writable or dirty before.
+ * PTE_WRITE where a write need not fault first: the page is anonymous and this pte's alone (Linux:
+ * can_change_pte_writable, 5.19), or a shared mapping's page is dirty already.
+ *
+ * @param unnoticed - whether writes to the shared file need no notice at all
  */
-function* mayWriteAtOnce(cpu: Cpu, entry: number, vmFlags: number): Op<number> {
+function* mayWriteAtOnce(
+  cpu: Cpu,
+  entry: number,
+  vmFlags: number,
+  unnoticed: boolean,
+): Op<number> {
   if ((vmFlags & VM_WRITE) === 0) return 0;
-  if ((vmFlags & VM_SHARED) !== 0) return (entry & PTE_DIRTY) !== 0 ? PTE_WRITE : 0;
-  const pfn = entryPfn(entry);
-  if (pfn === ZERO_PFN || !(yield* pageAnon(cpu, pfn))) return 0;
-  return (yield* cpu.readOnce(pageOf(pfn) + Page.mapcount)) === 1 ? PTE_WRITE : 0;
+  if ((vmFlags & VM_SHARED) !== 0) return unnoticed || (entry & PTE_DIRTY) !== 0 ? PTE_WRITE : 0;
+  const flags = yield* cpu.readOnce(pageOf(entryPfn(entry)) + Page.flags);
+  return (flags & PG_anon_exclusive) !== 0 ? PTE_WRITE : 0;
 }

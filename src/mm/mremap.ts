@@ -1,35 +1,57 @@
-/** mremap (Linux: do_mremap, move_vma and move_page_tables, mm/mremap.c). */
-import { EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
+/** mremap (Linux: do_mremap, move_vma and move_page_tables, mm/mremap.c, 6.17 and later). */
+import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
   ENTRY_WORDS,
+  HUGE_SIZE,
   PAGES_PER_BYTE,
   PAGE_SIZE,
+  TASK_SIZE,
   pageAlign,
   pageMask,
   pteOffset,
 } from '../hardware/machine.js';
-import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { accountLocked, accountVm, mayExpandVm, mayLock } from './accounting.js';
+import { anonVmaClone, anonVmaUnlink } from './anonvma.js';
+import { MAX_MAP_COUNT } from './design.js';
+import { hugeMask, moveHugePmd, splitHugePmd } from './huge.js';
+import { File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
-import { AnonVma, VM_LOCKED, Vma } from './layout/vma.js';
-import { getUnmappedArea, mapRegion } from './mmap.js';
+import { VM_LOCKED, VM_LOCKED_MASK, VM_MAYSHARE, VM_PFNMAP, Vma } from './layout/vma.js';
+import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { getUnmappedArea } from './mmap.js';
 import { doMunmap } from './munmap.js';
-import { leafTable, nextSpan, pteAllocMap, ptePresent, ptepGetAndClear } from './pgtable.js';
-import { makePagesPresent } from './populate.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan, pteAllocMap, ptepGetAndClear } from './pgtable.js';
+import { mmPopulate } from './populate.js';
+import { linearPageIndex } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
-import { findVma } from './vmas.js';
+import { allocVma, freeVma, linkVma, mergeVma } from './vmas.js';
+import { findVma } from './vmatree.js';
 
 /** Flags of the call (include/uapi/linux/mman.h). */
 export const MREMAP_MAYMOVE = 1;
 export const MREMAP_FIXED = 2;
+export const MREMAP_DONTUNMAP = 4;
+
+/** VMAs that a move may need while it goes on, beside those there are. */
+const MOVE_VMAS = 5;
+
+/** What the call asks for, as in Linux's struct vma_remap_struct; lengths are whole pages, in bytes. */
+interface Remap {
+  readonly address: Vaddr;
+  readonly oldBytes: number;
+  readonly newBytes: number;
+  readonly flags: number;
+  readonly newAddress: Vaddr;
+}
 
 /**
  * System call: shrinks, grows or moves a mapping.
  *
- * @param oldLength - in bytes
+ * @param oldLength - in bytes; 0 maps what a shared mapping shows a second time
  * @param newLength - in bytes
- * @param newAddress - where to, with MREMAP_FIXED
+ * @param newAddress - where to, with MREMAP_FIXED; a hint with MREMAP_DONTUNMAP
  * @returns the address of the mapping after the call, or a negative errno
  */
 export function* sysMremap(
@@ -41,124 +63,268 @@ export function* sysMremap(
   newAddress: Vaddr,
 ): Op<Vaddr> {
   yield* cpu.spend(Work.SYSCALL);
-  const oldBytes = pageAlign(oldLength);
-  const newBytes = pageAlign(newLength);
-  if (address !== pageMask(address) || newBytes <= 0 || oldBytes <= 0) return -EINVAL;
+  const remap = {
+    address,
+    oldBytes: pageAlign(oldLength),
+    newBytes: pageAlign(newLength),
+    flags,
+    newAddress,
+  };
   const mm = cpu.mm;
   yield* cpu.downWrite(mm + Mm.mmapSem);
-  const result = yield* mremapRange(cpu, mm, address, oldBytes, newBytes, flags, newAddress);
+  const wrong = yield* checkArguments(cpu, mm, remap);
+  const result = wrong < 0 ? wrong : yield* doMremap(cpu, mm, remap);
+  const grown = result >= 0 && remap.newBytes > remap.oldBytes;
+  const locked = grown && (yield* isLocked(cpu, mm, result));
   yield* cpu.upWrite(mm + Mm.mmapSem);
-  if (result >= 0) yield* populateIfLocked(cpu, mm, result, newBytes);
+  if (locked) yield* mmPopulate(cpu, mm, result + remap.oldBytes, result + remap.newBytes);
   return result;
 }
 
 /** Locked memory is present as soon as it is mapped. */
-function* populateIfLocked(cpu: Cpu, mm: Word, start: Vaddr, bytes: number): Op<void> {
-  yield* cpu.downRead(mm + Mm.mmapSem);
-  const vma = yield* findVma(cpu, mm, start);
-  const locked = vma !== 0 && ((yield* cpu.load(vma + Vma.vmFlags)) & VM_LOCKED) !== 0;
-  yield* cpu.upRead(mm + Mm.mmapSem);
-  if (locked) yield* makePagesPresent(cpu, mm, start, start + bytes);
+function* isLocked(cpu: Cpu, mm: Word, address: Vaddr): Op<boolean> {
+  const vma = yield* findVma(cpu, mm, address);
+  return ((yield* cpu.load(vma + Vma.vmFlags)) & VM_LOCKED) !== 0;
 }
 
-function* mremapRange(
-  cpu: Cpu,
-  mm: Word,
-  address: Vaddr,
-  oldBytes: number,
-  newBytes: number,
-  flags: number,
-  newAddress: Vaddr,
-): Op<Vaddr> {
+/** Linux: check_mremap_params. */
+function* checkArguments(cpu: Cpu, mm: Word, remap: Remap): Op<number> {
+  const { address, oldBytes, newBytes, flags, newAddress } = remap;
+  if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return -EINVAL;
+  if (address !== pageMask(address)) return -EINVAL;
+  if (newBytes <= 0 || newBytes > TASK_SIZE) return -EINVAL;
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) === 0) return 0;
+  if (newAddress > TASK_SIZE - newBytes || newAddress !== pageMask(newAddress)) return -EINVAL;
+  if ((flags & MREMAP_MAYMOVE) === 0) return -EINVAL;
+  if ((flags & MREMAP_DONTUNMAP) !== 0 && oldBytes !== newBytes) return -EINVAL;
+  if (address + oldBytes > newAddress && newAddress + newBytes > address) return -EINVAL;
+  return (yield* cpu.load(mm + Mm.mapCount)) + MOVE_VMAS >= MAX_MAP_COUNT ? -ENOMEM : 0;
+}
+
+function* doMremap(cpu: Cpu, mm: Word, remap: Remap): Op<Vaddr> {
+  const { address, oldBytes, newBytes, flags } = remap;
+  if ((flags & MREMAP_FIXED) !== 0 && oldBytes === newBytes) {
+    return yield* moveRange(cpu, mm, remap);
+  }
+  const vma = yield* vmaAt(cpu, mm, address);
+  const error = vma === 0 ? -EFAULT : yield* checkVma(cpu, mm, vma, remap);
+  if (error < 0) return error;
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return yield* mremapTo(cpu, mm, remap);
+  if (newBytes === oldBytes) return address;
+  if (newBytes < oldBytes) {
+    const shrunk = yield* doMunmap(cpu, mm, address + newBytes, oldBytes - newBytes);
+    return shrunk < 0 ? shrunk : address;
+  }
+  return yield* expand(cpu, mm, vma, remap);
+}
+
+/** The VMA that holds an address, or 0 (Linux: vma_lookup). */
+function* vmaAt(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+  const vma = yield* findVma(cpu, mm, address);
+  return vma !== 0 && (yield* cpu.loadWide(vma + Vma.vmStart)) <= address ? vma : 0;
+}
+
+/** Moves all there is in a range, each VMA by the same distance (Linux 6.17: remap_move). */
+function* moveRange(cpu: Cpu, mm: Word, remap: Remap): Op<Vaddr> {
+  const end = remap.address + remap.oldBytes;
+  const distance = remap.newAddress - remap.address;
+  let from = remap.address;
+  let moved = false;
+  while (from < end || !moved) {
+    const vma = yield* findVma(cpu, mm, from);
+    if (vma === 0) break;
+    const vmStart = yield* cpu.loadWide(vma + Vma.vmStart);
+    if (!moved && vmStart > from) return -EFAULT;
+    from = Math.max(from, vmStart);
+    if (from >= end && moved) break;
+    const bytes = Math.min(end, yield* cpu.loadWide(vma + Vma.vmEnd)) - from;
+    const part = {
+      address: from,
+      oldBytes: bytes,
+      newBytes: bytes,
+      flags: remap.flags,
+      newAddress: from + distance,
+    };
+    const error = yield* checkVma(cpu, mm, vma, part);
+    const result = error < 0 ? error : yield* mremapTo(cpu, mm, part);
+    if (result < 0) return result;
+    moved = true;
+    from += bytes;
+  }
+  return moved ? remap.newAddress : -EFAULT;
+}
+
+/** Linux: check_prep_vma. */
+function* checkVma(cpu: Cpu, mm: Word, vma: Word, remap: Remap): Op<number> {
+  const { address, oldBytes, newBytes, flags } = remap;
+  const moves = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0;
+  if (newBytes <= oldBytes && !moves) return 0;
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  if (oldBytes === 0 && (vmFlags & VM_MAYSHARE) === 0) return -EINVAL;
+  if ((flags & MREMAP_DONTUNMAP) !== 0 && (vmFlags & VM_PFNMAP) !== 0) return -EINVAL;
+  if (oldBytes > (yield* cpu.loadWide(vma + Vma.vmEnd)) - address) return -EFAULT;
+  if (newBytes <= oldBytes) return 0;
+  if ((vmFlags & VM_PFNMAP) !== 0) return -EFAULT;
+  const pages = (newBytes - oldBytes) * PAGES_PER_BYTE;
+  if ((vmFlags & VM_LOCKED) !== 0 && !(yield* mayLock(cpu, mm, pages))) return -EAGAIN;
+  return (yield* mayExpandVm(cpu, mm, 0, pages)) ? 0 : -ENOMEM;
+}
+
+/** A move to where the caller says, in the place of what is there (Linux: mremap_to). */
+function* mremapTo(cpu: Cpu, mm: Word, remap: Remap): Op<Vaddr> {
+  const { address, newBytes, flags, newAddress } = remap;
+  let { oldBytes } = remap;
+  if ((flags & MREMAP_FIXED) !== 0) {
+    const error = yield* doMunmap(cpu, mm, newAddress, newBytes);
+    if (error < 0) return error;
+  }
   if (newBytes < oldBytes) {
     const error = yield* doMunmap(cpu, mm, address + newBytes, oldBytes - newBytes);
     if (error < 0) return error;
     oldBytes = newBytes;
   }
-  const vma = yield* findVma(cpu, mm, address);
-  if (vma === 0 || (yield* cpu.loadWide(vma + Vma.vmStart)) > address) return -EFAULT;
-  const vmEnd = yield* cpu.loadWide(vma + Vma.vmEnd);
-  if (address + oldBytes > vmEnd) return -EFAULT;
+  const vma = yield* vmaAt(cpu, mm, address);
+  if (vma === 0) return -EFAULT;
+  if ((flags & MREMAP_DONTUNMAP) !== 0) {
+    const pages = oldBytes * PAGES_PER_BYTE;
+    if (!(yield* mayExpandVm(cpu, mm, 0, pages))) return -ENOMEM;
+  }
+  let target = newAddress;
+  if ((flags & MREMAP_FIXED) === 0) target = yield* placeFor(cpu, mm, vma, newAddress, newBytes);
+  if (target < 0) return target;
+  return yield* moveVma(cpu, mm, { ...remap, oldBytes }, target);
+}
 
-  const fixed = (flags & MREMAP_FIXED) !== 0;
-  if (!fixed && newBytes === oldBytes) return address;
-  if (!fixed && address + oldBytes === vmEnd) {
-    if (yield* growInPlace(cpu, mm, vma, vmEnd, newBytes - oldBytes)) return address;
+function* placeFor(cpu: Cpu, mm: Word, vma: Word, hint: Vaddr, bytes: number): Op<Vaddr> {
+  const anonymous = (yield* cpu.load(vma + Vma.vmFile)) === 0;
+  return yield* getUnmappedArea(cpu, mm, hint, bytes, anonymous);
+}
+
+/** Grows a mapping where it is or, if it may move, elsewhere (Linux: expand_vma). */
+function* expand(cpu: Cpu, mm: Word, vma: Word, remap: Remap): Op<Vaddr> {
+  const { address, oldBytes, newBytes, flags } = remap;
+  const vmEnd = yield* cpu.loadWide(vma + Vma.vmEnd);
+  if (address + oldBytes === vmEnd && (yield* roomBehind(cpu, vma, vmEnd, newBytes - oldBytes))) {
+    return (yield* growInPlace(cpu, mm, vma, vmEnd, newBytes - oldBytes)) ? address : -ENOMEM;
   }
   if ((flags & MREMAP_MAYMOVE) === 0) return -ENOMEM;
-  if (fixed) {
-    const error = yield* doMunmap(cpu, mm, newAddress, newBytes);
-    if (error < 0) return error;
-  }
-  const target = fixed ? newAddress : yield* getUnmappedArea(cpu, mm, 0, newBytes);
-  if (target < 0) return target;
-  return yield* moveVma(cpu, mm, address, oldBytes, newBytes, target);
+  const target = yield* placeFor(cpu, mm, vma, 0, newBytes);
+  return target < 0 ? target : yield* moveVma(cpu, mm, remap, target);
 }
 
-/** @returns whether there was room behind the VMA */
-function* growInPlace(cpu: Cpu, mm: Word, vma: Word, vmEnd: Vaddr, bytes: number): Op<boolean> {
+function* roomBehind(cpu: Cpu, vma: Word, vmEnd: Vaddr, bytes: number): Op<boolean> {
+  if (vmEnd + bytes > TASK_SIZE) return false;
   const next = yield* cpu.load(vma + Vma.vmNext);
-  if (next !== 0 && (yield* cpu.loadWide(next + Vma.vmStart)) < vmEnd + bytes) return false;
-  const pgoff = yield* pgoffAt(cpu, vma, vmEnd);
-  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
-  const file = yield* cpu.load(vma + Vma.vmFile);
-  return (yield* mapRegion(cpu, mm, vmEnd, bytes, vmFlags, file, pgoff)) >= 0;
+  return next === 0 || (yield* cpu.loadWide(next + Vma.vmStart)) >= vmEnd + bytes;
 }
 
-/** The page offset that an address has in a VMA. */
-function* pgoffAt(cpu: Cpu, vma: Word, address: Vaddr): Op<number> {
-  const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
-  return (pgoff + (address - start) * PAGES_PER_BYTE) | 0;
+/** Maps more of the same behind a VMA, as one with it, and with what follows if that is alike. */
+function* growInPlace(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  vmEnd: Vaddr,
+  bytes: number,
+): Op<boolean> {
+  const grown = yield* cloneVma(cpu, mm, vma, vmEnd, vmEnd, bytes);
+  return grown !== 0;
 }
 
 /**
- * Makes the mapping anew at `target`, moves the ptes, and unmaps the old range.
+ * Makes a VMA that shows at `target` what `vma` does, or would, from `address` on, merged with its
+ * neighbours where they are alike (Linux: copy_vma).
+ *
+ * @returns the VMA that covers it, or 0 when a table is full
+ */
+function* cloneVma(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  target: Vaddr,
+  bytes: number,
+): Op<Word> {
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const file = yield* cpu.load(vma + Vma.vmFile);
+  // While no page is in it, anonymous memory belongs to wherever it is.
+  const untouched = file === 0 && (yield* cpu.readOnce(vma + Vma.anonVma)) === 0;
+  let pgoff = yield* linearPageIndex(cpu, vma, address);
+  if (untouched) pgoff = (target * PAGES_PER_BYTE) | 0;
+  const copy = yield* allocVma(cpu, mm, target, target + bytes, vmFlags, file, pgoff);
+  if (copy === 0) return 0;
+  if (!(yield* anonVmaClone(cpu, copy, vma))) {
+    yield* freeVma(cpu, copy);
+    return 0;
+  }
+  yield* linkVma(cpu, mm, copy);
+  yield* accountVm(cpu, mm, vmFlags, bytes * PAGES_PER_BYTE);
+  return yield* mergeVma(cpu, mm, copy);
+}
+
+/**
+ * Makes the mapping anew at `target`, moves the ptes, and unmaps the old range unless that is to stay.
  *
  * @returns `target` or a negative errno
  */
-function* moveVma(
-  cpu: Cpu,
-  mm: Word,
-  address: Vaddr,
-  oldBytes: number,
-  newBytes: number,
-  target: Vaddr,
-): Op<Vaddr> {
-  const vma = yield* findVma(cpu, mm, address);
-  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+function* moveVma(cpu: Cpu, mm: Word, remap: Remap, target: Vaddr): Op<Vaddr> {
+  const { address, oldBytes, newBytes, flags } = remap;
+  const vma = yield* vmaAt(cpu, mm, address);
   const file = yield* cpu.load(vma + Vma.vmFile);
-  const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
-  const pgoff = yield* pgoffAt(cpu, vma, address);
-  const mapped = yield* mapRegion(cpu, mm, target, newBytes, vmFlags, file, pgoff);
-  if (mapped < 0) return mapped;
-  const moved = yield* findVma(cpu, mm, target);
-  if (anonVma !== 0 && (yield* cpu.readOnce(moved + Vma.anonVma)) === 0) {
-    yield* cpu.add(anonVma + AnonVma.vmas, 1);
-    yield* cpu.writeOnce(moved + Vma.anonVma, anonVma);
-  }
-  if (!(yield* movePageTables(cpu, mm, address, target, oldBytes))) {
+  const copy = yield* cloneVma(cpu, mm, vma, address, target, newBytes);
+  if (copy === 0) return -ENOMEM;
+  if (!(yield* movePageTables(cpu, mm, file, address, target, oldBytes))) {
     // The old range has what could not be moved; put back what was, and leave no trace.
-    yield* movePageTables(cpu, mm, target, address, oldBytes);
+    yield* movePageTables(cpu, mm, file, target, address, oldBytes);
     yield* doMunmap(cpu, mm, target, newBytes);
     return -ENOMEM;
   }
-  yield* doMunmap(cpu, mm, address, oldBytes);
+  if ((flags & MREMAP_DONTUNMAP) === 0) {
+    if (oldBytes > 0) yield* doMunmap(cpu, mm, address, oldBytes);
+    return target;
+  }
+  yield* emptyOldVma(cpu, mm, address, oldBytes, copy);
   return target;
 }
 
+/** MREMAP_DONTUNMAP leaves a mapping behind: not locked, and with no page of its own. */
+function* emptyOldVma(cpu: Cpu, mm: Word, address: Vaddr, bytes: number, copy: Word): Op<void> {
+  const vma = yield* vmaAt(cpu, mm, address);
+  const start = yield* cpu.loadWide(vma + Vma.vmStart);
+  const end = yield* cpu.loadWide(vma + Vma.vmEnd);
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  if ((vmFlags & VM_LOCKED) !== 0) yield* accountLocked(cpu, mm, -(end - start) * PAGES_PER_BYTE);
+  yield* cpu.store(vma + Vma.vmFlags, vmFlags & ~VM_LOCKED_MASK);
+  if (vma !== copy && start === address && end === address + bytes) yield* anonVmaUnlink(cpu, vma);
+}
+
 /** Moves the ptes of a range, in order. @returns whether all could be; false when memory is full */
-function* movePageTables(cpu: Cpu, mm: Word, from: Vaddr, to: Vaddr, bytes: number): Op<boolean> {
+function* movePageTables(
+  cpu: Cpu,
+  mm: Word,
+  file: Word,
+  from: Vaddr,
+  to: Vaddr,
+  bytes: number,
+): Op<boolean> {
   let offset = 0;
   while (offset < bytes) {
-    const table = yield* leafTable(cpu, mm, from + offset);
-    if (table <= 0) {
-      offset = nextSpan(from + offset, -table) - from;
+    const address = from + offset;
+    const table = yield* leafTable(cpu, mm, address);
+    if (table < 0) {
+      offset = nextSpan(address, -table) - from;
       continue;
     }
-    const ptep = table + pteOffset(from + offset);
-    if (ptePresent(yield* cpu.readOnce(ptep))) {
-      if (!(yield* movePte(cpu, mm, ptep, to + offset))) return false;
+    if (table === HUGE_LEAF) {
+      const pmdp = yield* findPmd(cpu, mm, address);
+      const whole = address === hugeMask(address) && offset + HUGE_SIZE <= bytes;
+      const fits = whole && to + offset === hugeMask(to + offset);
+      if (fits && (yield* moveHugePmd(cpu, mm, pmdp, to + offset))) offset += HUGE_SIZE;
+      else yield* splitHugePmd(cpu, mm, pmdp);
+      continue;
+    }
+    const ptep = table + pteOffset(address);
+    if ((yield* cpu.readOnce(ptep)) !== 0) {
+      if (!(yield* movePte(cpu, mm, file, ptep, to + offset))) return false;
     }
     offset += PAGE_SIZE;
   }
@@ -166,10 +332,17 @@ function* movePageTables(cpu: Cpu, mm: Word, from: Vaddr, to: Vaddr, bytes: numb
   return true;
 }
 
-function* movePte(cpu: Cpu, mm: Word, from: Word, to: Vaddr): Op<boolean> {
+/**
+ * Who looks for the ptes of a file's page walks the list of its VMAs: while a pte is in neither place,
+ * that must wait.
+ */
+function* movePte(cpu: Cpu, mm: Word, file: Word, from: Word, to: Vaddr): Op<boolean> {
   yield* pageTableAtomicStart(cpu, mm);
   const target = yield* pteAllocMap(cpu, mm, to);
   if (target === 0) return false;
+  yield* pageTableAtomicStop(cpu, mm);
+  if (file !== 0) yield* cpu.spinLock(file + File.mmapLock);
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
   const entry = yield* ptepGetAndClear(cpu, from);
   if (ENTRY_WORDS === 2) {
     const high = yield* cpu.readOnce(from + 1);
@@ -177,6 +350,7 @@ function* movePte(cpu: Cpu, mm: Word, from: Word, to: Vaddr): Op<boolean> {
     yield* cpu.writeOnce(from + 1, 0);
   }
   yield* cpu.writeOnce(target, entry);
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (file !== 0) yield* cpu.spinUnlock(file + File.mmapLock);
   return true;
 }

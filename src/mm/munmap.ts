@@ -1,14 +1,15 @@
-/** munmap (Linux: do_munmap, mm/mmap.c, 2.6.10). */
+/** munmap (Linux: do_munmap, mm/mmap.c, 2.6.10; do_vmi_munmap, mm/vma.c, 6.x). */
 import { EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
 import { accountVm } from './accounting.js';
 import { Mm } from './layout/mm.js';
-import { Vma } from './layout/vma.js';
+import { VM_NONLINEAR, Vma } from './layout/vma.js';
 import { freePgtables } from './pgtable.js';
-import { findVma, freeVma, splitAtEnds, unlinkVma } from './vmas.js';
-import { zapPageRange } from './zap.js';
+import { freeVma, splitVma, tooManyVmas, unlinkVma } from './vmas.js';
+import { findVma } from './vmatree.js';
+import { forgetFilePtes, zapPageRange } from './zap.js';
 
 /** System call. @returns 0 or a negative errno */
 export function* sysMunmap(cpu: Cpu, address: Vaddr, length: number): Op<number> {
@@ -30,7 +31,7 @@ export function* sysMunmap(cpu: Cpu, address: Vaddr, length: number): Op<number>
 export function* doMunmap(cpu: Cpu, mm: Word, address: Vaddr, length: number): Op<number> {
   const end = address + pageAlign(length);
   if (address !== pageMask(address) || length <= 0 || end > TASK_SIZE) return -EINVAL;
-  if (!(yield* splitAtEnds(cpu, mm, address, end))) return -ENOMEM;
+  if (!(yield* splitForMunmap(cpu, mm, address, end))) return -ENOMEM;
 
   let vma = yield* findVma(cpu, mm, address);
   let floor: Vaddr = 0;
@@ -44,14 +45,49 @@ export function* doMunmap(cpu: Cpu, mm: Word, address: Vaddr, length: number): O
     const next = yield* cpu.load(vma + Vma.vmNext);
     const from = yield* cpu.loadWide(vma + Vma.vmStart);
     const to = yield* cpu.loadWide(vma + Vma.vmEnd);
+    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
     yield* zapPageRange(cpu, mm, vma, from, to);
+    if ((vmFlags & VM_NONLINEAR) !== 0) yield* forgetFilePtes(cpu, mm, from, to);
     yield* unlinkVma(cpu, mm, vma);
+    // Off the lists that lead to it, before the tables go that a walk along them would read.
     yield* freeVma(cpu, vma);
-    yield* accountVm(cpu, mm, -(to - from) * PAGES_PER_BYTE);
+    yield* accountVm(cpu, mm, vmFlags, -(to - from) * PAGES_PER_BYTE);
     vma = next;
   }
   if (!unmapped) return 0;
   const ceiling = vma === 0 ? Infinity : yield* cpu.loadWide(vma + Vma.vmStart);
   yield* freePgtables(cpu, mm, address, end, floor, ceiling);
   return 0;
+}
+
+/**
+ * Makes VMA boundaries at both ends of a range where one runs through. Only a hole in the middle of a
+ * VMA leaves one more than before.
+ *
+ * @returns whether it could; if not, nothing has changed
+ */
+function* splitForMunmap(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<boolean> {
+  const first = yield* findVma(cpu, mm, start);
+  if (first !== 0 && (yield* cpu.loadWide(first + Vma.vmStart)) < start) {
+    const hole = end < (yield* cpu.loadWide(first + Vma.vmEnd));
+    if (hole && (yield* tooManyVmas(cpu, mm))) return false;
+    if ((yield* splitVma(cpu, mm, first, start)) === 0) return false;
+  }
+  const last = yield* findVma(cpu, mm, end);
+  if (last === 0 || (yield* cpu.loadWide(last + Vma.vmStart)) >= end) return true;
+  return (yield* splitVma(cpu, mm, last, end)) !== 0;
+}
+
+/** Pages of a range that are mapped. Locks: mmap_sem. */
+export function* mappedIn(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<number> {
+  let pages = 0;
+  let vma = yield* findVma(cpu, mm, start);
+  while (vma !== 0) {
+    const from = Math.max(start, yield* cpu.loadWide(vma + Vma.vmStart));
+    const to = Math.min(end, yield* cpu.loadWide(vma + Vma.vmEnd));
+    if (from >= to) break;
+    pages += (to - from) * PAGES_PER_BYTE;
+    vma = yield* cpu.load(vma + Vma.vmNext);
+  }
+  return pages;
 }

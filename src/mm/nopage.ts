@@ -1,31 +1,38 @@
 /**
- * A touch of a page that is not mapped (Linux: do_no_page, mm/memory.c, 2.6.10; fault-around as in
- * do_fault_around and filemap_map_pages, 3.15 and later).
+ * A touch of a page that is not mapped (Linux: do_no_page and do_file_page, mm/memory.c, 2.6.10;
+ * fault-around as in do_fault_around and filemap_map_pages, 3.15 and later; whole folios as in 6.18).
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { ENTRY_WORDS, PAGES_PER_BYTE, PTE_WRITE, levelIndex } from '../hardware/machine.js';
+import { ENTRY_WORDS, PAGES_PER_BYTE, PTE_DIRTY, PTE_WRITE, levelIndex } from '../hardware/machine.js';
 import { doAnonymousPage } from './anonymous.js';
+import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
 import { FAULT_AROUND_PAGES } from './design.js';
-import { findGetPage, mayMapAround, readCachePage } from './filemap.js';
+import { findGetPage, mayMapAround, needsDevice, readCachePage } from './filemap.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
-import { PG_dirty, PG_readahead, PG_uptodate, Page, pageOf } from './layout/page.js';
+import { PG_dirty, PG_readahead, PG_uptodate, Page, folioPages, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_PFNMAP, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
 import { pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, freeNewPage } from './pagealloc.js';
-import { PTRS_PER_PTE, mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
-import { anonVmaPrepare, pageAddNewAnonRmap, pageAddFileRmap } from './rmap.js';
+import {
+  PTRS_PER_PTE,
+  mkDirtyWritable,
+  mkPte,
+  pteToPgoff,
+  ptepInstall,
+  setPteHigh,
+} from './pgtable.js';
+import { linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
 import { VM_FAULT_MAJOR, VM_FAULT_MINOR, VM_FAULT_OOM, VM_FAULT_SIGBUS } from './vmfault.js';
 
 /**
- * Maps a page of anonymous memory or of a file.
+ * Maps a page of anonymous memory or of a file where the pte is empty.
  *
- * @param origEntry - the empty pte, as read
  * @returns a VM_FAULT_ code
  * Locks: entered in an atomic section, which it ends.
  */
@@ -36,79 +43,132 @@ export function* doNoPage(
   address: Vaddr,
   write: boolean,
   ptep: Word,
-  origEntry: number,
 ): Op<number> {
   const file = yield* cpu.load(vma + Vma.vmFile);
-  if (file === 0) {
-    return yield* doAnonymousPage(cpu, mm, vma, address, write, ptep, origEntry);
-  }
+  if (file === 0) return yield* doAnonymousPage(cpu, mm, vma, address, write, ptep);
   yield* pageTableAtomicStop(cpu, mm);
-  return yield* doFilePage(cpu, mm, vma, file, address, write, ptep);
+  const pgoff = yield* linearPageIndex(cpu, vma, address);
+  if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
+
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const fileFlags = yield* cpu.load(file + File.flags);
+  const around = FAULT_AROUND_PAGES > 1 && (fileFlags & FILE_NO_MAP_PAGES) === 0;
+  if (!write && around) {
+    const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
+    if (yield* doFaultAround(cpu, mm, spot, vmFlags)) {
+      yield* countEvent(cpu, PageState.fault_file_read);
+      return VM_FAULT_MINOR;
+    }
+  }
+  if (write && (vmFlags & VM_SHARED) === 0) {
+    return yield* doCowFault(cpu, mm, vma, file, address, pgoff, ptep);
+  }
+  return yield* mapFilePage(cpu, mm, vma, file, address, pgoff, write, ptep, 0);
 }
 
-function* doFilePage(
+/**
+ * Maps the page that an empty pte of a non-linear mapping tells of (Linux 2.6: do_file_page). Such a
+ * mapping is a shared one.
+ *
+ * @param origEntry - the pte as read
+ * @returns a VM_FAULT_ code
+ * Locks: entered in an atomic section, which it ends.
+ */
+export function* doNonlinearFault(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  write: boolean,
+  ptep: Word,
+  origEntry: number,
+): Op<number> {
+  yield* pageTableAtomicStop(cpu, mm);
+  const file = yield* cpu.load(vma + Vma.vmFile);
+  const pgoff = pteToPgoff(origEntry);
+  if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
+  return yield* mapFilePage(cpu, mm, vma, file, address, pgoff, write, ptep, origEntry);
+}
+
+/** Maps the very page of a file, and the rest of its folio where all of that fits (do_read_fault). */
+function* mapFilePage(
   cpu: Cpu,
   mm: Word,
   vma: Word,
   file: Word,
   address: Vaddr,
+  pgoff: number,
   write: boolean,
   ptep: Word,
+  origEntry: number,
 ): Op<number> {
-  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
-  const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const pgoff = (yield* cpu.load(vma + Vma.vmPgoff)) + (((address - start) * PAGES_PER_BYTE) | 0);
-  if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
-
-  const fileFlags = yield* cpu.load(file + File.flags);
-  const around = FAULT_AROUND_PAGES > 1 && (fileFlags & FILE_NO_MAP_PAGES) === 0;
-  if (!write && around && (yield* doFaultAround(cpu, mm, vma, file, address, pgoff, ptep))) {
-    yield* countEvent(cpu, PageState.fault_file_read);
-    return VM_FAULT_MINOR;
-  }
-
-  let result = VM_FAULT_MINOR;
-  let pfn = yield* findGetPage(cpu, file, pgoff);
-  if (pfn === 0) {
-    pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
-    if (pfn === 0) return VM_FAULT_OOM;
-    if ((fileFlags & FILE_MEMORY) === 0) {
-      result = VM_FAULT_MAJOR;
-      yield* countEvent(cpu, PageState.pgmajfault);
-    }
-  }
-  yield* noteReadahead(cpu, pfn);
-  const privateWrite = write && (vmFlags & VM_SHARED) === 0;
-  if (privateWrite) {
-    const copy = yield* copyOfFilePage(cpu, vma, pfn);
-    yield* putPage(cpu, pfn);
-    if (copy === 0) return VM_FAULT_OOM;
-    pfn = copy;
-  }
+  const major = yield* needsDevice(cpu, file, pgoff);
+  const pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
+  if (pfn === 0) return VM_FAULT_OOM;
+  if (major) yield* countEvent(cpu, PageState.pgmajfault);
   yield* countEvent(cpu, write ? PageState.fault_file_write : PageState.fault_file_read);
 
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const fileFlags = yield* cpu.load(file + File.flags);
+  const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
+  const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
+  yield* noteReadahead(cpu, file, pgoff, folio);
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  let mapped = 0;
+  if (folio > 1 && origEntry === 0) {
+    const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
+    mapped = yield* mapWholeFolio(cpu, spot, folio, vmFlags, writeBit);
+  }
+  if (mapped > 0) {
+    yield* putPage(cpu, pfn);
+  } else if (yield* installFilePage(cpu, ptep, origEntry, pfn, vmFlags, writeBit)) {
+    mapped = 1;
+  } else {
+    yield* putPage(cpu, pfn);
+  }
+  yield* countRss(cpu, mm, vmFlags, mapped);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
+}
+
+/** A private copy for a first write, so that it need not fault twice (Linux: do_cow_fault). */
+function* doCowFault(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  file: Word,
+  address: Vaddr,
+  pgoff: number,
+  ptep: Word,
+): Op<number> {
+  if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
+  const copy = yield* allocPage(cpu);
+  if (copy === 0) return VM_FAULT_OOM;
+  const major = yield* needsDevice(cpu, file, pgoff);
+  const pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
+  if (pfn === 0) {
+    yield* freeNewPage(cpu, copy);
+    return VM_FAULT_OOM;
+  }
+  if (major) yield* countEvent(cpu, PageState.pgmajfault);
+  yield* countEvent(cpu, PageState.fault_file_write);
+  yield* noteReadahead(cpu, file, pgoff, 1);
+  yield* cpu.copyPage(frameOf(copy), frameOf(pfn));
+  yield* putPage(cpu, pfn);
+
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   yield* setPteHigh(cpu, ptep, vmFlags);
-  const entry = mkPte(pfn, vmFlags);
-  const installed = write
-    ? mkDirtyWritable(entry, vmFlags)
-    : entry | unnoticedWrite(vmFlags, fileFlags);
-  if (!(yield* ptepInstall(cpu, ptep, 0, installed))) {
-    yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-    if (privateWrite) yield* freeNewPage(cpu, pfn);
-    else yield* putPage(cpu, pfn);
-    return VM_FAULT_MINOR;
+  const installed = yield* ptepInstall(cpu, ptep, 0, entry);
+  if (installed) {
+    yield* pageAddNewAnonRmap(cpu, mm, vma, copy, address);
+    yield* lruCacheAddActive(cpu, copy);
+    yield* countRss(cpu, mm, vmFlags, 1);
   }
-  if (privateWrite) {
-    yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
-    yield* lruCacheAddActive(cpu, pfn);
-  } else {
-    if (write) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
-    yield* pageAddFileRmap(cpu, pfn);
-  }
-  yield* countRss(cpu, mm, vmFlags, 1);
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  return result;
+  if (!installed) yield* freeNewPage(cpu, copy);
+  return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
 }
 
 /** PTE_WRITE where a shared mapping's writes need not be noticed: a read fault maps it writable. */
@@ -117,18 +177,16 @@ function unnoticedWrite(vmFlags: number, fileFlags: number): number {
   return sharedWritable && (fileFlags & FILE_MEMORY) !== 0 ? PTE_WRITE : 0;
 }
 
-/** A private copy for a first write, so that it need not fault twice; 0 when memory is full. */
-function* copyOfFilePage(cpu: Cpu, vma: Word, pfn: Pfn): Op<Pfn> {
-  if (!(yield* anonVmaPrepare(cpu, vma))) return 0;
-  const copy = yield* allocPage(cpu);
-  if (copy !== 0) yield* cpu.copyPage(frameOf(copy), frameOf(pfn));
-  return copy;
-}
-
-/** A page that marks read-ahead was reached: the mark has done its work. */
-function* noteReadahead(cpu: Cpu, pfn: Pfn): Op<void> {
-  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
-  if ((flags & PG_readahead) !== 0) yield* cpu.and(pageOf(pfn) + Page.flags, ~PG_readahead);
+/** A page that marks read-ahead was reached: the mark, of its whole folio, has done its work. */
+function* noteReadahead(cpu: Cpu, file: Word, pgoff: number, folio: number): Op<void> {
+  const first = pgoff & -folio;
+  for (let index = first; index < first + folio; index++) {
+    const pfn = yield* findGetPage(cpu, file, index);
+    if (pfn === 0) continue;
+    const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+    if ((flags & PG_readahead) !== 0) yield* cpu.and(pageOf(pfn) + Page.flags, ~PG_readahead);
+    yield* putPage(cpu, pfn);
+  }
 }
 
 /** Bare frame numbers are not counted. */
@@ -137,56 +195,75 @@ function* countRss(cpu: Cpu, mm: Word, vmFlags: number, pages: number): Op<void>
 }
 
 /**
- * Maps the cached pages around a read fault: FAULT_AROUND_PAGES from the aligned start or from the
- * VMA's, whichever is later, cut to the VMA, the leaf table and the file.
+ * Where a fault on a file lies in its leaf table, and how far around it pages of the same mapping are.
  *
  *   |<-------- leaf table: PTRS_PER_PTE entries -------->|
- *          ^ aligned start
- *              |<--- VMA ------------------------->|
- *              |<- FAULT_AROUND_PAGES ->|
- *
- * @returns whether the faulting page is mapped now
- * Locks: takes page_table_lock.
+ *              |<------ VMA ---------------------->|
+ *              ^ first      ^ at                   ^ end
  */
-function* doFaultAround(
+interface FileSpot {
+  readonly file: Word;
+  readonly ptep: Word;
+  /** Index of the faulting pte in its table, and its page in the file. */
+  readonly at: number;
+  readonly pgoff: number;
+  /** Entries of the table that the VMA and the file reach. */
+  readonly first: number;
+  readonly end: number;
+}
+
+function* fileSpot(
   cpu: Cpu,
-  mm: Word,
   vma: Word,
   file: Word,
   address: Vaddr,
   pgoff: number,
   ptep: Word,
-): Op<boolean> {
-  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+): Op<FileSpot> {
   const start = yield* cpu.loadWide(vma + Vma.vmStart);
   const vmEnd = yield* cpu.loadWide(vma + Vma.vmEnd);
   const size = yield* cpu.readOnce(file + File.size);
-  const pteIndex = levelIndex(address, 0);
-  const below = ((address - start) * PAGES_PER_BYTE) | 0;
-  const above = ((vmEnd - address) * PAGES_PER_BYTE) | 0;
-  const first = Math.max(pteIndex & -FAULT_AROUND_PAGES, pteIndex - below);
-  const end = Math.min(
-    first + FAULT_AROUND_PAGES,
-    PTRS_PER_PTE,
-    pteIndex + above,
-    pteIndex + size - pgoff,
-  );
+  const at = levelIndex(address, 0);
+  const first = Math.max(0, at - (address - start) * PAGES_PER_BYTE);
+  const above = (vmEnd - address) * PAGES_PER_BYTE;
+  const end = Math.min(PTRS_PER_PTE, at + above, at + size - pgoff);
+  return { file, ptep, at, pgoff, first, end };
+}
 
+/**
+ * Maps the cached pages around a read fault: FAULT_AROUND_PAGES from the aligned start or from the
+ * VMA's, whichever is later; and of a folio that reaches into that, all.
+ *
+ * @returns whether the faulting page is mapped now
+ * Locks: takes page_table_lock.
+ */
+function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op<boolean> {
+  const { file, ptep, at, pgoff } = spot;
+  const first = Math.max(at & -FAULT_AROUND_PAGES, spot.first);
+  const end = Math.min(first + FAULT_AROUND_PAGES, spot.end);
   const writeBit = unnoticedWrite(vmFlags, yield* cpu.load(file + File.flags));
   let mapped = 0;
   yield* cpu.spinLock(mm + Mm.pageTableLock);
-  for (let index = first; index < end; index++) {
-    const step = index - pteIndex;
-    const slot = ptep + step * ENTRY_WORDS;
-    if ((yield* cpu.readOnce(slot)) !== 0) continue;
-    const pfn = yield* findGetPage(cpu, file, pgoff + step);
-    if (pfn === 0) continue;
-    const wanted = yield* mayMapAround(cpu, pfn);
-    if (!wanted || !(yield* mapFilePage(cpu, slot, pfn, vmFlags, writeBit))) {
-      yield* putPage(cpu, pfn);
+  let index = first;
+  while (index < end) {
+    const pfn = yield* findGetPage(cpu, file, pgoff + index - at);
+    if (pfn === 0) {
+      index++;
       continue;
     }
-    mapped++;
+    const wanted = yield* mayMapAround(cpu, pfn);
+    const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
+    if (folio === 1) {
+      const slot = ptep + (index - at) * ENTRY_WORDS;
+      if (wanted && (yield* installFilePage(cpu, slot, 0, pfn, vmFlags, writeBit))) mapped++;
+      else yield* putPage(cpu, pfn);
+      index++;
+      continue;
+    }
+    yield* putPage(cpu, pfn);
+    const folioFirst = index - ((pgoff + index - at) & (folio - 1));
+    if (wanted) mapped += yield* mapFolio(cpu, spot, folioFirst, folio, vmFlags, writeBit);
+    index = folioFirst + folio;
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
   yield* countEvents(cpu, PageState.fault_around_pages, mapped);
@@ -195,16 +272,63 @@ function* doFaultAround(
   return done;
 }
 
-/** Maps a cached page into an empty pte, which takes over the reference. */
-function* mapFilePage(
+/** Maps the pages of a folio into the empty ptes that the VMA has for them. @returns how many */
+function* mapFolio(
+  cpu: Cpu,
+  spot: FileSpot,
+  folioFirst: number,
+  folio: number,
+  vmFlags: number,
+  writeBit: number,
+): Op<number> {
+  let mapped = 0;
+  const end = Math.min(spot.end, folioFirst + folio);
+  for (let index = Math.max(spot.first, folioFirst); index < end; index++) {
+    const pfn = yield* findGetPage(cpu, spot.file, spot.pgoff + index - spot.at);
+    if (pfn === 0) continue;
+    const slot = spot.ptep + (index - spot.at) * ENTRY_WORDS;
+    if (yield* installFilePage(cpu, slot, 0, pfn, vmFlags, writeBit)) mapped++;
+    else yield* putPage(cpu, pfn);
+  }
+  return mapped;
+}
+
+/**
+ * Maps all of the folio that the faulting page belongs to, if the VMA, the file and the leaf table
+ * hold all of it and none of its ptes is taken (Linux 6.18: finish_fault).
+ *
+ * @returns pages mapped: all or 0
+ */
+function* mapWholeFolio(
+  cpu: Cpu,
+  spot: FileSpot,
+  folio: number,
+  vmFlags: number,
+  writeBit: number,
+): Op<number> {
+  const first = spot.at - (spot.pgoff & (folio - 1));
+  if (first < spot.first || first + folio > spot.end) return 0;
+  for (let index = first; index < first + folio; index++) {
+    const slot = spot.ptep + (index - spot.at) * ENTRY_WORDS;
+    if ((yield* cpu.readOnce(slot)) !== 0) return 0;
+  }
+  return yield* mapFolio(cpu, spot, first, folio, vmFlags, writeBit);
+}
+
+/** Maps a cached page by a pte that is as it was read; the pte takes over the reference. */
+function* installFilePage(
   cpu: Cpu,
   ptep: Word,
+  origEntry: number,
   pfn: Pfn,
   vmFlags: number,
   writeBit: number,
 ): Op<boolean> {
+  if ((yield* cpu.readOnce(ptep)) !== origEntry) return false;
   yield* setPteHigh(cpu, ptep, vmFlags);
-  if (!(yield* ptepInstall(cpu, ptep, 0, mkPte(pfn, vmFlags) | writeBit))) return false;
+  const entry = mkPte(pfn, vmFlags) | writeBit;
+  if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) return false;
+  if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   yield* pageAddFileRmap(cpu, pfn);
   return true;
 }

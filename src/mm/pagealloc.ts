@@ -3,16 +3,17 @@
  * 2.6.10: buffered_rmqueue, rmqueue_bulk, free_hot_cold_page).
  *
  * A CPU takes and gives single frames without a lock; sixteen at a time move to and from the
- * zones, under zone->lock. A full node spills to the next.
+ * zones, under zone->lock. A full node spills to the next. A zone keeps its free frames in blocks of
+ * 2^order, the buddy system: a block that is given back joins its buddy if that is free too.
  */
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { NODES, pfnNode } from '../hardware/machine.js';
-import { countEvent } from './counters.js';
-import { Page, pageOf } from './layout/page.js';
+import { HUGE_ORDER, HUGE_PAGES, NODES, pfnNode } from '../hardware/machine.js';
+import { countEvent, countEvents } from './counters.js';
+import { PG_buddy, PG_head, PG_tail, Page, pageOf } from './layout/page.js';
 import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percpu.js';
-import { Zone, zoneOf } from './layout/zone.js';
+import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
 
 /**
  * References that a frame starts with: that of the pte or tree that it is for, and that of the
@@ -51,10 +52,7 @@ export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
  * reference count, which is 0.
  */
 export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
-  const page = pageOf(pfn);
-  yield* cpu.store(page + Page.flags, 0);
-  yield* cpu.store(page + Page.mapping, 0);
-  yield* cpu.store(page + Page.index, 0);
+  yield* clearPage(cpu, pageOf(pfn));
   yield* countEvent(cpu, PageState.pgfree);
 
   const pcpu = percpuOf(cpu.id);
@@ -93,23 +91,11 @@ function* rmqueueBulk(cpu: Cpu, pcpu: Word): Op<number> {
 function* takeBatch(cpu: Cpu, zone: Word, pcpu: Word): Op<number> {
   const free = yield* cpu.load(zone + Zone.freePages);
   const batch = Math.min(free, PCP_BATCH);
-  if (batch === 0) return 0;
-  let head = yield* cpu.load(zone + Zone.freeHead);
-  let fresh = yield* cpu.load(zone + Zone.fresh);
   // The stack pops from its end: fill it from there, so that frames come out in order.
   for (let slot = batch - 1; slot >= 0; slot--) {
-    let pfn = head;
-    if (head === 0) {
-      pfn = fresh++;
-    } else {
-      head = yield* cpu.load(pageOf(pfn) + Page.lruNext);
-      yield* cpu.store(pageOf(pfn) + Page.lruNext, 0);
-    }
+    const pfn = yield* rmqueue(cpu, zone, 0);
     yield* cpu.store(pcpu + Percpu.pcp + slot, pfn);
   }
-  yield* cpu.store(zone + Zone.freeHead, head);
-  yield* cpu.store(zone + Zone.fresh, fresh);
-  yield* cpu.store(zone + Zone.freePages, free - batch);
   return batch;
 }
 
@@ -125,13 +111,113 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
       yield* cpu.spinLock(zone + Zone.lock);
       locked = zone;
     }
-    const head = yield* cpu.load(zone + Zone.freeHead);
-    yield* cpu.store(pageOf(pfn) + Page.lruNext, head);
-    yield* cpu.store(zone + Zone.freeHead, pfn);
-    const free = yield* cpu.load(zone + Zone.freePages);
-    yield* cpu.store(zone + Zone.freePages, free + 1);
+    yield* freeBlock(cpu, zone, pfn, 0);
   }
   yield* cpu.spinUnlock(locked + Zone.lock);
   yield* cpu.store(pcpu + Percpu.pcpCount, left);
   return left;
+}
+
+/**
+ * Takes the 2^HUGE_ORDER frames of a huge page, as one: the first frame has NEW_PAGE_REFERENCES, for
+ * all. Contents are zeros.
+ *
+ * @returns the first frame, or 0 when no block is large enough
+ */
+export function* allocHugePage(cpu: Cpu): Op<Pfn> {
+  for (let distance = 0; distance < NODES; distance++) {
+    const zone = zoneOf((cpu.node + distance) % NODES);
+    yield* cpu.spinLock(zone + Zone.lock);
+    const pfn = yield* rmqueue(cpu, zone, HUGE_ORDER);
+    yield* cpu.spinUnlock(zone + Zone.lock);
+    if (pfn === 0) continue;
+    for (let frame = 0; frame < HUGE_PAGES; frame++) {
+      yield* cpu.store(pageOf(pfn + frame) + Page.flags, frame === 0 ? PG_head : PG_tail);
+      yield* cpu.zeroPage(frameOf(pfn + frame));
+    }
+    yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
+    yield* countEvents(cpu, PageState.pgalloc, HUGE_PAGES);
+    return pfn;
+  }
+  return 0;
+}
+
+/** Gives back a huge page that nothing refers to any more. */
+export function* freeHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
+  for (let frame = 0; frame < HUGE_PAGES; frame++) yield* clearPage(cpu, pageOf(pfn + frame));
+  yield* countEvents(cpu, PageState.pgfree, HUGE_PAGES);
+  const zone = zoneOf(pfnNode(pfn));
+  yield* cpu.spinLock(zone + Zone.lock);
+  yield* freeBlock(cpu, zone, pfn, HUGE_ORDER);
+  yield* cpu.spinUnlock(zone + Zone.lock);
+}
+
+function* clearPage(cpu: Cpu, page: Word): Op<void> {
+  yield* cpu.store(page + Page.flags, 0);
+  yield* cpu.store(page + Page.mapping, 0);
+  yield* cpu.store(page + Page.index, 0);
+}
+
+/**
+ * Takes a block from a locked zone, out of the smallest that is large enough; what is left over goes
+ * back, half by half (Linux: __rmqueue and expand).
+ *
+ * @returns its first frame, or 0
+ */
+function* rmqueue(cpu: Cpu, zone: Word, order: number): Op<Pfn> {
+  for (let size = order; size < MAX_ORDER; size++) {
+    const pfn = yield* cpu.load(zone + Zone.freeArea + size);
+    if (pfn === 0) continue;
+    yield* delFreeBlock(cpu, zone, pfn, size);
+    while (size > order) {
+      size--;
+      yield* addFreeBlock(cpu, zone, pfn + 2 ** size, size);
+    }
+    const free = yield* cpu.load(zone + Zone.freePages);
+    yield* cpu.store(zone + Zone.freePages, free - 2 ** order);
+    return pfn;
+  }
+  return 0;
+}
+
+/** Gives a block to a locked zone, joined with its buddies as far as they are free (__free_one_page). */
+export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number): Op<void> {
+  const free = yield* cpu.load(zone + Zone.freePages);
+  yield* cpu.store(zone + Zone.freePages, free + 2 ** order);
+  const start = yield* cpu.load(zone + Zone.start);
+  const end = yield* cpu.load(zone + Zone.end);
+  while (order < MAX_ORDER - 1) {
+    const buddy = pfn ^ (2 ** order);
+    if (buddy < start || buddy + 2 ** order > end) break;
+    const flags = yield* cpu.readOnce(pageOf(buddy) + Page.flags);
+    if ((flags & PG_buddy) === 0) break;
+    if ((yield* cpu.load(pageOf(buddy) + Page.index)) !== order) break;
+    yield* delFreeBlock(cpu, zone, buddy, order);
+    pfn &= ~(2 ** order);
+    order++;
+  }
+  yield* addFreeBlock(cpu, zone, pfn, order);
+}
+
+function* addFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number): Op<void> {
+  const page = pageOf(pfn);
+  const head = yield* cpu.load(zone + Zone.freeArea + order);
+  yield* cpu.store(page + Page.flags, PG_buddy);
+  yield* cpu.store(page + Page.index, order);
+  yield* cpu.store(page + Page.lruNext, head);
+  if (head !== 0) yield* cpu.store(pageOf(head) + Page.lruPrev, pfn);
+  yield* cpu.store(zone + Zone.freeArea + order, pfn);
+}
+
+function* delFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number): Op<void> {
+  const page = pageOf(pfn);
+  const next = yield* cpu.load(page + Page.lruNext);
+  const prev = yield* cpu.load(page + Page.lruPrev);
+  if (next !== 0) yield* cpu.store(pageOf(next) + Page.lruPrev, prev);
+  if (prev !== 0) yield* cpu.store(pageOf(prev) + Page.lruNext, next);
+  else yield* cpu.store(zone + Zone.freeArea + order, next);
+  yield* cpu.store(page + Page.flags, 0);
+  yield* cpu.store(page + Page.index, 0);
+  yield* cpu.store(page + Page.lruNext, 0);
+  yield* cpu.store(page + Page.lruPrev, 0);
 }

@@ -12,10 +12,13 @@ import {
   LEVEL_ENTRIES,
   LEVEL_SPAN,
   NO_EXEC_HIGH,
+  PAGE_SHIFT,
   PAGE_SIZE,
+  PMD_HUGE,
   PTE_ACCESSED,
   PTE_DIRTY,
   PTE_EXEC,
+  PTE_FILE,
   PTE_PRESENT,
   PTE_PROTNONE,
   PTE_USER,
@@ -24,7 +27,6 @@ import {
   TOP_LEVEL,
   entryPfn,
   levelIndex,
-  pteOffset,
 } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
@@ -61,8 +63,30 @@ export function mkDirtyWritable(entry: number, vmFlags: number): number {
 
 /** `entry` with the permissions of `vmFlags`, read-only; accessed and dirty stay (pte_modify). */
 export function pteModify(entry: number, vmFlags: number): number {
-  return (entry & (PFN_MASK | PTE_ACCESSED | PTE_DIRTY)) | pageProt(vmFlags);
+  return (entry & (PFN_MASK | PTE_ACCESSED | PTE_DIRTY | PMD_HUGE)) | pageProt(vmFlags);
 }
+
+/** Whether an entry above the leaves maps a huge page itself (Linux: pmd_trans_huge). */
+export function pmdHuge(entry: number): boolean {
+  return PMD_HUGE !== 0 && (entry & PMD_HUGE) !== 0;
+}
+
+/** An empty entry that remembers a page offset in a file (2.6: pgoff_to_pte). */
+export function pgoffToPte(pgoff: number): number {
+  return (pgoff * PAGE_SIZE) | 0 | PTE_FILE;
+}
+
+/** Whether an entry is such a one. */
+export function pteFile(entry: number): boolean {
+  return !ptePresent(entry) && (entry & PTE_FILE) !== 0;
+}
+
+export function pteToPgoff(entry: number): number {
+  return entry >>> PAGE_SHIFT;
+}
+
+/** Page offsets that such an entry can hold (2.6: PTE_FILE_MAX_BITS). */
+export const PTE_FILE_MAX_PAGES = 2 ** (32 - PAGE_SHIFT);
 
 /** Writes the entry's high word, which depends on the mapping alone. Before the low word. */
 export function* setPteHigh(cpu: Cpu, ptep: Word, vmFlags: number): Op<void> {
@@ -103,18 +127,34 @@ export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
  * Finds the pte for an address and builds the tables on the way (V18: the body of
  * handle_mm_fault; 2.6.10: pud_alloc, pmd_alloc, pte_alloc_map).
  *
- * @returns the pte's word; 0 when memory is full
+ * @returns the pte's word; minus the word of the entry above where that maps a huge page; 0 when memory is
+ *   full
  * Locks: mmap_sem for reading. Entered between page_table_atomic_start and _stop, and left so,
  * but stopped when it returns 0.
  */
-export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
   if (mm === cpu.mm) {
     const ptep = yield* walk(cpu, address);
     if (ptep !== 0) return ptep;
   }
+  return yield* entryAllocMap(cpu, mm, address, 0);
+}
+
+/**
+ * Finds the entry for an address in its table of `level`, and builds the tables above.
+ *
+ * @returns as for `pteAllocMap`
+ * Locks: as for `pteAllocMap`.
+ */
+export function* entryAllocMap(
+  cpu: Cpu,
+  mm: Word,
+  address: Vaddr,
+  level: number,
+): Op<number> {
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
-  for (let level = TOP_LEVEL; level > 0; level--) {
-    const entryp = table + levelIndex(address, level) * ENTRY_WORDS;
+  for (let above = TOP_LEVEL; above > level; above--) {
+    const entryp = table + levelIndex(address, above) * ENTRY_WORDS;
     let entry = yield* cpu.readOnce(entryp);
     if (entry === 0) {
       yield* pageTableAtomicStop(cpu, mm);
@@ -129,9 +169,10 @@ export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
       }
       entry = yield* cpu.readOnce(entryp);
     }
+    if (above === 1 && pmdHuge(entry)) return -entryp;
     table = frameOf(entryPfn(entry));
   }
-  return table + pteOffset(address);
+  return table + levelIndex(address, level) * ENTRY_WORDS;
 }
 
 /** Takes an empty table, or 0 when memory is full (Linux: pte_alloc_one and its like). */
@@ -150,24 +191,40 @@ export function* freeTable(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* freeNewPage(cpu, pfn);
 }
 
-function tableEntry(pfn: Pfn): number {
+/** An entry that points to a lower table. */
+export function tableEntry(pfn: Pfn): number {
   return (pfn * PAGE_SIZE) | 0 | TABLE_FLAGS;
 }
+
+/** What `leafTable` returns where a huge page is mapped in the leaf table's stead. */
+export const HUGE_LEAF = 0;
 
 /**
  * Finds the leaf table that holds the pte of an address.
  *
- * @returns its first word; or, where no table is, minus the level of the empty entry, so that
- *   the whole span of that entry can be skipped
+ * @returns its first word; or HUGE_LEAF; or, where no table is, minus the level of the empty entry, so
+ *   that the whole span of that entry can be skipped
  */
 export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
   for (let level = TOP_LEVEL; level > 0; level--) {
     const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
     if (entry === 0) return -level;
+    if (level === 1 && pmdHuge(entry)) return HUGE_LEAF;
     table = frameOf(entryPfn(entry));
   }
   return table;
+}
+
+/** Finds the entry above the leaves for an address (Linux: mm_find_pmd). @returns its word, or 0 */
+export function* findPmd(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+  let table = frameOf(yield* cpu.load(mm + Mm.pgd));
+  for (let level = TOP_LEVEL; level > 1; level--) {
+    const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
+    if (entry === 0) return 0;
+    table = frameOf(entryPfn(entry));
+  }
+  return table + levelIndex(address, 1) * ENTRY_WORDS;
 }
 
 /** First address after `address` at which another entry of `level` begins. */

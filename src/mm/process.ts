@@ -3,18 +3,23 @@
  * mm/mmap.c, switch_mm).
  */
 import { InvariantError } from '../base/errors.js';
-import type { Vaddr, Word } from '../base/units.js';
+import { MIB, type Vaddr, type Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
-import { TASK_SIZE } from '../hardware/machine.js';
+import { PAGE_SIZE, TASK_SIZE } from '../hardware/machine.js';
 import { MmCounter, getMmCounter, updateHiwaterRss } from './counters.js';
-import { Mm, Task } from './layout/mm.js';
+import { Mm, RLIM_INFINITY, Task } from './layout/mm.js';
 import { TABLES } from './layout/slab.js';
 import { lruAddDrain } from './lru.js';
 import { doMunmap } from './munmap.js';
 import { allocTable, freeTable } from './pgtable.js';
 import { slabAlloc, slabFree } from './slab.js';
 import { flushTlbMm } from './tlbflush.js';
+
+/** Bytes that a stack may have if no limit is set (include/linux/resource.h: _STK_LIM). */
+const STACK_LIMIT = 8 * MIB;
+/** Room for the stack above what mmap places, if not set otherwise. */
+const MMAP_BASE: Vaddr = TASK_SIZE - 128 * MIB;
 
 /** @returns an empty address space, or 0 when memory is full (Linux: mm_alloc) */
 export function* mmAlloc(cpu: Cpu): Op<Word> {
@@ -27,7 +32,33 @@ export function* mmAlloc(cpu: Cpu): Op<Word> {
   }
   yield* cpu.store(mm + Mm.pgd, pgd);
   yield* cpu.add(mm + Mm.nrTables, 1);
+  yield* cpu.storeWide(mm + Mm.mmapBase, MMAP_BASE);
+  yield* cpu.store(mm + Mm.rlimitAs, RLIM_INFINITY);
+  yield* cpu.store(mm + Mm.rlimitMemlock, RLIM_INFINITY);
+  yield* cpu.store(mm + Mm.rlimitStack, STACK_LIMIT / PAGE_SIZE);
   return mm;
+}
+
+/** Limits of an address space, in pages (Linux: setrlimit). */
+export interface Rlimits {
+  readonly as: number;
+  readonly memlock: number;
+  readonly stack: number;
+}
+
+/** Sets the limits of the current address space. */
+export function* setRlimits(cpu: Cpu, { as, memlock, stack }: Rlimits): Op<void> {
+  const mm = cpu.mm;
+  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* cpu.store(mm + Mm.rlimitAs, as);
+  yield* cpu.store(mm + Mm.rlimitMemlock, memlock);
+  yield* cpu.store(mm + Mm.rlimitStack, stack);
+  yield* cpu.upWrite(mm + Mm.mmapSem);
+}
+
+/** Sets below what address mappings are placed, before the first of them (Linux: arch_pick_mmap_layout). */
+export function* setMmapBase(cpu: Cpu, base: Vaddr): Op<void> {
+  yield* cpu.storeWide(cpu.mm + Mm.mmapBase, base);
 }
 
 /**
@@ -129,8 +160,16 @@ function* foldCounter(cpu: Cpu, task: Word, mm: Word, counter: MmCounter): Op<vo
   yield* cpu.add(mm + Mm.rss + counter, delta);
 }
 
+/** Ends a task that never ran, and its address space with it. */
+export function* discardTask(cpu: Cpu, task: Word): Op<void> {
+  const mm = yield* cpu.load(task + Task.mm);
+  yield* detachMm(cpu, task, mm);
+  yield* slabFree(cpu, TABLES.task, task);
+  yield* mmPut(cpu, mm);
+}
+
 /** Drops a use of an address space; the last one unmaps and frees it (Linux: mmput). */
-function* mmPut(cpu: Cpu, mm: Word): Op<void> {
+export function* mmPut(cpu: Cpu, mm: Word): Op<void> {
   const before = yield* cpu.add(mm + Mm.mmUsers, -1);
   if (before > 1) return;
   yield* cpu.downWrite(mm + Mm.mmapSem);

@@ -1,63 +1,27 @@
 /**
- * Which mappings claim a frame (Linux: mm/rmap.c, 2.6.10).
+ * Claims of page-table entries on frames, and the way back from a frame of a file to the entries
+ * (Linux: mm/rmap.c). mm/anonvma.ts has the way back from anonymous pages.
  */
 import { InvariantError } from '../base/errors.js';
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { PAGES_PER_BYTE } from '../hardware/machine.js';
+import { HUGE_PAGES, PAGES_PER_BYTE } from '../hardware/machine.js';
 import { MmCounter, updateMmCounter } from './counters.js';
-import { Mm } from './layout/mm.js';
-import { PAGE_MAPPING_ANON, Page, pageOf } from './layout/page.js';
-import { TABLES } from './layout/slab.js';
-import { AnonVma, Vma } from './layout/vma.js';
-import { slabAlloc, slabFree } from './slab.js';
-import { vmasMayShareAnon } from './vmaflags.js';
+import {
+  PAGE_MAPPING_ANON,
+  PG_anon_exclusive,
+  PG_tail,
+  Page,
+  hugeMapcount,
+  pageOf,
+} from './layout/page.js';
+import { Vma } from './layout/vma.js';
 
-/**
- * Gives a VMA its anon_vma before its first anonymous page (Linux: anon_vma_prepare). A neighbour's
- * is taken where the two might merge.
- *
- * @returns whether there is one; false when the table is full
- * Locks: mmap_sem; takes page_table_lock.
- */
-export function* anonVmaPrepare(cpu: Cpu, vma: Word): Op<boolean> {
-  if ((yield* cpu.readOnce(vma + Vma.anonVma)) !== 0) return true;
-  const mm = yield* cpu.load(vma + Vma.vmMm);
-  const shared = yield* findMergeableAnonVma(cpu, vma);
-  const anonVma = shared !== 0 ? shared : yield* slabAlloc(cpu, TABLES.anonVma);
-  if (anonVma === 0) return false;
-
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
-  const won = (yield* cpu.readOnce(vma + Vma.anonVma)) === 0;
-  if (won) {
-    yield* cpu.add(anonVma + AnonVma.vmas, 1);
-    yield* cpu.writeOnce(vma + Vma.anonVma, anonVma);
-  }
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  if (!won && shared === 0) yield* slabFree(cpu, TABLES.anonVma, anonVma);
-  return true;
-}
-
-function* findMergeableAnonVma(cpu: Cpu, vma: Word): Op<Word> {
-  const next = yield* cpu.load(vma + Vma.vmNext);
-  if (next !== 0 && (yield* vmasMayShareAnon(cpu, vma, next))) {
-    const anonVma = yield* cpu.readOnce(next + Vma.anonVma);
-    if (anonVma !== 0) return anonVma;
-  }
-  const prev = yield* cpu.load(vma + Vma.vmPrev);
-  if (prev !== 0 && (yield* vmasMayShareAnon(cpu, prev, vma))) {
-    return yield* cpu.readOnce(prev + Vma.anonVma);
-  }
-  return 0;
-}
-
-/** Drops a VMA's claim on its anon_vma; the last one frees it (Linux: anon_vma_unlink). */
-export function* anonVmaUnlink(cpu: Cpu, vma: Word): Op<void> {
-  const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
-  if (anonVma === 0) return;
-  yield* cpu.writeOnce(vma + Vma.anonVma, 0);
-  const before = yield* cpu.add(anonVma + AnonVma.vmas, -1);
-  if (before === 1) yield* slabFree(cpu, TABLES.anonVma, anonVma);
+/** What `page.index` of a page at an address of a VMA is (Linux: linear_page_index). */
+export function* linearPageIndex(cpu: Cpu, vma: Word, address: Vaddr): Op<number> {
+  const start = yield* cpu.loadWide(vma + Vma.vmStart);
+  const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
+  return (pgoff + (address - start) * PAGES_PER_BYTE) | 0;
 }
 
 /**
@@ -76,10 +40,55 @@ export function* pageAddNewAnonRmap(
 ): Op<void> {
   const page = pageOf(pfn);
   const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
+  const index = yield* linearPageIndex(cpu, vma, address);
+  yield* cpu.store(page + Page.flags, PG_anon_exclusive);
   yield* cpu.store(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
-  yield* cpu.store(page + Page.index, (address * PAGES_PER_BYTE) | 0);
+  yield* cpu.store(page + Page.index, index);
   yield* cpu.store(page + Page.mapcount, 1);
   yield* updateMmCounter(cpu, mm, MmCounter.anonRss, 1);
+}
+
+/**
+ * Adds the claim of a forked child's pte on an anonymous frame, which is not its parent's alone any more
+ * (Linux: folio_try_dup_anon_rmap_pte).
+ */
+export function* pageDupAnonRmap(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* cpu.add(pageOf(pfn) + Page.mapcount, 1);
+  yield* cpu.and(pageOf(pfn) + Page.flags, ~PG_anon_exclusive);
+}
+
+/**
+ * Lets an anonymous frame that only one pte maps belong to that pte's VMA alone (Linux:
+ * folio_move_anon_rmap and SetPageAnonExclusive).
+ */
+export function* pageMoveAnonRmap(cpu: Cpu, vma: Word, pfn: Pfn): Op<void> {
+  const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
+  yield* cpu.writeOnce(pageOf(pfn) + Page.mapping, anonVma + PAGE_MAPPING_ANON);
+  yield* cpu.or(pageOf(pfn) + Page.flags, PG_anon_exclusive);
+}
+
+/**
+ * Whether one pte alone maps an anonymous frame, and nothing else leads to it. With mmap_sem held for
+ * reading nothing can add another: only fork does. (Linux 2.6.10 asks page_count; a page that waits
+ * in a pagevec is then copied for nothing. Later kernels ask what this asks.)
+ */
+export function* pageMappedOnce(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const page = pageOf(pfn);
+  if ((yield* cpu.readOnce(page + Page.mapcount)) !== 1) return false;
+  const head = yield* compoundHead(cpu, pfn);
+  return head === pfn || (yield* cpu.readOnce(hugeMapcount(head))) === 0;
+}
+
+/** The frame that counts the references to a frame: the first of its huge page, or itself. */
+export function* compoundHead(cpu: Cpu, pfn: Pfn): Op<Pfn> {
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  return (flags & PG_tail) === 0 ? pfn : pfn & -HUGE_PAGES;
+}
+
+/** Takes a reference (Linux: get_page). */
+export function* getPage(cpu: Cpu, pfn: Pfn): Op<void> {
+  const head = yield* compoundHead(cpu, pfn);
+  yield* cpu.add(pageOf(head) + Page.refcount, 1);
 }
 
 /** Adds a pte's claim on a frame of a file (Linux: page_add_file_rmap). */

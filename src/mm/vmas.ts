@@ -1,66 +1,25 @@
 /**
- * The VMAs of an address space: a list by address and a search tree (Linux: find_vma,
- * __insert_vm_struct, split_vma, vma_merge in mm/mmap.c, 2.6.10).
+ * The VMAs of an address space: made, split, merged and freed (Linux: __insert_vm_struct, split_vma,
+ * vma_merge; mm/mmap.c of 2.6.10, mm/vma.c of 6.x).
  *
- * The tree is a treap: ordered by vmStart as a search tree, and by a hash of the record's place as
- * a heap, so that its depth is logarithmic in any order of insertion. Linux 2.6 has a red-black
- * tree here; a treap does the same with a third of the code.
- *
- * Locks: mmap_sem for reading to find, for writing to change.
+ * Locks: mmap_sem for reading to find, for writing to change. What a walk from a page back to its VMAs reads
+ * (the range, and the offset in the file) changes under the lock of the file's list and that of the
+ * anon_vma's family too.
  */
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE } from '../hardware/machine.js';
+import { anonVmaClone, anonVmaLock, anonVmaUnlink, anonVmaUnlock } from './anonvma.js';
+import { MAX_MAP_COUNT } from './design.js';
+import { freeFile } from './filemap.js';
+import { splitHugePmdAt } from './huge.js';
+import { FILE_NAMELESS, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
-import { File } from './layout/file.js';
 import { TABLES } from './layout/slab.js';
-import { AnonVma, Vma } from './layout/vma.js';
-import { anonVmaUnlink } from './rmap.js';
+import { Vma } from './layout/vma.js';
 import { slabAlloc, slabFree } from './slab.js';
 import { vmasMergeable } from './vmaflags.js';
-
-/** Heap order of the tree: any fixed shuffle of the records will do. */
-function priority(vma: Word): number {
-  return Math.imul(vma, 0x9e3779b1) >>> 0;
-}
-
-/** @returns the first VMA that ends after `address`, or 0 */
-export function* findVma(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
-  const cached = yield* cpu.readOnce(mm + Mm.mmapCache);
-  if (cached !== 0) {
-    const end = yield* cpu.loadWide(cached + Vma.vmEnd);
-    const start = yield* cpu.loadWide(cached + Vma.vmStart);
-    if (start <= address && address < end) return cached;
-  }
-  let found = 0;
-  let node = yield* cpu.load(mm + Mm.vmaTree);
-  while (node !== 0) {
-    if ((yield* cpu.loadWide(node + Vma.vmEnd)) > address) {
-      found = node;
-      if ((yield* cpu.loadWide(node + Vma.vmStart)) <= address) break;
-      node = yield* cpu.load(node + Vma.treeLeft);
-    } else {
-      node = yield* cpu.load(node + Vma.treeRight);
-    }
-  }
-  if (found !== 0) yield* cpu.writeOnce(mm + Mm.mmapCache, found);
-  return found;
-}
-
-/** @returns the last VMA that starts before `address`, or 0 */
-export function* findVmaBelow(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
-  let found = 0;
-  let node = yield* cpu.load(mm + Mm.vmaTree);
-  while (node !== 0) {
-    if ((yield* cpu.loadWide(node + Vma.vmStart)) < address) {
-      found = node;
-      node = yield* cpu.load(node + Vma.treeRight);
-    } else {
-      node = yield* cpu.load(node + Vma.treeLeft);
-    }
-  }
-  return found;
-}
+import { findVmaBelow, gapChanged, treeInsert, treeRemove } from './vmatree.js';
 
 /** Makes a VMA that is in no list yet, or 0 when the table is full. */
 export function* allocVma(
@@ -80,16 +39,44 @@ export function* allocVma(
   yield* cpu.store(vma + Vma.vmMm, mm);
   yield* cpu.store(vma + Vma.vmFile, file);
   yield* cpu.store(vma + Vma.vmPgoff, pgoff);
-  if (file !== 0) yield* cpu.add(file + File.mappings, 1);
+  if (file !== 0) yield* linkFileVma(cpu, file, vma);
   return vma;
 }
 
-/** Frees a VMA that is in no list any more (Linux: remove_vma). */
+/** Frees a VMA that is in no list of its mm any more (Linux: remove_vma). */
 export function* freeVma(cpu: Cpu, vma: Word): Op<void> {
   const file = yield* cpu.load(vma + Vma.vmFile);
-  if (file !== 0) yield* cpu.add(file + File.mappings, -1);
+  if (file !== 0) yield* unlinkFileVma(cpu, file, vma);
   yield* anonVmaUnlink(cpu, vma);
   yield* slabFree(cpu, TABLES.vma, vma);
+}
+
+function* linkFileVma(cpu: Cpu, file: Word, vma: Word): Op<void> {
+  yield* cpu.spinLock(file + File.mmapLock);
+  const head = yield* cpu.load(file + File.mmapList);
+  yield* cpu.store(vma + Vma.fileNext, head);
+  if (head !== 0) yield* cpu.store(head + Vma.filePrev, vma);
+  yield* cpu.store(file + File.mmapList, vma);
+  yield* countMapping(cpu, file, 1);
+  yield* cpu.spinUnlock(file + File.mmapLock);
+}
+
+function* unlinkFileVma(cpu: Cpu, file: Word, vma: Word): Op<void> {
+  yield* cpu.spinLock(file + File.mmapLock);
+  const next = yield* cpu.load(vma + Vma.fileNext);
+  const prev = yield* cpu.load(vma + Vma.filePrev);
+  if (next !== 0) yield* cpu.store(next + Vma.filePrev, prev);
+  yield* cpu.store(prev !== 0 ? prev + Vma.fileNext : file + File.mmapList, next);
+  yield* countMapping(cpu, file, -1);
+  const mappings = yield* cpu.load(file + File.mappings);
+  yield* cpu.spinUnlock(file + File.mmapLock);
+  const nameless = ((yield* cpu.load(file + File.flags)) & FILE_NAMELESS) !== 0;
+  if (mappings === 0 && nameless) yield* freeFile(cpu, file);
+}
+
+function* countMapping(cpu: Cpu, file: Word, delta: number): Op<void> {
+  const mappings = yield* cpu.load(file + File.mappings);
+  yield* cpu.store(file + File.mappings, mappings + delta);
 }
 
 /** Puts a VMA into the list and the tree of its mm. */
@@ -102,7 +89,8 @@ export function* linkVma(cpu: Cpu, mm: Word, vma: Word): Op<void> {
   yield* cpu.store(vma + Vma.vmPrev, prev);
   yield* cpu.store(vma + Vma.vmNext, next);
   if (next !== 0) yield* cpu.store(next + Vma.vmPrev, vma);
-  yield* treeInsert(cpu, mm, vma, start);
+  yield* treeInsert(cpu, mm, vma);
+  yield* gapChanged(cpu, mm, next);
   const count = yield* cpu.load(mm + Mm.mapCount);
   yield* cpu.store(mm + Mm.mapCount, count + 1);
 }
@@ -114,66 +102,50 @@ export function* unlinkVma(cpu: Cpu, mm: Word, vma: Word): Op<void> {
   yield* cpu.store(prev === 0 ? mm + Mm.mmap : prev + Vma.vmNext, next);
   if (next !== 0) yield* cpu.store(next + Vma.vmPrev, prev);
   yield* treeRemove(cpu, mm, vma);
+  yield* gapChanged(cpu, mm, next);
   const count = yield* cpu.load(mm + Mm.mapCount);
   yield* cpu.store(mm + Mm.mapCount, count - 1);
   yield* cpu.writeOnce(mm + Mm.mmapCache, 0);
 }
 
-/** Descends to where the heap order ends, and splits what hangs there by the new start. */
-function* treeInsert(cpu: Cpu, mm: Word, vma: Word, start: Vaddr): Op<void> {
-  let link = mm + Mm.vmaTree;
-  let node = yield* cpu.load(link);
-  while (node !== 0 && priority(node) >= priority(vma)) {
-    const below = (yield* cpu.loadWide(node + Vma.vmStart)) < start;
-    link = node + (below ? Vma.treeRight : Vma.treeLeft);
-    node = yield* cpu.load(link);
-  }
-  yield* cpu.store(link, vma);
-  let lowLink = vma + Vma.treeLeft;
-  let highLink = vma + Vma.treeRight;
-  while (node !== 0) {
-    if ((yield* cpu.loadWide(node + Vma.vmStart)) < start) {
-      yield* cpu.store(lowLink, node);
-      lowLink = node + Vma.treeRight;
-      node = yield* cpu.load(lowLink);
-    } else {
-      yield* cpu.store(highLink, node);
-      highLink = node + Vma.treeLeft;
-      node = yield* cpu.load(highLink);
-    }
-  }
-  yield* cpu.store(lowLink, 0);
-  yield* cpu.store(highLink, 0);
+/** Moves a VMA's start, down or up; what it maps stays where it is (Linux: vma_adjust). */
+export function* setVmStart(cpu: Cpu, mm: Word, vma: Word, start: Vaddr): Op<void> {
+  const old = yield* cpu.loadWide(vma + Vma.vmStart);
+  const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
+  const file = yield* lockRange(cpu, vma);
+  yield* cpu.storeWide(vma + Vma.vmStart, start);
+  yield* cpu.store(vma + Vma.vmPgoff, (pgoff + (start - old) * PAGES_PER_BYTE) | 0);
+  yield* unlockRange(cpu, vma, file);
+  yield* gapChanged(cpu, mm, vma);
 }
 
-/** Replaces a node by the merge of its two subtrees. */
-function* treeRemove(cpu: Cpu, mm: Word, vma: Word): Op<void> {
-  const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  let link = mm + Mm.vmaTree;
-  for (let node = yield* cpu.load(link); node !== vma; node = yield* cpu.load(link)) {
-    const below = (yield* cpu.loadWide(node + Vma.vmStart)) < start;
-    link = node + (below ? Vma.treeRight : Vma.treeLeft);
-  }
-  let low = yield* cpu.load(vma + Vma.treeLeft);
-  let high = yield* cpu.load(vma + Vma.treeRight);
-  while (low !== 0 && high !== 0) {
-    if (priority(low) > priority(high)) {
-      yield* cpu.store(link, low);
-      link = low + Vma.treeRight;
-      low = yield* cpu.load(link);
-    } else {
-      yield* cpu.store(link, high);
-      link = high + Vma.treeLeft;
-      high = yield* cpu.load(link);
-    }
-  }
-  yield* cpu.store(link, low !== 0 ? low : high);
+export function* setVmEnd(cpu: Cpu, mm: Word, vma: Word, end: Vaddr): Op<void> {
+  const file = yield* lockRange(cpu, vma);
+  yield* cpu.storeWide(vma + Vma.vmEnd, end);
+  yield* unlockRange(cpu, vma, file);
+  const next = yield* cpu.load(vma + Vma.vmNext);
+  yield* gapChanged(cpu, mm, next);
+}
+
+/** @returns the VMA's file, for `unlockRange` */
+function* lockRange(cpu: Cpu, vma: Word): Op<Word> {
+  const file = yield* cpu.load(vma + Vma.vmFile);
+  if (file !== 0) yield* cpu.spinLock(file + File.mmapLock);
+  const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
+  if (anonVma !== 0) yield* anonVmaLock(cpu, anonVma);
+  return file;
+}
+
+function* unlockRange(cpu: Cpu, vma: Word, file: Word): Op<void> {
+  const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
+  if (anonVma !== 0) yield* anonVmaUnlock(cpu, anonVma);
+  if (file !== 0) yield* cpu.spinUnlock(file + File.mmapLock);
 }
 
 /**
- * Cuts a VMA in two at `address` (Linux: split_vma).
+ * Cuts a VMA in two at `address` (Linux: __split_vma).
  *
- * @returns the upper part, or 0 when the table is full
+ * @returns the upper part, or 0 when a table is full
  */
 export function* splitVma(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<Word> {
   const start = yield* cpu.loadWide(vma + Vma.vmStart);
@@ -184,56 +156,83 @@ export function* splitVma(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<Wor
   const below = ((address - start) * PAGES_PER_BYTE) | 0;
   const upper = yield* allocVma(cpu, mm, address, end, vmFlags, file, (pgoff + below) | 0);
   if (upper === 0) return 0;
-  const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
-  if (anonVma !== 0) {
-    yield* cpu.add(anonVma + AnonVma.vmas, 1);
-    yield* cpu.writeOnce(upper + Vma.anonVma, anonVma);
+  if (!(yield* anonVmaClone(cpu, upper, vma))) {
+    yield* freeVma(cpu, upper);
+    return 0;
   }
-  yield* cpu.storeWide(vma + Vma.vmEnd, address);
+  yield* splitHugePmdAt(cpu, mm, address);
+  yield* setVmEnd(cpu, mm, vma, address);
   yield* linkVma(cpu, mm, upper);
   return upper;
 }
 
 /**
- * Makes VMA boundaries at both ends of a range where one runs through.
+ * Gives the part of a VMA between two addresses other flags, apart from the rest or merged with what it
+ * is then like (Linux: vma_modify_flags).
  *
- * @returns whether it could; false when the table is full
+ * @returns the VMA that now covers the part; 0 when a table is full or the process has too many VMAs
  */
-export function* splitAtEnds(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<boolean> {
-  for (let cut = start; ; cut = end) {
-    const vma = yield* findVma(cpu, mm, cut);
-    if (vma !== 0 && (yield* cpu.loadWide(vma + Vma.vmStart)) < cut) {
-      if ((yield* splitVma(cpu, mm, vma, cut)) === 0) return false;
-    }
-    if (cut === end) return true;
+export function* modifyVma(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  start: Vaddr,
+  end: Vaddr,
+  vmFlags: number,
+): Op<Word> {
+  let part = vma;
+  if ((yield* cpu.loadWide(part + Vma.vmStart)) < start) {
+    if (yield* tooManyVmas(cpu, mm)) return 0;
+    part = yield* splitVma(cpu, mm, vma, start);
+    if (part === 0) return 0;
   }
+  if (end < (yield* cpu.loadWide(part + Vma.vmEnd))) {
+    const full = yield* tooManyVmas(cpu, mm);
+    const rest = full ? 0 : yield* splitVma(cpu, mm, part, end);
+    if (rest === 0) {
+      yield* mergeVma(cpu, mm, part);
+      return 0;
+    }
+  }
+  yield* cpu.store(part + Vma.vmFlags, vmFlags);
+  return yield* mergeVma(cpu, mm, part);
+}
+
+/** Whether the process may not have another VMA (vm.max_map_count). */
+export function* tooManyVmas(cpu: Cpu, mm: Word): Op<boolean> {
+  return (yield* cpu.load(mm + Mm.mapCount)) >= MAX_MAP_COUNT;
 }
 
 /**
- * Merges a VMA with its neighbours where they are alike (Linux: vma_merge).
+ * Merges a VMA with its neighbours where they are alike, with the lower one first (Linux: vma_merge). Where
+ * memory is full they stay apart.
  *
  * @returns the VMA that now covers it
  */
 export function* mergeVma(cpu: Cpu, mm: Word, vma: Word): Op<Word> {
-  const next = yield* cpu.load(vma + Vma.vmNext);
-  if (next !== 0 && (yield* vmasMergeable(cpu, vma, next))) {
-    yield* absorbNext(cpu, mm, vma, next);
-  }
   const prev = yield* cpu.load(vma + Vma.vmPrev);
-  if (prev === 0 || !(yield* vmasMergeable(cpu, prev, vma))) return vma;
-  yield* absorbNext(cpu, mm, prev, vma);
-  return prev;
+  const merged = prev !== 0 && (yield* absorbNext(cpu, mm, prev, vma)) ? prev : vma;
+  const next = yield* cpu.load(merged + Vma.vmNext);
+  if (next !== 0) yield* absorbNext(cpu, mm, merged, next);
+  return merged;
 }
 
-/** Extends a VMA over its next neighbour, which goes away. */
-function* absorbNext(cpu: Cpu, mm: Word, vma: Word, next: Word): Op<void> {
-  const end = yield* cpu.loadWide(next + Vma.vmEnd);
+/** Merges a new VMA with the one below it only, as brk does. */
+export function* mergeVmaBelow(cpu: Cpu, mm: Word, vma: Word): Op<void> {
+  const prev = yield* cpu.load(vma + Vma.vmPrev);
+  if (prev !== 0) yield* absorbNext(cpu, mm, prev, vma);
+}
+
+/** Extends a VMA over its next neighbour, which goes away, if the two are alike. @returns whether */
+function* absorbNext(cpu: Cpu, mm: Word, vma: Word, next: Word): Op<boolean> {
+  if (!(yield* vmasMergeable(cpu, vma, next))) return false;
   const nextAnonVma = yield* cpu.readOnce(next + Vma.anonVma);
   if (nextAnonVma !== 0 && (yield* cpu.readOnce(vma + Vma.anonVma)) === 0) {
-    yield* cpu.add(nextAnonVma + AnonVma.vmas, 1);
-    yield* cpu.writeOnce(vma + Vma.anonVma, nextAnonVma);
+    if (!(yield* anonVmaClone(cpu, vma, next))) return false;
   }
+  const end = yield* cpu.loadWide(next + Vma.vmEnd);
   yield* unlinkVma(cpu, mm, next);
+  yield* setVmEnd(cpu, mm, vma, end);
   yield* freeVma(cpu, next);
-  yield* cpu.storeWide(vma + Vma.vmEnd, end);
+  return true;
 }

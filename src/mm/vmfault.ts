@@ -10,6 +10,9 @@ export const VM_FAULT_MAJOR = 2;
 /** No mapping, or one that forbids the access. In 2.6.10 the architecture signals this itself. */
 export const VM_FAULT_SIGSEGV = -2;
 
+/** A huge page could not be used: the small ones must do. Never leaves handle_mm_fault. */
+export const VM_FAULT_FALLBACK = -3;
+
 const NAMES = new Map([
   [VM_FAULT_OOM, 'VM_FAULT_OOM'],
   [VM_FAULT_SIGBUS, 'VM_FAULT_SIGBUS'],

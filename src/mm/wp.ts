@@ -6,17 +6,25 @@ import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { PTE_ACCESSED, entryPfn } from '../hardware/machine.js';
+import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
 import { HOLD_COPY_SOURCE } from './design.js';
 import { Mm } from './layout/mm.js';
-import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
+import { PG_anon_exclusive, PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
 import { pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
-import { anonVmaPrepare, pageAddNewAnonRmap, pageAnon, pageRemoveRmap } from './rmap.js';
+import {
+  getPage,
+  pageAddNewAnonRmap,
+  pageAnon,
+  pageMappedOnce,
+  pageMoveAnonRmap,
+  pageRemoveRmap,
+} from './rmap.js';
 import { flushTlbPage } from './tlbflush.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
@@ -39,6 +47,7 @@ export function* doWpPage(
   const oldPfn = entryPfn(entry);
   if ((vmFlags & VM_SHARED) !== 0 || (yield* mayReuse(cpu, oldPfn))) {
     if ((vmFlags & VM_SHARED) !== 0) yield* cpu.or(pageOf(oldPfn) + Page.flags, PG_dirty);
+    else yield* pageMoveAnonRmap(cpu, vma, oldPfn);
     const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
     // If this fails the access faults again, and has another chance.
     if (yield* ptepInstall(cpu, ptep, entry, writable)) {
@@ -52,21 +61,18 @@ export function* doWpPage(
   }
 
   const hold = HOLD_COPY_SOURCE && oldPfn !== ZERO_PFN;
-  if (hold) yield* cpu.add(pageOf(oldPfn) + Page.refcount, 1);
+  if (hold) yield* getPage(cpu, oldPfn);
   yield* pageTableAtomicStop(cpu, mm);
   const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
   if (hold) yield* putPage(cpu, oldPfn);
   return result;
 }
 
-/**
- * Whether the faulting pte is the only one that maps an anonymous page. With mmap_sem held for
- * reading nothing can add another: only fork does. (Linux 2.6.10 asks page_count; a page that waits
- * in a pagevec is then copied for nothing. Later kernels ask what this asks.)
- */
+/** Whether an anonymous page is the faulting pte's alone. */
 function* mayReuse(cpu: Cpu, pfn: Pfn): Op<boolean> {
   if (pfn === ZERO_PFN || !(yield* pageAnon(cpu, pfn))) return false;
-  return (yield* cpu.readOnce(pageOf(pfn) + Page.mapcount)) === 1;
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  return (flags & PG_anon_exclusive) !== 0 || (yield* pageMappedOnce(cpu, pfn));
 }
 
 /** Breaks the sharing: copies the page with no lock held, and installs the copy if nothing moved. */

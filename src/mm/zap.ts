@@ -3,13 +3,29 @@
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { ENTRY_WORDS, PAGE_SIZE, PTE_DIRTY, entryPfn, pteOffset } from '../hardware/machine.js';
+import {
+  ENTRY_WORDS,
+  HUGE_PAGES,
+  PAGE_SIZE,
+  PTE_DIRTY,
+  entryPfn,
+  pteOffset,
+} from '../hardware/machine.js';
 import { MmCounter, updateHiwaterRss, updateMmCounter } from './counters.js';
+import { clearHugePmd, hugeMask, splitHugePmdLocked } from './huge.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
-import { VM_PFNMAP, Vma } from './layout/vma.js';
+import { VM_NONLINEAR, VM_PFNMAP, Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
-import { leafTable, nextSpan, ptePresent, ptepGetAndClear } from './pgtable.js';
+import {
+  HUGE_LEAF,
+  findPmd,
+  leafTable,
+  nextSpan,
+  pgoffToPte,
+  ptePresent,
+  ptepGetAndClear,
+} from './pgtable.js';
 import { pageAnon, pageRemoveRmap } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
 
@@ -18,6 +34,10 @@ const GATHER_PAGES = 256;
 
 /** What has been unmapped and not yet flushed and freed (Linux: struct mmu_gather). */
 interface Gather {
+  /** Whether its pages count towards rss. */
+  readonly counted: boolean;
+  /** Whether empty ptes remember a page of the file, and are to go on doing so. */
+  readonly nonlinear: boolean;
   /** Frames to put. */
   readonly frames: Pfn[];
   /** Ptes cleared; with any, the TLBs are stale. */
@@ -26,26 +46,55 @@ interface Gather {
   rss: number;
 }
 
+/** Pages of a file, where only they are to go (Linux: struct zap_details). */
+export interface ZapDetails {
+  readonly file: Word;
+  /** First page, and one past the last. */
+  readonly first: number;
+  readonly end: number;
+  /** Whether private copies go too. */
+  readonly evenCows: boolean;
+}
+
 /**
  * Unmaps the pages of a range, all within one VMA.
  *
- * Locks: mmap_sem for writing; takes page_table_lock, a leaf table at a time.
+ * @param details - if given, what of them
+ * Locks: mmap_sem for writing, or the lock of the file's list of VMAs; takes page_table_lock.
  */
-export function* zapPageRange(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end: Vaddr): Op<void> {
-  const counted = ((yield* cpu.load(vma + Vma.vmFlags)) & VM_PFNMAP) === 0;
-  const gather: Gather = { frames: [], cleared: 0, anon: 0, rss: 0 };
+export function* zapPageRange(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  start: Vaddr,
+  end: Vaddr,
+  details?: ZapDetails,
+): Op<void> {
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const gather: Gather = {
+    counted: (vmFlags & VM_PFNMAP) === 0,
+    nonlinear: (vmFlags & VM_NONLINEAR) !== 0,
+    frames: [],
+    cleared: 0,
+    anon: 0,
+    rss: 0,
+  };
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   yield* updateHiwaterRss(cpu, mm);
   let address = start;
   while (address < end) {
     const table = yield* leafTable(cpu, mm, address);
-    if (table <= 0) {
+    if (table < 0) {
       address = nextSpan(address, -table);
+      continue;
+    }
+    if (table === HUGE_LEAF) {
+      address = yield* zapHuge(cpu, mm, address, end, gather);
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
     for (; address < stop; address += PAGE_SIZE) {
-      yield* zapPte(cpu, table + pteOffset(address), counted, gather);
+      yield* zapPte(cpu, table + pteOffset(address), gather, details);
       if (gather.cleared < GATHER_PAGES) continue;
       yield* finishGather(cpu, mm, gather);
     }
@@ -54,18 +103,72 @@ export function* zapPageRange(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end: 
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }
 
-function* zapPte(cpu: Cpu, ptep: Word, counted: boolean, gather: Gather): Op<void> {
-  if (!ptePresent(yield* cpu.readOnce(ptep))) return;
+/**
+ * Unmaps a huge page if all of it is in the range; otherwise splits its entry.
+ *
+ * @returns where to go on
+ */
+function* zapHuge(cpu: Cpu, mm: Word, address: Vaddr, end: Vaddr, gather: Gather): Op<Vaddr> {
+  const pmdp = yield* findPmd(cpu, mm, address);
+  const next = nextSpan(address, 1);
+  if (address !== hugeMask(address) || next > end) {
+    yield* splitHugePmdLocked(cpu, mm, pmdp);
+    return address;
+  }
+  const pfn = yield* clearHugePmd(cpu, mm, pmdp);
+  gather.cleared++;
+  if (pfn !== 0) {
+    gather.rss += HUGE_PAGES;
+    gather.anon += HUGE_PAGES;
+    gather.frames.push(pfn);
+  }
+  return next;
+}
+
+function* zapPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op<void> {
+  const present = yield* cpu.readOnce(ptep);
+  if (!ptePresent(present)) return;
+  if (details !== undefined && !(yield* isAmong(cpu, entryPfn(present), details))) return;
   const entry = yield* ptepGetAndClear(cpu, ptep);
   if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, 0);
   gather.cleared++;
   const pfn = entryPfn(entry);
   if (pfn === ZERO_PFN) return;
-  if (counted) gather.rss++;
-  if (yield* pageAnon(cpu, pfn)) gather.anon++;
-  else if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
+  if (gather.counted) gather.rss++;
+  if (yield* pageAnon(cpu, pfn)) {
+    gather.anon++;
+  } else {
+    if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
+    if (gather.nonlinear) {
+      const index = yield* cpu.load(pageOf(pfn) + Page.index);
+      yield* cpu.writeOnce(ptep, pgoffToPte(index));
+    }
+  }
   yield* pageRemoveRmap(cpu, pfn);
   gather.frames.push(pfn);
+}
+
+/** Whether a mapped page is one of those that are to go: the file's, or the copy of one. */
+function* isAmong(cpu: Cpu, pfn: Pfn, details: ZapDetails): Op<boolean> {
+  if (yield* pageAnon(cpu, pfn)) return details.evenCows;
+  const index = yield* cpu.load(pageOf(pfn) + Page.index);
+  return index >= details.first && index < details.end;
+}
+
+/** Takes what is left of a non-linear mapping out of the tables: the pages that empty ptes remember. */
+export function* forgetFilePtes(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  let address = start;
+  while (address < end) {
+    const table = yield* leafTable(cpu, mm, address);
+    if (table < 0) {
+      address = nextSpan(address, -table);
+      continue;
+    }
+    yield* cpu.writeOnce(table + pteOffset(address), 0);
+    address += PAGE_SIZE;
+  }
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }
 
 /** Flushes, then frees: until the flush another CPU may still use what its TLB holds. */

@@ -7,43 +7,45 @@ import type { Pfn, Word } from '../base/units.js';
 import { frameOf } from '../hardware/frames.js';
 import {
   CPUS,
-  ENTRY_WORDS,
   FRAMES,
-  LEVEL_ENTRIES,
-  LEVEL_NAMES,
-  LEVEL_SPAN,
+  HUGE_PAGES,
   NODES,
   PAGE_SIZE,
   PAGE_WORDS,
-  TOP_LEVEL,
   entryPfn,
 } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
 import type { Tlb } from '../hardware/tlb.js';
 import { File } from '../mm/layout/file.js';
 import { Mm, Task } from '../mm/layout/mm.js';
-import { PAGE_MAPPING_ANON, PG_reserved, PG_table, Page, pageOf } from '../mm/layout/page.js';
+import {
+  PAGE_MAPPING_ANON,
+  PG_anon_exclusive,
+  PG_buddy,
+  PG_head,
+  PG_reserved,
+  PG_table,
+  PG_tail,
+  Page,
+  hugeMapcount,
+  pageOf,
+} from '../mm/layout/page.js';
 import { Percpu, percpuOf } from '../mm/layout/percpu.js';
-import { Slab, TABLES, type SlabTable } from '../mm/layout/slab.js';
-import { AnonVma, VM_PFNMAP, Vma } from '../mm/layout/vma.js';
-import { Zone, zoneOf } from '../mm/layout/zone.js';
-import { ptePresent } from '../mm/pgtable.js';
+import { TABLES } from '../mm/layout/slab.js';
+import { MAX_ORDER, Zone, zoneOf } from '../mm/layout/zone.js';
+import { auditAnonVmas, auditFileVmas, auditVmas, type AuditedVma } from './auditVmas.js';
+import { mappedPages, visitTables, type MappedPage } from './pageTables.js';
+import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './records.js';
 
 /** What the audit counts for each frame, to be compared with its record. */
 interface Claims {
   readonly free: Uint8Array;
   readonly lru: Uint8Array;
   readonly table: Uint8Array;
+  /** Ptes that map the frame, and entries above the leaves that map the huge page it heads. */
   readonly ptes: Int32Array;
+  readonly pmds: Int32Array;
   readonly others: Int32Array;
-}
-
-/** A present pte as the audit found it. */
-export interface MappedPage {
-  readonly address: number;
-  readonly entry: number;
-  readonly pfn: Pfn;
-  readonly anon: boolean;
 }
 
 /**
@@ -52,20 +54,26 @@ export interface MappedPage {
  */
 export function audit(memory: Memory, tlbs: readonly { tlb: Tlb; mm: Word }[] = []): string[] {
   const faults: string[] = [];
+  const { words } = memory;
   const claims: Claims = {
     free: new Uint8Array(FRAMES),
     lru: new Uint8Array(FRAMES),
     table: new Uint8Array(FRAMES),
     ptes: new Int32Array(FRAMES),
+    pmds: new Int32Array(FRAMES),
     others: new Int32Array(FRAMES),
   };
-  auditZones(memory.words, claims, faults);
-  auditPercpu(memory.words, claims, faults);
-  auditFiles(memory.words, claims, faults);
-  const mms = recordsInUse(memory.words, TABLES.mm, faults);
-  for (const mm of mms) auditMm(memory, mm, claims, faults);
-  auditAnonVmas(memory.words, mms, faults);
-  auditPages(memory.words, claims, faults);
+  auditZones(words, claims, faults);
+  auditPercpu(words, claims, faults);
+  const files = auditFiles(words, claims, faults);
+  const vmas: AuditedVma[] = [];
+  for (const mm of recordsInUse(words, TABLES.mm, faults)) {
+    vmas.push(...auditMm(memory, mm, claims, faults));
+  }
+  expectEqual('VMAs in use', recordsInUse(words, TABLES.vma, faults).length, vmas.length, faults);
+  auditAnonVmas(words, vmas, faults);
+  auditFileVmas(words, files, vmas, faults);
+  auditPages(words, claims, faults);
   for (const { tlb, mm } of tlbs) auditTlb(memory, tlb, mm, faults);
   return faults;
 }
@@ -75,15 +83,7 @@ function auditZones(words: Int32Array, claims: Claims, faults: string[]): void {
     const zone = zoneOf(node);
     expectUnlocked(words, zone + Zone.lock, `zone[${node}].lock`, faults);
     expectUnlocked(words, zone + Zone.lruLock, `zone[${node}].lruLock`, faults);
-    let free = 0;
-    for (let pfn = words[zone + Zone.freeHead]; pfn !== 0; pfn = lruNext(words, pfn)) {
-      if (!claimFree(claims, pfn, `zone[${node}]'s free list`, faults)) break;
-      free++;
-    }
-    for (let pfn = words[zone + Zone.fresh]; pfn < words[zone + Zone.end]; pfn++) {
-      claimFree(claims, pfn, `zone[${node}]'s fresh frames`, faults);
-      free++;
-    }
+    const free = auditFreeBlocks(words, node, claims, faults);
     expectEqual(`zone[${node}].freePages`, words[zone + Zone.freePages], free, faults);
     let active = 0;
     let prev = 0;
@@ -98,7 +98,36 @@ function auditZones(words: Int32Array, claims: Claims, faults: string[]): void {
       active++;
     }
     expectEqual(`zone[${node}].nrActive`, words[zone + Zone.nrActive], active, faults);
+    const hugeZero = words[zone + Zone.hugeZeroPage];
+    if (hugeZero !== 0) claims.others[hugeZero] = claims.others[hugeZero] + 1;
   }
+}
+
+/** The free blocks of a zone, of each order. @returns the frames in them */
+function auditFreeBlocks(
+  words: Int32Array,
+  node: number,
+  claims: Claims,
+  faults: string[],
+): number {
+  const zone = zoneOf(node);
+  let free = 0;
+  for (let order = 0; order < MAX_ORDER; order++) {
+    const where = `zone[${node}]'s free blocks of order ${order}`;
+    for (let pfn = words[zone + Zone.freeArea + order]; pfn !== 0; pfn = lruNext(words, pfn)) {
+      const page = pageOf(pfn);
+      expectEqual(`page[${pfn}]'s order`, words[page + Page.index], order, faults);
+      expectEqual(`page[${pfn}].flags (free block)`, words[page + Page.flags], PG_buddy, faults);
+      let fresh = pfn % 2 ** order === 0;
+      if (!fresh) faults.push(`block ${pfn} of order ${order} does not start on a multiple of its size`);
+      for (let frame = pfn; frame < pfn + 2 ** order; frame++) {
+        fresh = claimFree(claims, frame, where, faults) && fresh;
+      }
+      if (!fresh) break;
+      free += 2 ** order;
+    }
+  }
+  return free;
 }
 
 function lruNext(words: Int32Array, pfn: Pfn): Pfn {
@@ -128,28 +157,10 @@ function auditPercpu(words: Int32Array, claims: Claims, faults: string[]): void 
   }
 }
 
-/** Every record of a table that is not on its free list. */
-function recordsInUse(words: Int32Array, table: SlabTable, faults: string[]): Word[] {
-  const { slab, base, record, name } = table;
-  expectUnlocked(words, slab + Slab.lock, `slab.${name}.lock`, faults);
-  const free = new Set<Word>();
-  for (let next = words[slab + Slab.freeHead]; next !== 0; next = words[next]!) {
-    if (free.has(next)) {
-      faults.push(`slab ${name}: a record is free twice`);
-      break;
-    }
-    free.add(next);
-  }
-  const used: Word[] = [];
-  for (let word = base; word < words[slab + Slab.fresh]; word += record) {
-    if (!free.has(word)) used.push(word);
-  }
-  expectEqual(`slab.${name}.inUse`, words[slab + Slab.inUse], used.length, faults);
-  return used;
-}
-
-function auditFiles(words: Int32Array, claims: Claims, faults: string[]): void {
-  for (const file of recordsInUse(words, TABLES.file, faults)) {
+/** The page cache of each file. @returns the files */
+function auditFiles(words: Int32Array, claims: Claims, faults: string[]): Word[] {
+  const files = recordsInUse(words, TABLES.file, faults);
+  for (const file of files) {
     expectUnlocked(words, file + File.treeLock, 'file.treeLock', faults);
     const root = words[file + File.root];
     let cached = 0;
@@ -172,24 +183,33 @@ function auditFiles(words: Int32Array, claims: Claims, faults: string[]): void {
     }
     expectEqual('file.nrPages', words[file + File.nrPages], cached, faults);
   }
+  return files;
 }
 
-function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): void {
+/** @returns the VMAs of the address space */
+function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): AuditedVma[] {
   const { words } = memory;
-  const name = `mm[${(mm - TABLES.mm.base) / TABLES.mm.record}]`;
+  const name = recordName(TABLES.mm, mm);
   expectUnlocked(words, mm + Mm.pageTableLock, `${name}.pageTableLock`, faults);
   expectUnlocked(words, mm + Mm.mmapSem, `${name}.mmapSem`, faults);
   const vmas = auditVmas(memory, mm, name, faults);
 
   let rss = 0;
   let anonRss = 0;
-  for (const { address, pfn, anon } of mappedPages(memory, mm)) {
-    const vma = vmas.find(({ start, end }) => address >= start && address < end);
-    if (vma === undefined) faults.push(`${name} maps ${hex(address)}, which no VMA holds`);
-    if (pfn === 0) continue;
-    claims.ptes[pfn] = claims.ptes[pfn] + 1;
+  let hugePages = 0;
+  let at = 0;
+  for (const mapped of mappedPages(memory, mm)) {
+    while (at < vmas.length && vmas[at].end <= mapped.address) at++;
+    const vma = at < vmas.length && vmas[at].start <= mapped.address ? vmas[at] : undefined;
+    if (vma === undefined) faults.push(`${name} maps ${hex(mapped.address)}, which no VMA holds`);
+    const head = mapped.pfn & -HUGE_PAGES;
+    if (mapped.huge && mapped.pfn === head) hugePages++;
+    if (mapped.zero) continue;
+    if (!mapped.huge) claims.ptes[mapped.pfn] = claims.ptes[mapped.pfn] + 1;
+    else if (mapped.pfn === head) claims.pmds[head] = claims.pmds[head] + 1;
     if (vma?.counted !== false) rss++;
-    if (anon) anonRss++;
+    if (mapped.anon) anonRss++;
+    if (vma !== undefined) auditRmap(words, mapped, vma, name, faults);
   }
   let tasks = 0;
   let taskRss = 0;
@@ -202,122 +222,42 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): vo
   expectEqual(`${name}.rss`, words[mm + Mm.rss] + taskRss, rss, faults);
   expectEqual(`${name}.anonRss`, words[mm + Mm.anonRss] + taskAnonRss, anonRss, faults);
   expectEqual(`${name}.mmUsers`, words[mm + Mm.mmUsers], tasks, faults);
-  const tables = claimTables(words, words[mm + Mm.pgd], TOP_LEVEL, claims);
-  expectEqual(`${name}.nrTables`, words[mm + Mm.nrTables], tables, faults);
-}
-
-interface AuditedVma {
-  readonly start: number;
-  readonly end: number;
-  /** Whether its pages count towards rss. */
-  readonly counted: boolean;
-}
-
-/** The VMAs in order; the list, the tree and the totals must agree. */
-function auditVmas(memory: Memory, mm: Word, name: string, faults: string[]): AuditedVma[] {
-  const { words, wides } = memory;
-  const vmas: AuditedVma[] = [];
-  let pages = 0;
-  let prev = 0;
-  for (let vma = words[mm + Mm.mmap]; vma !== 0; vma = words[vma + Vma.vmNext]!) {
-    const start = wides[(vma + Vma.vmStart) / 2];
-    const end = wides[(vma + Vma.vmEnd) / 2];
-    const before = vmas.at(-1);
-    if (start >= end || (before !== undefined && before.end > start)) {
-      faults.push(`${name}: VMA ${hex(start)}-${hex(end)} is out of order`);
-    }
-    expectEqual(`${name}: vmPrev of ${hex(start)}`, words[vma + Vma.vmPrev], prev, faults);
-    vmas.push({ start, end, counted: (words[vma + Vma.vmFlags] & VM_PFNMAP) === 0 });
-    pages += (end - start) / PAGE_SIZE;
-    prev = vma;
+  let tables = 0;
+  const claimTable = (table: Pfn): void => {
+    claims.table[table] = 1;
+    claims.others[table] = claims.others[table] + 1;
+    tables++;
+  };
+  visitTables(words, mm, claimTable);
+  let spare = 0;
+  for (let table = words[mm + Mm.spareTables]; table !== 0; table = lruNext(words, table)) {
+    claimTable(table);
+    spare++;
   }
-  const inTree = treeStarts(memory, words[mm + Mm.vmaTree]);
-  const inList = vmas.map(({ start }) => start);
-  if (inTree.join() !== inList.join()) faults.push(`${name}: tree and list of VMAs differ`);
-  expectEqual(`${name}.mapCount`, words[mm + Mm.mapCount], vmas.length, faults);
-  expectEqual(`${name}.totalVm`, words[mm + Mm.totalVm], pages, faults);
+  expectEqual(`${name}'s spare tables`, spare, hugePages, faults);
+  expectEqual(`${name}.nrTables`, words[mm + Mm.nrTables], tables, faults);
   return vmas;
 }
 
-function treeStarts(memory: Memory, node: Word): number[] {
-  if (node === 0) return [];
-  const { words, wides } = memory;
-  return [
-    ...treeStarts(memory, words[node + Vma.treeLeft]),
-    wides[(node + Vma.vmStart) / 2],
-    ...treeStarts(memory, words[node + Vma.treeRight]),
-  ];
-}
-
-/** Every page that an address space maps, in order of address. */
-export function mappedPages(memory: Memory, mm: Word): MappedPage[] {
-  const pages: MappedPage[] = [];
-  collectPages(memory.words, memory.words[mm + Mm.pgd], TOP_LEVEL, 0, pages);
-  return pages;
-}
-
-function collectPages(
+/** From a mapped page a way leads back to the VMA that shows it, at the very address. */
+function auditRmap(
   words: Int32Array,
-  table: Pfn,
-  level: number,
-  base: number,
-  pages: MappedPage[],
+  { address, pfn, anon }: MappedPage,
+  vma: AuditedVma,
+  name: string,
+  faults: string[],
 ): void {
-  for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
-    const entry = words[frameOf(table) + index * ENTRY_WORDS];
-    if (entry === 0) continue;
-    const address = base + index * LEVEL_SPAN[level];
-    if (level > 0) {
-      collectPages(words, entryPfn(entry), level - 1, address, pages);
-    } else if (ptePresent(entry)) {
-      const pfn = entryPfn(entry);
-      const mapping = words[pageOf(pfn) + Page.mapping];
-      pages.push({ address, entry, pfn, anon: (mapping & PAGE_MAPPING_ANON) !== 0 });
-    }
+  const page = pageOf(pfn);
+  const mapping = words[page + Page.mapping];
+  if (!anon) {
+    if (mapping !== vma.file) faults.push(`${name}: ${hex(address)} shows another file's page`);
+    return;
   }
-}
-
-/** Names of the levels of all page tables, by frame. */
-export function tableNames(memory: Memory): Map<Pfn, string> {
-  const names = new Map<Pfn, string>();
-  const visit = (table: Pfn, level: number): void => {
-    names.set(table, LEVEL_NAMES[level]);
-    if (level === 0) return;
-    for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
-      const entry = memory.words[frameOf(table) + index * ENTRY_WORDS];
-      if (entry !== 0) visit(entryPfn(entry), level - 1);
-    }
-  };
-  for (const mm of recordsInUse(memory.words, TABLES.mm, [])) {
-    visit(memory.words[mm + Mm.pgd], TOP_LEVEL);
+  if (!vma.anonVmas.has(mapping - PAGE_MAPPING_ANON)) {
+    faults.push(`${name}: the anon_vma of the page at ${hex(address)} does not lead to its VMA`);
   }
-  return names;
-}
-
-/** @returns tables of the tree, all levels */
-function claimTables(words: Int32Array, table: Pfn, level: number, claims: Claims): number {
-  claims.table[table] = 1;
-  claims.others[table] = claims.others[table] + 1;
-  if (level === 0) return 1;
-  let tables = 1;
-  for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
-    const entry = words[frameOf(table) + index * ENTRY_WORDS];
-    if (entry !== 0) tables += claimTables(words, entryPfn(entry), level - 1, claims);
-  }
-  return tables;
-}
-
-function auditAnonVmas(words: Int32Array, mms: readonly Word[], faults: string[]): void {
-  const users = new Map<Word, number>();
-  for (const mm of mms) {
-    for (let vma = words[mm + Mm.mmap]; vma !== 0; vma = words[vma + Vma.vmNext]!) {
-      const anonVma = words[vma + Vma.anonVma];
-      if (anonVma !== 0) users.set(anonVma, (users.get(anonVma) ?? 0) + 1);
-    }
-  }
-  for (const anonVma of recordsInUse(words, TABLES.anonVma, faults)) {
-    expectEqual('anonVma.vmas', words[anonVma + AnonVma.vmas], users.get(anonVma) ?? 0, faults);
-  }
+  const index = (vma.pgoff + (address - vma.start) / PAGE_SIZE) | 0;
+  expectEqual(`page[${pfn}].index (${hex(address)})`, words[page + Page.index], index, faults);
 }
 
 /** Each frame is free, or has exactly the references that point to it. */
@@ -325,7 +265,16 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
   for (let pfn = 0; pfn < FRAMES; pfn++) {
     const page = pageOf(pfn);
     const flags = words[page + Page.flags];
-    if ((flags & PG_reserved) !== 0) continue;
+    if ((flags & PG_reserved) !== 0) {
+      if ((flags & PG_head) !== 0) pfn += HUGE_PAGES - 1;
+      continue;
+    }
+    if ((flags & PG_head) !== 0) {
+      auditHugePage(words, pfn, claims, faults);
+      pfn += HUGE_PAGES - 1;
+      continue;
+    }
+    if ((flags & PG_tail) !== 0) faults.push(`frame ${pfn} is of a huge page that has no head`);
     const refcount = words[page + Page.refcount];
     const references = claims.ptes[pfn] + claims.others[pfn];
     if (claims.free[pfn] === 1) {
@@ -338,7 +287,7 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
       continue;
     }
     expectEqual(`page[${pfn}].refcount`, refcount, references, faults);
-    expectEqual(`page[${pfn}].mapcount`, words[page + Page.mapcount], claims.ptes[pfn], faults);
+    auditMapcount(words, pfn, claims, faults);
     expectEqual(`page[${pfn}].onLru`, words[page + Page.onLru], claims.lru[pfn], faults);
     expectEqual(
       `page[${pfn}] PG_table`,
@@ -347,6 +296,34 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
       faults,
     );
   }
+}
+
+/** A page that one pte alone may write to is mapped by no other. */
+function auditMapcount(words: Int32Array, pfn: Pfn, claims: Claims, faults: string[]): void {
+  const page = pageOf(pfn);
+  const mapcount = claims.ptes[pfn];
+  expectEqual(`page[${pfn}].mapcount`, words[page + Page.mapcount], mapcount, faults);
+  const exclusive = (words[page + Page.flags] & PG_anon_exclusive) !== 0;
+  if (exclusive && mapcount > 1) faults.push(`page[${pfn}] is exclusive, and ${mapcount} ptes map it`);
+}
+
+/** The head of a huge page has all references; each frame has the ptes that map it. */
+function auditHugePage(words: Int32Array, head: Pfn, claims: Claims, faults: string[]): void {
+  let references = claims.pmds[head] + claims.others[head];
+  for (let pfn = head; pfn < head + HUGE_PAGES; pfn++) {
+    references += claims.ptes[pfn];
+    if (claims.free[pfn] === 1) faults.push(`frame ${pfn} of a huge page is free`);
+    auditMapcount(words, pfn, claims, faults);
+    if (pfn === head) continue;
+    const tail = (words[pageOf(pfn) + Page.flags] & PG_tail) !== 0;
+    if (!tail) faults.push(`frame ${pfn} is in a huge page, and does not know`);
+    expectEqual(`page[${pfn}].refcount (huge)`, words[pageOf(pfn) + Page.refcount], 0, faults);
+  }
+  const page = pageOf(head);
+  if (references === 0) faults.push(`huge page ${head} is lost: nothing points to it`);
+  expectEqual(`page[${head}].refcount (huge)`, words[page + Page.refcount], references, faults);
+  expectEqual(`page[${head}]'s hugeMapcount`, words[hugeMapcount(head)], claims.pmds[head], faults);
+  expectEqual(`page[${head}].onLru`, words[page + Page.onLru], claims.lru[head], faults);
 }
 
 /** A TLB may be behind the tables only in bits that the CPU sets itself. */
@@ -358,16 +335,4 @@ function auditTlb(memory: Memory, tlb: Tlb, mm: Word, faults: string[]): void {
       faults.push(`a TLB maps ${hex(address)} to frame ${entryPfn(entry)}, the tables do not`);
     }
   }
-}
-
-function expectEqual(what: string, got: number, expected: number, faults: string[]): void {
-  if (got !== expected) faults.push(`${what} is ${got}, should be ${expected}`);
-}
-
-function expectUnlocked(words: Int32Array, lock: Word, what: string, faults: string[]): void {
-  if (words[lock] !== 0) faults.push(`${what} is held (${words[lock]})`);
-}
-
-function hex(address: number): string {
-  return `0x${address.toString(16)}`;
 }

@@ -6,7 +6,7 @@ import type { ProgramName } from '../workloads/programs.js';
 /** What most scenarios run on: two CPUs, tables of two levels, room for a process of two threads. */
 export const SMALL: Pick<Scenario, 'machine' | 'limits'> = {
   machine: { arch: 'i386', frames: 48, cpus: 2, nodes: 1 },
-  limits: { tasks: 4, mms: 2, vmas: 8, anonVmas: 8, files: 2 },
+  limits: { mapCount: 8, tasks: 4, mms: 3, vmas: 8, anonVmas: 8, anonVmaChains: 16, files: 2 },
 };
 
 /** One variant of a scenario's race. */

@@ -25,7 +25,14 @@ import type { Truth } from './truth.js';
 const CLONE_VM = 0x100;
 const CLONE_THREAD = 0x1_0000;
 /** Record tables large enough for any program that fits the machine. */
-const REPLAY_LIMITS = { tasks: 4096, mms: 1024, vmas: 65536, anonVmas: 65536, files: 8192 };
+const REPLAY_LIMITS = {
+  tasks: 4096,
+  mms: 1024,
+  vmas: 65536,
+  anonVmas: 65536,
+  anonVmaChains: 131072,
+  files: 8192,
+};
 
 /** What a process was when it ended. */
 export interface FinishedProcess {

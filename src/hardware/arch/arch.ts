@@ -26,6 +26,10 @@ export interface Arch {
     readonly write: number;
     readonly accessed: number;
     readonly dirty: number;
+    /** Of an entry that is not present: the rest is a page offset in a file (2.6: pte_file). */
+    readonly file: number;
+    /** Of an entry one level above the leaves: it maps a huge page itself; 0 where none can. */
+    readonly huge: number;
     /** Set in every user mapping beside the others. */
     readonly user: number;
     /** Software's mark of a mapped page that may not be touched (PROT_NONE): present is clear. */

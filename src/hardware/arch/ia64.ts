@@ -30,6 +30,8 @@ export const ia64: Arch = {
     user: 0x180,
     exec: 0x200,
     write: 0x400,
+    file: 0x004,
+    huge: 0,
   },
   noExecHigh: 0,
   tableFlags: 0,

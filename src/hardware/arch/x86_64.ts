@@ -25,6 +25,8 @@ export const x86_64: Arch = {
     accessed: 0x020,
     dirty: 0x040,
     protNone: 0x100,
+    file: 0x040,
+    huge: 0x080,
     exec: 0,
   },
   noExecHigh: 1 << 31,

@@ -20,8 +20,12 @@ export const File = {
   size: 3,
   /** FILE_ bits. Constant. */
   flags: 4,
-  /** VMAs that map it. Atomic. */
+  /** VMAs that map it. Under mmapLock. */
   mappings: 5,
+  /** Spinlock over the list of VMAs that map it (Linux: i_mmap_lock). */
+  mmapLock: 6,
+  /** First of them; 0 = none. Under mmapLock. */
+  mmapList: 7,
 } as const;
 
 /** No fault-around: faults map one page each (a vm_ops without map_pages, as the vdso's). */
@@ -29,6 +33,9 @@ export const FILE_NO_MAP_PAGES = 1;
 
 /** No device: a page that is not there is made of zeros, and no write to it needs noticing (shmem). */
 export const FILE_MEMORY = 2;
+
+/** Nothing but mappings leads to it: it goes with the last (shared anonymous memory). */
+export const FILE_NAMELESS = 4;
 
 /** Pages that a file can have. */
 export const FILE_MAX_PAGES = PAGE_WORDS * PAGE_WORDS;

@@ -32,10 +32,25 @@ export const Mm = {
   /** Size of all VMAs, in pages, and its maximum. Under mmapSem. */
   totalVm: 35,
   hiwaterVm: 36,
+  /** Locked memory, in pages. Under mmapSem. */
+  lockedVm: 37,
+  /** VM_ bits of mappings to come (mlockall with MCL_FUTURE). Under mmapSem. */
+  defFlags: 38,
+  /** Limits in pages (setrlimit: RLIMIT_AS, RLIMIT_MEMLOCK, RLIMIT_STACK). */
+  rlimitAs: 39,
+  rlimitMemlock: 40,
+  rlimitStack: 41,
+  /** First of the spare leaf tables, one for each huge page that is mapped. Under pageTableLock. */
+  spareTables: 42,
   /** Start and end of the heap: addresses, wide. Under mmapSem. */
   startBrk: 48,
   brk: 50,
+  /** Below this the kernel places mappings, downwards: wide. Constant. */
+  mmapBase: 52,
 } as const;
+
+/** A limit that never binds, in pages. */
+export const RLIM_INFINITY = 0x7fff_ffff;
 
 /**
  * task: a thread (Linux: struct task_struct).

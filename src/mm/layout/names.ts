@@ -21,8 +21,8 @@ import {
   Percpu,
 } from './percpu.js';
 import { ALL_TABLES, SLAB_RECORD, Slab } from './slab.js';
-import { AnonVma, Vma } from './vma.js';
-import { ZONES, ZONES_END, ZONE_RECORD, Zone } from './zone.js';
+import { AnonVma, AnonVmaChain, Vma } from './vma.js';
+import { MAX_ORDER, ZONES, ZONES_END, ZONE_RECORD, Zone } from './zone.js';
 
 type Fields = Readonly<Record<string, number>>;
 
@@ -47,11 +47,17 @@ for (let slot = 0; slot < PAGEVEC_SIZE; slot++)
   percpuFields.set(Percpu.lruAdd + slot, `lruAdd[${slot}]`);
 for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
 
+const zoneFields = fieldNames(Zone);
+for (let order = 0; order < MAX_ORDER; order++) {
+  zoneFields.set(Zone.freeArea + order, `freeArea[${order}]`);
+}
+
 const tableFields: Readonly<Record<string, Fields>> = {
   task: Task,
   mm: Mm,
   vma: Vma,
   anonVma: AnonVma,
+  anonVmaChain: AnonVmaChain,
   file: File,
 };
 
@@ -64,7 +70,7 @@ const regions: readonly Region[] = [
     fields: fieldNames(CpuLine),
   },
   { name: 'page', base: PAGES, end: PAGES_END, record: PAGE_RECORD, fields: fieldNames(Page) },
-  { name: 'zone', base: ZONES, end: ZONES_END, record: ZONE_RECORD, fields: fieldNames(Zone) },
+  { name: 'zone', base: ZONES, end: ZONES_END, record: ZONE_RECORD, fields: zoneFields },
   { name: 'percpu', base: PERCPUS, end: PERCPUS_END, record: PERCPU_RECORD, fields: percpuFields },
   ...ALL_TABLES.map(({ name, base, end, record }) => ({
     name,

@@ -16,11 +16,13 @@ export const Page = {
   mapcount: 2,
   /** The anon_vma plus PAGE_MAPPING_ANON, or the file, that it belongs to; 0 = none. */
   mapping: 3,
-  /** Page offset in the file, or of the virtual address. */
+  /** Page offset in the file or, for anonymous memory, in its VMA; the order of a free block. */
   index: 4,
-  /** Next frame on the LRU list or on the zone's free list; 0 = end. Under zone->lru_lock, zone->lock. */
+  /**
+   * Neighbours on the LRU list or on a list of free blocks; 0 = none. Under zone->lru_lock,
+   * zone->lock. lruNext also links the spare tables of an mm's huge pages, under page_table_lock.
+   */
   lruNext: 5,
-  /** Previous frame on the LRU list; 0 = first. Under zone->lru_lock. */
   lruPrev: 6,
   /** 1 while on a zone's active list. Under zone->lru_lock. */
   onLru: 7,
@@ -40,6 +42,37 @@ export const PG_uptodate = 1 << 6;
 export const PG_readahead = 1 << 7;
 /** Belongs to the page cache, as data or as a node of a file's tree. */
 export const PG_cache = 1 << 8;
+/** First frame of a free block. Under zone->lock. */
+export const PG_buddy = 1 << 9;
+/** First frame of a huge page, which holds all references to it. */
+export const PG_head = 1 << 10;
+/** A further frame of a huge page. */
+export const PG_tail = 1 << 11;
+/**
+ * Anonymous, and mapped by one pte alone that may write (Linux: PageAnonExclusive, 5.19): fork takes it
+ * away.
+ */
+export const PG_anon_exclusive = 1 << 12;
+/** Freed by MADV_FREE: its contents may go unless they are written again (Linux: !PG_swapbacked). */
+export const PG_lazyfree = 1 << 13;
+
+/** From this bit up, a page of the cache says how large its folio is: log2 of its pages. */
+const FOLIO_ORDER_SHIFT = 24;
+
+/** The flags of a page whose folio has 2^order pages; folios start on a multiple of their size. */
+export function folioFlags(order: number): number {
+  return order << FOLIO_ORDER_SHIFT;
+}
+
+/** Pages of a cached page's folio. */
+export function folioPages(flags: number): number {
+  return 1 << (flags >>> FOLIO_ORDER_SHIFT);
+}
+
+/** Of a huge page: entries above the leaves that map it, atomic. It lies in its second frame's record. */
+export function hugeMapcount(pfn: Pfn): Word {
+  return pageOf(pfn + 1) + Page.lruPrev;
+}
 
 export const PAGES: Word = FRAMES_END;
 export const PAGES_END: Word = PAGES + FRAMES * PAGE_RECORD;

@@ -31,14 +31,22 @@ export interface SlabTable {
 }
 
 const SLABS: Word = PERCPUS_END;
-const names = ['task', 'mm', 'vma', 'anonVma', 'file'] as const;
+const names = ['task', 'mm', 'vma', 'anonVma', 'anonVmaChain', 'file'] as const;
 /** Words of each table's records. */
-export const RECORD_WORDS = { task: 16, mm: 64, vma: 16, anonVma: 16, file: 16 } as const;
+export const RECORD_WORDS = {
+  task: 16,
+  mm: 64,
+  vma: 32,
+  anonVma: 16,
+  anonVmaChain: 8,
+  file: 16,
+} as const;
 const counts = {
   task: LIMITS.tasks,
   mm: LIMITS.mms,
   vma: LIMITS.vmas,
   anonVma: LIMITS.anonVmas,
+  anonVmaChain: LIMITS.anonVmaChains,
   file: LIMITS.files,
 } as const;
 

@@ -1,6 +1,7 @@
 /**
  * vma: one mapping (Linux: struct vm_area_struct, include/linux/mm.h, 2.6.10).
- * Shape: 16 words. All under the mm's mmapSem, but where it says otherwise.
+ * Shape: 32 words, two cache lines; faults read the first. All under the mm's mmapSem, but where it
+ * says otherwise.
  */
 export const Vma = {
   /** First address, and one past the last: wide. The free link of an unused record. */
@@ -19,16 +20,48 @@ export const Vma = {
   vmFile: 10,
   /** Offset of vmStart in the file, in pages; of vmStart itself for anonymous memory (low 32 bits). */
   vmPgoff: 11,
-  /** 0 until the first anonymous page. Set under pageTableLock, read without. */
+  /** Where new anonymous pages belong; 0 until the first. Set under pageTableLock, read without. */
   anonVma: 12,
+  /** Largest gap below any VMA of the subtree, in bytes: wide (Linux 3.8: rb_subtree_gap). */
+  subtreeGap: 14,
+  /** First of the anon_vma_chain records that tie it to all its anon_vmas. */
+  anonVmaChain: 16,
+  /** Neighbours among the VMAs that map the same file; 0 = none. Under the file's mmapLock. */
+  fileNext: 17,
+  filePrev: 18,
 } as const;
 
-/** anon_vma: what the anonymous pages of one or more VMAs have in common (Linux: struct anon_vma). */
+/**
+ * anon_vma: finds the VMAs that may map an anonymous page (Linux: struct anon_vma,
+ * include/linux/rmap.h, 6.x). Fork gives a child's VMA one of its own, under its parent's; all that
+ * descend from one root share its lock.
+ * Shape: 16 words. Under the root's lock.
+ */
 export const AnonVma = {
-  /** Spinlock; here over the growth of a stack. Also the free link of an unused record. */
+  /** Spinlock, of a root: over the whole family, and over the growth of a stack. Also the free link. */
   lock: 0,
-  /** VMAs that use it. Atomic. */
-  vmas: 1,
+  /** First of the family; its own record if it is that. Constant. */
+  root: 1,
+  parent: 2,
+  /** anon_vmas whose parent it is; a root counts itself. */
+  numChildren: 3,
+  /** VMAs whose anonVma it is. */
+  numActiveVmas: 4,
+  /** First of the anon_vma_chain records that lead to VMAs. */
+  head: 5,
+} as const;
+
+/**
+ * anon_vma_chain: ties a VMA to one of its anon_vmas (Linux: struct anon_vma_chain, 2.6.34).
+ * Shape: 8 words. nextOfVma under mmapSem and the family's lock, the others under the latter.
+ */
+export const AnonVmaChain = {
+  /** Also the free link of an unused record. */
+  vma: 0,
+  anonVma: 1,
+  nextOfVma: 2,
+  nextOfAnonVma: 3,
+  prevOfAnonVma: 4,
 } as const;
 
 /** Flags of a VMA (include/linux/mm.h). */
@@ -37,13 +70,35 @@ export const VM_WRITE = 0x2;
 export const VM_EXEC = 0x4;
 export const VM_SHARED = 0x8;
 export const VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC;
+/** What mprotect may grant: a file that was opened for reading cannot be written through a mapping. */
+export const VM_MAYREAD = 0x10;
+export const VM_MAYWRITE = 0x20;
+export const VM_MAYEXEC = 0x40;
+/** Mapped with MAP_SHARED, whether the file may be written or not. */
+export const VM_MAYSHARE = 0x80;
 export const VM_GROWSDOWN = 0x100;
 /** Bare frame numbers: no page records, no reference counts. */
 export const VM_PFNMAP = 0x400;
 /** Pages are locked in memory and mapped at once. */
 export const VM_LOCKED = 0x2000;
+export const VM_SEQ_READ = 0x8000;
+export const VM_RAND_READ = 0x1_0000;
+/** Not copied by fork. */
+export const VM_DONTCOPY = 0x2_0000;
+/** With VM_LOCKED: pages are locked as they are touched. */
+export const VM_LOCKONFAULT = 0x8_0000;
 /** Counted against the commit limit; keeps VMAs that differ in it from merging. */
 export const VM_ACCOUNT = 0x10_0000;
+/** Asked not to be counted against the commit limit. */
+export const VM_NORESERVE = 0x20_0000;
+/** Pages of the file in an order of their own: empty ptes tell which (2.6: VM_NONLINEAR). */
+export const VM_NONLINEAR = 0x80_0000;
+/** Empty in the child of a fork. */
+export const VM_WIPEONFORK = 0x200_0000;
+export const VM_DONTDUMP = 0x400_0000;
+export const VM_HUGEPAGE = 0x2000_0000;
+export const VM_NOHUGEPAGE = 0x4000_0000;
+export const VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;
 
 /** Whether a mapping's writes stay its own: then they need memory of their own. */
 export function isPrivateWritable(vmFlags: number): boolean {

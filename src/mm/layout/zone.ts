@@ -6,24 +6,28 @@ import type { Word } from '../../base/units.js';
 import { LINE_WORDS, NODES, alignWord } from '../../hardware/machine.js';
 import { PAGES_END } from './page.js';
 
+/** Orders of free blocks: a block has 2^order frames and starts on a multiple of that. */
+export const MAX_ORDER = 11;
+
 export const Zone = {
-  /** Spinlock over the free frames. */
+  /** Spinlock over the free blocks. */
   lock: 0,
-  /** Frames that are free: on the list or never used yet. Under lock. */
+  /** Frames in all free blocks. Under lock. */
   freePages: 1,
-  /** First frame of the free list; 0 = empty. Under lock. */
-  freeHead: 2,
-  /** Frames from here to end were never handed out. Under lock. */
-  fresh: 3,
-  /** One past the node's last frame. Constant. */
-  end: 4,
+  /** First frame, and one past the last. Constant. */
+  start: 2,
+  end: 3,
+  /** First block of each order's list (Linux: free_area); 0 = empty. Under lock. */
+  freeArea: 4,
   /** Spinlock over the LRU list. */
   lruLock: 16,
   /** First and last frame of the active list; 0 = empty. Under lruLock. */
   activeHead: 17,
   activeTail: 18,
-  /** Under lruLock. */
+  /** In pages: a huge page counts as one. Under lruLock. */
   nrActive: 19,
+  /** The huge page of zeros, in the first zone only; 0 until the first use. Set by compare-exchange. */
+  hugeZeroPage: 20,
 } as const;
 
 export const ZONE_RECORD = 2 * LINE_WORDS;

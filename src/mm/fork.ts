@@ -1,0 +1,189 @@
+/**
+ * fork: a copy of an address space that shares its pages until one side writes (Linux: dup_mmap,
+ * kernel/fork.c; copy_page_range, mm/memory.c; 2.6.10 and 6.x).
+ */
+import { ENOMEM } from '../base/errno.js';
+import type { Vaddr, Word } from '../base/units.js';
+import { Work, type Cpu, type Op } from '../hardware/cpu.js';
+import {
+  ENTRY_WORDS,
+  HUGE_SIZE,
+  PAGE_SIZE,
+  PTE_ACCESSED,
+  PTE_DIRTY,
+  PTE_WRITE,
+  entryPfn,
+  pteOffset,
+} from '../hardware/machine.js';
+import { accountVm } from './accounting.js';
+import { anonVmaFork } from './anonvma.js';
+import { MmCounter, updateMmCounter } from './counters.js';
+import { copyHugePmd } from './huge.js';
+import { Mm } from './layout/mm.js';
+import { ZERO_PFN } from './layout/page.js';
+import {
+  VM_DONTCOPY,
+  VM_LOCKED_MASK,
+  VM_PFNMAP,
+  VM_SHARED,
+  VM_WIPEONFORK,
+  Vma,
+} from './layout/vma.js';
+import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { HUGE_LEAF, leafTable, nextSpan, pteAllocMap, ptePresent } from './pgtable.js';
+import { createTask, discardTask, mmAlloc, mmPut } from './process.js';
+import { getPage, pageAddFileRmap, pageAnon, pageDupAnonRmap } from './rmap.js';
+import { flushTlbMm } from './tlbflush.js';
+import { allocVma, freeVma, linkVma } from './vmas.js';
+
+/**
+ * System call: makes a process that is a copy of the current one.
+ *
+ * @param pid - the child's
+ * @returns the child's task, or -ENOMEM, and then nothing is left of the child
+ */
+export function* sysFork(cpu: Cpu, pid: number): Op<Word> {
+  yield* cpu.spend(Work.SYSCALL);
+  const mm = cpu.mm;
+  const childMm = yield* mmAlloc(cpu);
+  if (childMm === 0) return -ENOMEM;
+  const child = yield* createTask(cpu, childMm, pid);
+  if (child === 0) {
+    yield* mmPut(cpu, childMm);
+    return -ENOMEM;
+  }
+  yield* cpu.downWrite(mm + Mm.mmapSem);
+  const copied = yield* dupMmap(cpu, childMm, mm);
+  yield* flushTlbMm(cpu, mm);
+  yield* cpu.upWrite(mm + Mm.mmapSem);
+  if (copied) return child;
+  yield* discardTask(cpu, child);
+  return -ENOMEM;
+}
+
+/** Copies the VMAs, and their pages as far as need be. @returns false when memory is full */
+function* dupMmap(cpu: Cpu, childMm: Word, mm: Word): Op<boolean> {
+  yield* copyLimits(cpu, childMm, mm);
+  let vma = yield* cpu.load(mm + Mm.mmap);
+  while (vma !== 0) {
+    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+    if ((vmFlags & VM_DONTCOPY) === 0 && !(yield* dupVma(cpu, childMm, mm, vma, vmFlags))) {
+      return false;
+    }
+    vma = yield* cpu.load(vma + Vma.vmNext);
+  }
+  return true;
+}
+
+function* copyLimits(cpu: Cpu, childMm: Word, mm: Word): Op<void> {
+  for (const field of [Mm.startBrk, Mm.brk, Mm.mmapBase]) {
+    const address = yield* cpu.loadWide(mm + field);
+    yield* cpu.storeWide(childMm + field, address);
+  }
+  for (const field of [Mm.rlimitAs, Mm.rlimitMemlock, Mm.rlimitStack]) {
+    const pages = yield* cpu.load(mm + field);
+    yield* cpu.store(childMm + field, pages);
+  }
+}
+
+function* dupVma(cpu: Cpu, childMm: Word, mm: Word, vma: Word, vmFlags: number): Op<boolean> {
+  const start = yield* cpu.loadWide(vma + Vma.vmStart);
+  const end = yield* cpu.loadWide(vma + Vma.vmEnd);
+  const file = yield* cpu.load(vma + Vma.vmFile);
+  const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
+  const childFlags = vmFlags & ~VM_LOCKED_MASK;
+  const copy = yield* allocVma(cpu, childMm, start, end, childFlags, file, pgoff);
+  if (copy === 0) return false;
+  const wiped = (vmFlags & VM_WIPEONFORK) !== 0;
+  if (!wiped && !(yield* anonVmaFork(cpu, copy, vma))) {
+    yield* freeVma(cpu, copy);
+    return false;
+  }
+  yield* linkVma(cpu, childMm, copy);
+  yield* accountVm(cpu, childMm, childFlags, (end - start) / PAGE_SIZE);
+  // What only the file holds the child can fault in for itself.
+  const anonymous = (yield* cpu.readOnce(vma + Vma.anonVma)) !== 0;
+  if (wiped || (!anonymous && (vmFlags & VM_PFNMAP) === 0)) return true;
+  return yield* copyPageRange(cpu, childMm, mm, start, end, vmFlags);
+}
+
+/** Copies the ptes of a VMA, a leaf table at a time. @returns false when memory is full */
+function* copyPageRange(
+  cpu: Cpu,
+  childMm: Word,
+  mm: Word,
+  start: Vaddr,
+  end: Vaddr,
+  vmFlags: number,
+): Op<boolean> {
+  let address = start;
+  while (address < end) {
+    const table = yield* leafTable(cpu, mm, address);
+    if (table < 0) {
+      address = nextSpan(address, -table);
+    } else if (table === HUGE_LEAF) {
+      if (!(yield* copyHugePmd(cpu, childMm, mm, address))) return false;
+      address += HUGE_SIZE;
+    } else {
+      yield* pageTableAtomicStart(cpu, childMm);
+      const target = yield* pteAllocMap(cpu, childMm, address);
+      if (target === 0) return false;
+      yield* pageTableAtomicStop(cpu, childMm);
+      const stop = Math.min(end, nextSpan(address, 1));
+      const childTable = target - pteOffset(address);
+      yield* copyPteRange(cpu, childMm, mm, childTable, table, address, stop, vmFlags);
+      address = stop;
+    }
+  }
+  return true;
+}
+
+function* copyPteRange(
+  cpu: Cpu,
+  childMm: Word,
+  mm: Word,
+  childTable: Word,
+  table: Word,
+  start: Vaddr,
+  end: Vaddr,
+  vmFlags: number,
+): Op<void> {
+  yield* cpu.spinLock(childMm + Mm.pageTableLock);
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  for (let address = start; address < end; address += PAGE_SIZE) {
+    const offset = pteOffset(address);
+    yield* copyPte(cpu, childMm, childTable + offset, table + offset, vmFlags);
+  }
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  yield* cpu.spinUnlock(childMm + Mm.pageTableLock);
+}
+
+/** Copies one pte, and takes write from both if the page is private (Linux: copy_one_pte). */
+function* copyPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number): Op<void> {
+  let entry = yield* cpu.readOnce(from);
+  if (entry === 0) return;
+  if (ENTRY_WORDS === 2) {
+    const high = yield* cpu.readOnce(from + 1);
+    yield* cpu.writeOnce(to + 1, high);
+  }
+  const pfn = entryPfn(entry);
+  if (!ptePresent(entry) || pfn === ZERO_PFN) {
+    yield* cpu.writeOnce(to, entry);
+    return;
+  }
+  if ((vmFlags & VM_SHARED) !== 0) {
+    entry &= ~PTE_DIRTY;
+  } else if ((entry & PTE_WRITE) !== 0) {
+    // The MMU may set bits in the parent's entry at this moment: they stay.
+    entry = (yield* cpu.and(from, ~PTE_WRITE)) & ~PTE_WRITE;
+  }
+  yield* getPage(cpu, pfn);
+  if (yield* pageAnon(cpu, pfn)) {
+    yield* pageDupAnonRmap(cpu, pfn);
+    yield* updateMmCounter(cpu, childMm, MmCounter.anonRss, 1);
+  } else {
+    yield* pageAddFileRmap(cpu, pfn);
+  }
+  if ((vmFlags & VM_PFNMAP) === 0) yield* updateMmCounter(cpu, childMm, MmCounter.rss, 1);
+  yield* cpu.writeOnce(to, entry & ~PTE_ACCESSED);
+}

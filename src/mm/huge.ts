@@ -1,0 +1,439 @@
+/**
+ * Huge pages of anonymous memory (Linux: mm/huge_memory.c, 6.x): one entry above the leaves maps
+ * HUGE_PAGES pages at once, where madvise asked for it.
+ *
+ * The frames of a huge page stay together, and their references are counted by the first of them, until the
+ * last goes. Its entry can be split: then HUGE_PAGES ptes map it, each page has a mapcount of its own, and
+ * some may be unmapped before the others. For each entry that maps a huge page the mm keeps a spare leaf
+ * table, so that a split needs no memory.
+ */
+import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
+import {
+  ENTRY_WORDS,
+  HUGE_PAGES,
+  HUGE_SIZE,
+  PAGE_SIZE,
+  PMD_HUGE,
+  PTE_ACCESSED,
+  PTE_DIRTY,
+  PTE_WRITE,
+  entryPfn,
+} from '../hardware/machine.js';
+import { anonVmaPrepare } from './anonvma.js';
+import { MmCounter, countEvent, updateMmCounter } from './counters.js';
+import { Mm } from './layout/mm.js';
+import {
+  PAGE_MAPPING_ANON,
+  PG_anon_exclusive,
+  PG_head,
+  PG_reserved,
+  PG_tail,
+  Page,
+  ZERO_PFN,
+  hugeMapcount,
+  pageOf,
+} from './layout/page.js';
+import { PageState } from './layout/percpu.js';
+import { VM_HUGEPAGE, Vma } from './layout/vma.js';
+import { Zone, zoneOf } from './layout/zone.js';
+import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { lruCacheAddActive } from './lru.js';
+import { allocHugePage, freeHugePage } from './pagealloc.js';
+import {
+  allocTable,
+  entryAllocMap,
+  findPmd,
+  freeTable,
+  mkDirtyWritable,
+  mkPte,
+  pmdHuge,
+  ptepGetAndClear,
+  ptepInstall,
+  setPteHigh,
+  tableEntry,
+} from './pgtable.js';
+import { linearPageIndex } from './rmap.js';
+import { flushTlbMm } from './tlbflush.js';
+import { VM_FAULT_FALLBACK, VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
+
+/** First address of the huge page that would hold an address. */
+export function hugeMask(address: Vaddr): Vaddr {
+  return Math.floor(address / HUGE_SIZE) * HUGE_SIZE;
+}
+
+/** Whether a fault may map a huge page: the VMA asks for it, and it fits (thp_vma_allowable_order). */
+export function* mayMapHuge(cpu: Cpu, vma: Word, address: Vaddr): Op<boolean> {
+  if (PMD_HUGE === 0) return false;
+  if (((yield* cpu.load(vma + Vma.vmFlags)) & VM_HUGEPAGE) === 0) return false;
+  if ((yield* cpu.load(vma + Vma.vmFile)) !== 0) return false;
+  const first = hugeMask(address);
+  if (first < (yield* cpu.loadWide(vma + Vma.vmStart))) return false;
+  return first + HUGE_SIZE <= (yield* cpu.loadWide(vma + Vma.vmEnd));
+}
+
+/**
+ * Maps a huge page where nothing is mapped yet, not even a table: of zeros for a write, the one that all
+ * share for a read (Linux: do_huge_pmd_anonymous_page).
+ *
+ * @returns a VM_FAULT_ code; VM_FAULT_FALLBACK where small pages must do
+ */
+export function* doHugePmdAnonymousPage(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  write: boolean,
+): Op<number> {
+  const present = yield* findPmd(cpu, mm, address);
+  if (present !== 0 && (yield* cpu.readOnce(present)) !== 0) return VM_FAULT_FALLBACK;
+  if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
+  const spare = yield* allocTable(cpu);
+  if (spare === 0) return VM_FAULT_OOM;
+  const pfn = write ? yield* allocHugePage(cpu) : yield* hugeZeroPage(cpu);
+  if (pfn === 0) {
+    yield* freeTable(cpu, spare);
+    return VM_FAULT_FALLBACK;
+  }
+  yield* pageTableAtomicStart(cpu, mm);
+  const pmdp = yield* entryAllocMap(cpu, mm, address, 1);
+  if (pmdp === 0) {
+    yield* freeTable(cpu, spare);
+    if (write) yield* freeNewHugePage(cpu, pfn);
+    return VM_FAULT_OOM;
+  }
+  yield* pageTableAtomicStop(cpu, mm);
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  const installed = yield* installHugePage(cpu, mm, vma, address, pmdp, 0, pfn, write);
+  if (installed) {
+    yield* cpu.add(mm + Mm.nrTables, 1);
+    yield* depositTable(cpu, mm, spare);
+  }
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (!installed) {
+    yield* freeTable(cpu, spare);
+    if (write) yield* freeNewHugePage(cpu, pfn);
+  }
+  return VM_FAULT_MINOR;
+}
+
+/**
+ * Puts a huge page in the place of an entry, if that still is what was read.
+ *
+ * Locks: page_table_lock.
+ */
+function* installHugePage(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  pmdp: Word,
+  old: number,
+  pfn: Pfn,
+  write: boolean,
+): Op<boolean> {
+  if ((yield* cpu.readOnce(pmdp)) !== old) return false;
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const prot = mkPte(pfn, vmFlags) | PMD_HUGE;
+  const entry = write ? mkDirtyWritable(prot, vmFlags) : prot;
+  yield* setPteHigh(cpu, pmdp, vmFlags);
+  if (!(yield* cpu.cas(pmdp, old, entry))) return false;
+  if (write) {
+    const page = pageOf(pfn);
+    const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
+    const index = yield* linearPageIndex(cpu, vma, hugeMask(address));
+    for (let frame = 0; frame < HUGE_PAGES; frame++) {
+      yield* setAnonymous(cpu, pageOf(pfn + frame), anonVma, index + frame);
+    }
+    yield* cpu.store(page + Page.flags, PG_head | PG_anon_exclusive);
+    yield* cpu.store(hugeMapcount(pfn), 1);
+    yield* updateMmCounter(cpu, mm, MmCounter.rss, HUGE_PAGES);
+    yield* updateMmCounter(cpu, mm, MmCounter.anonRss, HUGE_PAGES);
+    yield* lruCacheAddActive(cpu, pfn);
+  }
+  yield* countEvent(cpu, write ? PageState.fault_anon_write : PageState.fault_anon_read);
+  return true;
+}
+
+function* setAnonymous(cpu: Cpu, page: Word, anonVma: Word, index: number): Op<void> {
+  yield* cpu.store(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
+  yield* cpu.store(page + Page.index, index | 0);
+}
+
+/** The huge page of zeros, made at its first use and kept (Linux: mm_get_huge_zero_folio); 0 if none. */
+function* hugeZeroPage(cpu: Cpu): Op<Pfn> {
+  const word = zoneOf(0) + Zone.hugeZeroPage;
+  const known = yield* cpu.readOnce(word);
+  if (known !== 0) return known;
+  const pfn = yield* allocHugePage(cpu);
+  if (pfn === 0) return 0;
+  yield* cpu.store(pageOf(pfn) + Page.flags, PG_head | PG_reserved);
+  yield* cpu.store(pageOf(pfn) + Page.refcount, 1);
+  if (yield* cpu.cas(word, 0, pfn)) return pfn;
+  yield* freeNewHugePage(cpu, pfn);
+  return yield* cpu.readOnce(word);
+}
+
+/** Whether an entry maps the huge page of zeros (Linux: is_huge_zero_pmd). */
+function* isHugeZero(cpu: Cpu, entry: number): Op<boolean> {
+  return (yield* cpu.readOnce(zoneOf(0) + Zone.hugeZeroPage)) === entryPfn(entry);
+}
+
+function* freeNewHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* cpu.store(pageOf(pfn) + Page.refcount, 0);
+  yield* freeHugePage(cpu, pfn);
+}
+
+/** Keeps a leaf table for the day that a huge page's entry is split. Locks: page_table_lock. */
+function* depositTable(cpu: Cpu, mm: Word, table: Pfn): Op<void> {
+  const head = yield* cpu.load(mm + Mm.spareTables);
+  yield* cpu.store(pageOf(table) + Page.lruNext, head);
+  yield* cpu.store(mm + Mm.spareTables, table);
+}
+
+function* withdrawTable(cpu: Cpu, mm: Word): Op<Pfn> {
+  const table = yield* cpu.load(mm + Mm.spareTables);
+  const next = yield* cpu.load(pageOf(table) + Page.lruNext);
+  yield* cpu.store(mm + Mm.spareTables, next);
+  yield* cpu.store(pageOf(table) + Page.lruNext, 0);
+  return table;
+}
+
+/**
+ * A fault where a huge page is mapped: sets the bits that the access needs, gives a page of its own to a
+ * write, or splits the entry.
+ *
+ * @returns a VM_FAULT_ code; VM_FAULT_FALLBACK once the entry is split
+ * Locks: entered in an atomic section, which it ends.
+ */
+export function* doHugePmdFault(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  write: boolean,
+  pmdp: Word,
+): Op<number> {
+  const entry = yield* cpu.readOnce(pmdp);
+  if (!pmdHuge(entry)) {
+    yield* pageTableAtomicStop(cpu, mm);
+    return VM_FAULT_FALLBACK;
+  }
+  if (write && (entry & PTE_WRITE) === 0) {
+    return yield* doHugePmdWpPage(cpu, mm, vma, address, pmdp, entry);
+  }
+  const updated = entry | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+  if (yield* ptepInstall(cpu, pmdp, entry, updated)) cpu.tlb.drop(address);
+  else yield* countEvent(cpu, PageState.cmpxchg_fail_flag_update);
+  yield* pageTableAtomicStop(cpu, mm);
+  return VM_FAULT_MINOR;
+}
+
+/** A write to a huge page that is mapped read-only (Linux: do_huge_pmd_wp_page). */
+function* doHugePmdWpPage(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  pmdp: Word,
+  entry: number,
+): Op<number> {
+  if (yield* isHugeZero(cpu, entry)) {
+    yield* pageTableAtomicStop(cpu, mm);
+    return yield* replaceHugeZero(cpu, mm, vma, address, pmdp, entry);
+  }
+  const pfn = entryPfn(entry);
+  if (yield* mayReuseHuge(cpu, pfn)) {
+    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+    const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
+    if (yield* ptepInstall(cpu, pmdp, entry, writable)) {
+      yield* cpu.or(pageOf(pfn) + Page.flags, PG_anon_exclusive);
+      yield* countEvent(cpu, PageState.fault_reuse);
+    } else {
+      yield* countEvent(cpu, PageState.cmpxchg_fail_flag_reuse);
+    }
+    yield* pageTableAtomicStop(cpu, mm);
+    // The TLB holds the huge page in pieces.
+    yield* flushTlbMm(cpu, mm);
+    return VM_FAULT_MINOR;
+  }
+  yield* pageTableAtomicStop(cpu, mm);
+  yield* splitHugePmd(cpu, mm, pmdp);
+  return VM_FAULT_FALLBACK;
+}
+
+/** Whether nothing else maps a huge page, or any page of it. */
+function* mayReuseHuge(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  if ((flags & PG_anon_exclusive) !== 0) return true;
+  if ((yield* cpu.readOnce(hugeMapcount(pfn))) !== 1) return false;
+  for (let frame = 0; frame < HUGE_PAGES; frame++) {
+    if ((yield* cpu.readOnce(pageOf(pfn + frame) + Page.mapcount)) !== 0) return false;
+  }
+  return true;
+}
+
+/** Gives a write a huge page of its own in the place of the zeros (Linux 6.13: do_huge_zero_wp_pmd). */
+function* replaceHugeZero(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  pmdp: Word,
+  entry: number,
+): Op<number> {
+  if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
+  const pfn = yield* allocHugePage(cpu);
+  if (pfn === 0) {
+    yield* splitHugePmd(cpu, mm, pmdp);
+    return VM_FAULT_FALLBACK;
+  }
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  const installed = yield* installHugePage(cpu, mm, vma, address, pmdp, entry, pfn, true);
+  if (installed) yield* flushTlbMm(cpu, mm);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (!installed) yield* freeNewHugePage(cpu, pfn);
+  return VM_FAULT_MINOR;
+}
+
+/**
+ * Maps the pages of a huge page by ptes, each for itself, in the place of its entry (Linux:
+ * __split_huge_pmd). Does nothing where there is none any more.
+ *
+ * Locks: takes page_table_lock.
+ */
+export function* splitHugePmd(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* splitHugePmdLocked(cpu, mm, pmdp);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}
+
+/** Locks: page_table_lock. */
+export function* splitHugePmdLocked(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
+  if (!pmdHuge(yield* cpu.readOnce(pmdp))) return;
+  // Empty for a while: who faults meanwhile waits for the lock before it hangs a table here.
+  const entry = yield* ptepGetAndClear(cpu, pmdp);
+  const high = ENTRY_WORDS === 2 ? yield* cpu.readOnce(pmdp + 1) : 0;
+  yield* flushTlbMm(cpu, mm);
+  const table = yield* withdrawTable(cpu, mm);
+  const zero = yield* isHugeZero(cpu, entry);
+  const first = entryPfn(entry);
+  const bits = entry & (PAGE_SIZE - 1) & ~PMD_HUGE;
+  for (let frame = 0; frame < HUGE_PAGES; frame++) {
+    const ptep = frameOf(table) + frame * ENTRY_WORDS;
+    const pfn = zero ? ZERO_PFN : first + frame;
+    yield* cpu.writeOnce(ptep, (pfn * PAGE_SIZE) | bits);
+    if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, high);
+  }
+  if (!zero) yield* claimBySmallPages(cpu, first);
+  if (ENTRY_WORDS === 2) yield* cpu.writeOnce(pmdp + 1, 0);
+  yield* cpu.writeOnce(pmdp, tableEntry(table));
+}
+
+/** The claim of an entry on a huge page becomes one of each pte on its page. */
+function* claimBySmallPages(cpu: Cpu, first: Pfn): Op<void> {
+  const flags = yield* cpu.readOnce(pageOf(first) + Page.flags);
+  for (let frame = 0; frame < HUGE_PAGES; frame++) {
+    const page = pageOf(first + frame);
+    yield* cpu.add(page + Page.mapcount, 1);
+    if (frame !== 0) yield* cpu.store(page + Page.flags, PG_tail | (flags & PG_anon_exclusive));
+  }
+  yield* cpu.add(pageOf(first) + Page.refcount, HUGE_PAGES - 1);
+  yield* cpu.add(hugeMapcount(first), -1);
+}
+
+/** Splits the huge page that runs across an address (Linux: split_huge_pmd_if_needed). */
+export function* splitHugePmdAt(cpu: Cpu, mm: Word, address: Vaddr): Op<void> {
+  if (PMD_HUGE === 0 || address === hugeMask(address)) return;
+  const pmdp = yield* findPmd(cpu, mm, address);
+  if (pmdp !== 0) yield* splitHugePmd(cpu, mm, pmdp);
+}
+
+/**
+ * Takes a huge page out of its entry (Linux: zap_huge_pmd). The caller flushes, then puts the page.
+ *
+ * @returns its first frame, or 0 where the zeros were mapped
+ * Locks: page_table_lock.
+ */
+export function* clearHugePmd(cpu: Cpu, mm: Word, pmdp: Word): Op<Pfn> {
+  const entry = yield* ptepGetAndClear(cpu, pmdp);
+  if (ENTRY_WORDS === 2) yield* cpu.writeOnce(pmdp + 1, 0);
+  const table = yield* withdrawTable(cpu, mm);
+  yield* cpu.add(mm + Mm.nrTables, -1);
+  yield* freeTable(cpu, table);
+  if (yield* isHugeZero(cpu, entry)) return 0;
+  const pfn = entryPfn(entry);
+  yield* cpu.add(hugeMapcount(pfn), -1);
+  return pfn;
+}
+
+/**
+ * Lets a forked child map a huge page of its parent's, which neither may write to from now on (Linux:
+ * copy_huge_pmd).
+ *
+ * @returns false when memory is full
+ * Locks: mmap_sem of both for writing; takes both page_table_locks.
+ */
+export function* copyHugePmd(
+  cpu: Cpu,
+  childMm: Word,
+  mm: Word,
+  address: Vaddr,
+): Op<boolean> {
+  const spare = yield* allocTable(cpu);
+  if (spare === 0) return false;
+  yield* pageTableAtomicStart(cpu, childMm);
+  const target = yield* entryAllocMap(cpu, childMm, address, 1);
+  if (target === 0) {
+    yield* freeTable(cpu, spare);
+    return false;
+  }
+  yield* pageTableAtomicStop(cpu, childMm);
+  const pmdp = yield* findPmd(cpu, mm, address);
+  yield* cpu.spinLock(childMm + Mm.pageTableLock);
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  const entry = (yield* cpu.and(pmdp, ~PTE_WRITE)) & ~PTE_WRITE;
+  if (!(yield* isHugeZero(cpu, entry))) {
+    const pfn = entryPfn(entry);
+    yield* cpu.and(pageOf(pfn) + Page.flags, ~PG_anon_exclusive);
+    yield* cpu.add(pageOf(pfn) + Page.refcount, 1);
+    yield* cpu.add(hugeMapcount(pfn), 1);
+    yield* updateMmCounter(cpu, childMm, MmCounter.rss, HUGE_PAGES);
+    yield* updateMmCounter(cpu, childMm, MmCounter.anonRss, HUGE_PAGES);
+  }
+  yield* cpu.add(childMm + Mm.nrTables, 1);
+  yield* depositTable(cpu, childMm, spare);
+  if (ENTRY_WORDS === 2) {
+    const high = yield* cpu.readOnce(pmdp + 1);
+    yield* cpu.writeOnce(target + 1, high);
+  }
+  yield* cpu.writeOnce(target, entry & ~PTE_ACCESSED);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  yield* cpu.spinUnlock(childMm + Mm.pageTableLock);
+  return true;
+}
+
+/**
+ * Moves the entry of a huge page to where nothing is, not even a table (Linux: move_huge_pmd).
+ *
+ * @returns whether it could; if not, memory is full or a table is in the way: small pages must do
+ * Locks: mmap_sem for writing; takes page_table_lock.
+ */
+export function* moveHugePmd(cpu: Cpu, mm: Word, pmdp: Word, to: Vaddr): Op<boolean> {
+  yield* pageTableAtomicStart(cpu, mm);
+  const target = yield* entryAllocMap(cpu, mm, to, 1);
+  if (target === 0) return false;
+  yield* pageTableAtomicStop(cpu, mm);
+  if ((yield* cpu.readOnce(target)) !== 0) return false;
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  const entry = yield* ptepGetAndClear(cpu, pmdp);
+  if (ENTRY_WORDS === 2) {
+    const high = yield* cpu.readOnce(pmdp + 1);
+    yield* cpu.writeOnce(target + 1, high);
+    yield* cpu.writeOnce(pmdp + 1, 0);
+  }
+  yield* cpu.writeOnce(target, entry);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  return true;
+}

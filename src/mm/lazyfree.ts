@@ -1,0 +1,57 @@
+/** MADV_FREE: pages whose contents may go when memory is short (Linux: madvise_free_pte_range, 6.x). */
+import type { Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import {
+  PAGE_SIZE,
+  PTE_ACCESSED,
+  PTE_DIRTY,
+  entryPfn,
+  pteOffset,
+} from '../hardware/machine.js';
+import { hugeMask, splitHugePmdLocked } from './huge.js';
+import { Mm } from './layout/mm.js';
+import { PG_lazyfree, Page, ZERO_PFN, pageOf } from './layout/page.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan, ptePresent } from './pgtable.js';
+import { pageMappedOnce } from './rmap.js';
+import { flushTlbMm } from './tlbflush.js';
+
+/**
+ * Marks the pages of a range as free for the taking. They stay mapped, clean: a write makes them dirty,
+ * and theirs again. A page that another process maps too is left alone.
+ *
+ * Locks: mmap_sem; takes page_table_lock.
+ */
+export function* freePageRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  let address = start;
+  while (address < end) {
+    const table = yield* leafTable(cpu, mm, address);
+    if (table < 0) {
+      address = nextSpan(address, -table);
+      continue;
+    }
+    const next = nextSpan(address, 1);
+    if (table === HUGE_LEAF) {
+      const pmdp = yield* findPmd(cpu, mm, address);
+      if (address === hugeMask(address) && next <= end) {
+        yield* freePte(cpu, pmdp);
+        address = next;
+      } else {
+        yield* splitHugePmdLocked(cpu, mm, pmdp);
+      }
+      continue;
+    }
+    const stop = Math.min(end, next);
+    for (; address < stop; address += PAGE_SIZE) yield* freePte(cpu, table + pteOffset(address));
+  }
+  yield* flushTlbMm(cpu, mm);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}
+
+function* freePte(cpu: Cpu, ptep: Word): Op<void> {
+  const entry = yield* cpu.readOnce(ptep);
+  const pfn = entryPfn(entry);
+  if (!ptePresent(entry) || pfn === ZERO_PFN || !(yield* pageMappedOnce(cpu, pfn))) return;
+  yield* cpu.and(ptep, ~(PTE_DIRTY | PTE_ACCESSED));
+  yield* cpu.or(pageOf(pfn) + Page.flags, PG_lazyfree);
+}

@@ -1,0 +1,140 @@
+/**
+ * Pages of a file that go away, or lose their dirt, under the mappings that show them (Linux: mm/truncate.c,
+ * unmap_mapping_range; page_mkclean of mm/rmap.c).
+ *
+ * Locks: the file's mmapLock keeps its VMAs where they are; then each mm's page_table_lock.
+ */
+import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import {
+  PAGES_PER_BYTE,
+  PAGE_SIZE,
+  PTE_DIRTY,
+  PTE_WRITE,
+  entryPfn,
+  pteOffset,
+} from '../hardware/machine.js';
+import { deleteFromPageCache } from './filemap.js';
+import { File } from './layout/file.js';
+import { Mm } from './layout/mm.js';
+import { VM_NONLINEAR, VM_SHARED, Vma } from './layout/vma.js';
+import { leafTable, nextSpan, ptePresent } from './pgtable.js';
+import { flushTlbMm } from './tlbflush.js';
+import { zapPageRange } from './zap.js';
+
+/**
+ * Changes a file's length. What a shorter one loses is unmapped everywhere, private copies too, and later
+ * touches of it are SIGBUS (Linux: truncate_setsize).
+ *
+ * @param size - in pages
+ */
+export function* truncateFile(cpu: Cpu, file: Word, size: number): Op<void> {
+  const old = yield* cpu.readOnce(file + File.size);
+  yield* cpu.writeOnce(file + File.size, size);
+  if (size < old) yield* dropPages(cpu, file, size, old, true);
+}
+
+/** Drops pages of a file, which are zeros from then on (Linux: shmem_fallocate, FALLOC_FL_PUNCH_HOLE). */
+export function* punchHole(cpu: Cpu, file: Word, first: number, end: number): Op<void> {
+  yield* dropPages(cpu, file, first, end, false);
+}
+
+/** @param evenCows - whether private copies of the pages go too */
+function* dropPages(
+  cpu: Cpu,
+  file: Word,
+  first: number,
+  end: number,
+  evenCows: boolean,
+): Op<void> {
+  yield* unmapMappingRange(cpu, file, first, end, evenCows);
+  for (let index = first; index < end; index++) yield* deleteFromPageCache(cpu, file, index);
+  // A fault may have mapped one of them again before it was out of the cache.
+  yield* unmapMappingRange(cpu, file, first, end, evenCows);
+}
+
+function* unmapMappingRange(
+  cpu: Cpu,
+  file: Word,
+  first: number,
+  end: number,
+  evenCows: boolean,
+): Op<void> {
+  yield* cpu.spinLock(file + File.mmapLock);
+  let vma = yield* cpu.load(file + File.mmapList);
+  while (vma !== 0) {
+    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+    const mm = yield* cpu.load(vma + Vma.vmMm);
+    const pages = { file, first, end, evenCows };
+    if ((vmFlags & VM_NONLINEAR) !== 0) {
+      const start = yield* cpu.loadWide(vma + Vma.vmStart);
+      const stop = yield* cpu.loadWide(vma + Vma.vmEnd);
+      yield* zapPageRange(cpu, mm, vma, start, stop, pages);
+    } else {
+      const { from, to } = yield* addressesOf(cpu, vma, first, end);
+      if (from < to) yield* zapPageRange(cpu, mm, vma, from, to, pages);
+    }
+    vma = yield* cpu.load(vma + Vma.fileNext);
+  }
+  yield* cpu.spinUnlock(file + File.mmapLock);
+}
+
+/** Where a VMA maps a range of its file's pages; empty if nowhere. */
+function* addressesOf(
+  cpu: Cpu,
+  vma: Word,
+  first: number,
+  end: number,
+): Op<{ from: Vaddr; to: Vaddr }> {
+  const start = yield* cpu.loadWide(vma + Vma.vmStart);
+  const vmEnd = yield* cpu.loadWide(vma + Vma.vmEnd);
+  const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
+  const pages = (vmEnd - start) * PAGES_PER_BYTE;
+  const from = Math.min(Math.max(first - pgoff, 0), pages);
+  const to = Math.min(Math.max(end - pgoff, 0), pages);
+  return { from: start + from * PAGE_SIZE, to: start + to * PAGE_SIZE };
+}
+
+/**
+ * Takes write from all ptes that map a page of a file, so that the next write is noticed (Linux:
+ * page_mkclean).
+ */
+export function* pageMkclean(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<void> {
+  yield* cpu.spinLock(file + File.mmapLock);
+  let vma = yield* cpu.load(file + File.mmapList);
+  while (vma !== 0) {
+    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+    if ((vmFlags & VM_SHARED) !== 0) {
+      const whole = (vmFlags & VM_NONLINEAR) !== 0;
+      const { from, to } = whole
+        ? { from: yield* cpu.loadWide(vma + Vma.vmStart), to: yield* cpu.loadWide(vma + Vma.vmEnd) }
+        : yield* addressesOf(cpu, vma, index, index + 1);
+      const mm = yield* cpu.load(vma + Vma.vmMm);
+      yield* cleanPtes(cpu, mm, from, to, pfn);
+    }
+    vma = yield* cpu.load(vma + Vma.fileNext);
+  }
+  yield* cpu.spinUnlock(file + File.mmapLock);
+}
+
+function* cleanPtes(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, pfn: Pfn): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  let cleaned = false;
+  let address = start;
+  while (address < end) {
+    const table = yield* leafTable(cpu, mm, address);
+    if (table < 0) {
+      address = nextSpan(address, -table);
+      continue;
+    }
+    const ptep = table + pteOffset(address);
+    const entry = yield* cpu.readOnce(ptep);
+    if (ptePresent(entry) && entryPfn(entry) === pfn) {
+      yield* cpu.and(ptep, ~(PTE_WRITE | PTE_DIRTY));
+      cleaned = true;
+    }
+    address += PAGE_SIZE;
+  }
+  if (cleaned) yield* flushTlbMm(cpu, mm);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}

@@ -1,0 +1,103 @@
+/** Reads page tables at a quiet point, without the word operations. */
+import type { Pfn, Word } from '../base/units.js';
+import { frameOf } from '../hardware/frames.js';
+import {
+  ENTRY_WORDS,
+  HUGE_PAGES,
+  LEVEL_ENTRIES,
+  LEVEL_NAMES,
+  LEVEL_SPAN,
+  PAGE_SIZE,
+  PMD_HUGE,
+  TOP_LEVEL,
+  entryPfn,
+} from '../hardware/machine.js';
+import type { Memory } from '../hardware/memory.js';
+import { Mm } from '../mm/layout/mm.js';
+import { PAGE_MAPPING_ANON, PG_reserved, Page, ZERO_PFN, pageOf } from '../mm/layout/page.js';
+import { TABLES } from '../mm/layout/slab.js';
+import { pmdHuge, ptePresent } from '../mm/pgtable.js';
+import { recordsInUse } from './records.js';
+
+/** A mapped page as the tables show it. */
+export interface MappedPage {
+  readonly address: number;
+  /** The pte, or what it would be if the page were not mapped as part of a huge one. */
+  readonly entry: number;
+  readonly pfn: Pfn;
+  readonly anon: boolean;
+  /** Whether it shows a page of zeros that all share, which no count counts. */
+  readonly zero: boolean;
+  /** Whether an entry above the leaves maps it, with its whole huge page. */
+  readonly huge: boolean;
+}
+
+/** Every page that an address space maps, in order of address. */
+export function mappedPages(memory: Memory, mm: Word): MappedPage[] {
+  const pages: MappedPage[] = [];
+  collectPages(memory.words, memory.words[mm + Mm.pgd], TOP_LEVEL, 0, pages);
+  return pages;
+}
+
+function collectPages(
+  words: Int32Array,
+  table: Pfn,
+  level: number,
+  base: number,
+  pages: MappedPage[],
+): void {
+  for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
+    const entry = words[frameOf(table) + index * ENTRY_WORDS];
+    if (entry === 0) continue;
+    const address = base + index * LEVEL_SPAN[level];
+    if (level === 1 && pmdHuge(entry)) {
+      for (let page = 0; page < HUGE_PAGES; page++) {
+        const subpage = (entry & ~PMD_HUGE) + page * PAGE_SIZE;
+        pages.push(mappedPage(words, address + page * PAGE_SIZE, subpage, true));
+      }
+    } else if (level > 0) {
+      collectPages(words, entryPfn(entry), level - 1, address, pages);
+    } else if (ptePresent(entry)) {
+      pages.push(mappedPage(words, address, entry, false));
+    }
+  }
+}
+
+function mappedPage(
+  words: Int32Array,
+  address: number,
+  entry: number,
+  huge: boolean,
+): MappedPage {
+  const pfn = entryPfn(entry);
+  const head = huge ? pfn & -HUGE_PAGES : pfn;
+  const zero = pfn === ZERO_PFN || (words[pageOf(head) + Page.flags] & PG_reserved) !== 0;
+  const mapping = words[pageOf(pfn) + Page.mapping];
+  return { address, entry, pfn, anon: (mapping & PAGE_MAPPING_ANON) !== 0, zero, huge };
+}
+
+/** Visits every table of an address space, from the top down. */
+export function visitTables(
+  words: Int32Array,
+  mm: Word,
+  visit: (table: Pfn, level: number) => void,
+): void {
+  const descend = (table: Pfn, level: number): void => {
+    visit(table, level);
+    if (level === 0) return;
+    for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
+      const entry = words[frameOf(table) + index * ENTRY_WORDS];
+      if (entry !== 0 && !(level === 1 && pmdHuge(entry))) descend(entryPfn(entry), level - 1);
+    }
+  };
+  descend(words[mm + Mm.pgd], TOP_LEVEL);
+}
+
+/** Names of the levels of all page tables, by frame. */
+export function tableNames(memory: Memory): Map<Pfn, string> {
+  const names = new Map<Pfn, string>();
+  for (const mm of recordsInUse(memory.words, TABLES.mm, [])) {
+    visitTables(memory.words, mm, (table, level) => names.set(table, LEVEL_NAMES[level]));
+  }
+  return names;
+}
