@@ -79,7 +79,8 @@ function syscallParser(event: string): FieldParser {
   if (side === 'enter') {
     return (line, { comm, pid, tid }) => {
       const args: number[] = [];
-      while (line.seek(ARGUMENT)) {
+      // At the end there is nothing to seek, but all of the lines that follow to seek it in.
+      while (line.at < line.end && line.seek(ARGUMENT)) {
         const value = line.hex();
         if (value >= 0) args.push(value);
       }
