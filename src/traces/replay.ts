@@ -158,7 +158,7 @@ export class Replay {
         if (thread.fault !== undefined) thread.fault.window = event;
         break;
       case 'pageCache':
-        this.files.cacheChanged(event.inode, event.added, event.index, event.pages);
+        this.files.cacheChanged(event.inode, event);
         break;
       case 'lost':
         this.note('lost records: faults and calls are missing');

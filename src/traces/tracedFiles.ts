@@ -20,9 +20,31 @@ export interface TracedFile {
   readonly known: boolean;
 }
 
+interface CacheChange {
+  readonly added: boolean;
+  /** In pages. */
+  readonly index: number;
+  readonly pages: number;
+}
+
+/**
+ * A first read of a few bytes, as of an ELF header, brings in four pages and marks the second: there
+ * read-ahead is to go on (Linux: get_init_ra_size and page_cache_sync_ra, mm/readahead.c).
+ */
+const INITIAL_WINDOW = 4;
+const MARKED_PAGE = 1;
+
+function beginsWithRead(changes: readonly CacheChange[]): boolean {
+  const first = changes.slice(0, INITIAL_WINDOW);
+  const inOrder = first.every(({ added, index, pages }, at) => added && index === at && pages === 1);
+  return inOrder && first.length === INITIAL_WINDOW;
+}
+
 export class TracedFiles {
   private readonly byPath = new Map<string, TracedFile>();
   private readonly byInode = new Map<number, TracedFile>();
+  /** What happened to the caches of files that nothing has mapped yet, by inode. */
+  private readonly early = new Map<number, CacheChange[]>();
   private anonymous = 0;
 
   constructor(
@@ -43,8 +65,13 @@ export class TracedFiles {
         : Math.ceil(snapshot.size / this.vm.PAGE_SIZE);
     const file = this.open(path, pages, flags, snapshot !== undefined);
     this.byPath.set(path, file);
-    this.byInode.set(snapshot?.ino ?? inode, file);
+    const number = snapshot?.ino ?? inode;
+    this.byInode.set(number, file);
     if (snapshot !== undefined) this.warmSnapshot(file, snapshot);
+    const early = this.early.get(number) ?? [];
+    this.early.delete(number);
+    const marks = beginsWithRead(early) ? this.vm.PG_readahead : 0;
+    early.forEach((change, at) => this.changeCache(file, change, at === MARKED_PAGE ? marks : 0));
     return file;
   }
 
@@ -70,14 +97,25 @@ export class TracedFiles {
   }
 
   /** The kernel added pages to a file's cache, or took them out. */
-  cacheChanged(inode: number, added: boolean, index: number, pages: number): void {
+  cacheChanged(inode: number, change: CacheChange): void {
     const file = this.byInode.get(inode);
-    if (file === undefined || index + pages > this.vm.FILE_MAX_PAGES) return;
+    if (file !== undefined) {
+      this.changeCache(file, change);
+      return;
+    }
+    const changes = this.early.get(inode);
+    if (changes === undefined) this.early.set(inode, [change]);
+    else changes.push(change);
+  }
+
+  private changeCache(file: TracedFile, change: CacheChange, marks = 0): void {
+    const { added, index, pages } = change;
+    if (index + pages > this.vm.FILE_MAX_PAGES) return;
     if (!added) {
       this.vm.punchHole(this.cpu, file.file, index, index + pages);
       return;
     }
-    const flags = this.vm.PG_uptodate | this.folioFlags(index, pages);
+    const flags = this.vm.PG_uptodate | this.folioFlags(index, pages) | marks;
     for (let page = index; page < index + pages; page++) this.warm(file, page, flags);
   }
 
