@@ -519,9 +519,11 @@ export class Replay {
       }
       return;
     }
+    // A page that exec itself puts into the old space and takes out again, in no other event.
+    if (current) return;
     const known = this.kernelMms.get(mmId);
     const fresh = known === undefined || known !== process.space?.kernel;
-    if (!current && execStarted && fresh && member === 'MM_ANONPAGES' && bytes > 0) {
+    if (execStarted && fresh && member === 'MM_ANONPAGES' && bytes > 0) {
       if (thread.execMmId === undefined || thread.execMmId === mmId) {
         thread.execMmId = mmId;
         thread.execPages = bytes / this.vm.PAGE_SIZE;
