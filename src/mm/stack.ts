@@ -6,7 +6,7 @@ import { accountVm, mayExpandVm } from './accounting.js';
 import { anonVmaLock, anonVmaPrepare, anonVmaUnlock } from './anonvma.js';
 import { Mm } from './layout/mm.js';
 import { VM_ACCESS, VM_GROWSDOWN, Vma } from './layout/vma.js';
-import { STACK_GUARD_GAP, gapChanged } from './vmatree.js';
+import { STACK_GUARD_GAP, lowerVmStart } from './vmatree.js';
 
 /**
  * Extends a VMA that grows downwards to hold an address below it.
@@ -29,11 +29,10 @@ export function* expandStack(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<
     const pages = (start - wanted) * PAGES_PER_BYTE;
     const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
     yield* cpu.spinLock(mm + Mm.pageTableLock);
-    yield* cpu.storeWide(vma + Vma.vmStart, wanted);
+    yield* lowerVmStart(cpu, mm, vma, wanted);
     yield* cpu.store(vma + Vma.vmPgoff, (pgoff - pages) | 0);
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
     yield* accountVm(cpu, mm, vmFlags, pages);
-    yield* gapChanged(cpu, mm, vma);
     yield* cpu.spinUnlock(mm + Mm.pageTableLock);
     grown = true;
   }

@@ -108,17 +108,7 @@ export function* unlinkVma(cpu: Cpu, mm: Word, vma: Word): Op<void> {
   yield* cpu.writeOnce(mm + Mm.mmapCache, 0);
 }
 
-/** Moves a VMA's start, down or up; what it maps stays where it is (Linux: vma_adjust). */
-export function* setVmStart(cpu: Cpu, mm: Word, vma: Word, start: Vaddr): Op<void> {
-  const old = yield* cpu.loadWide(vma + Vma.vmStart);
-  const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
-  const file = yield* lockRange(cpu, vma);
-  yield* cpu.storeWide(vma + Vma.vmStart, start);
-  yield* cpu.store(vma + Vma.vmPgoff, (pgoff + (start - old) * PAGES_PER_BYTE) | 0);
-  yield* unlockRange(cpu, vma, file);
-  yield* gapChanged(cpu, mm, vma);
-}
-
+/** Moves a VMA's end; what it maps below stays where it is (Linux: vma_adjust). */
 export function* setVmEnd(cpu: Cpu, mm: Word, vma: Word, end: Vaddr): Op<void> {
   const file = yield* lockRange(cpu, vma);
   yield* cpu.storeWide(vma + Vma.vmEnd, end);

@@ -1,27 +1,27 @@
 /**
- * The search tree of an address space's VMAs, and the gaps between them (Linux 3.8 to 6.0: mm_rb with
- * rb_subtree_gap, mm/mmap.c; later kernels have a maple tree).
+ * The search tree of an address space's VMAs, and the gaps between them (Linux 6.1: the maple tree, mm_mt;
+ * before that a red-black tree).
  *
- * The tree is a treap: ordered by vmStart as a search tree, and by a hash of the record's place as
- * a heap, so that its depth is logarithmic in any order of insertion. A treap does what a red-black
- * tree does with a third of the code. Each node knows the largest gap below any VMA of its subtree, so
- * that room for a mapping is found without a look at every VMA.
+ * A B+ tree: a node has up to NODE_FANOUT children, so that a walk to one VMA of a hundred thousand reads
+ * five nodes, where a binary tree reads a score of records that lie all over memory. Each entry knows the
+ * largest gap below any VMA that it leads to, so that room for a mapping is found without a look at every
+ * VMA. Two neighbouring children of one parent always have more children than one node could hold.
  *
  * Locks: mmap_sem for reading to find, for writing to change.
  */
+import { InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { Mm } from './layout/mm.js';
-import { VM_GROWSDOWN, Vma } from './layout/vma.js';
+import { TABLES } from './layout/slab.js';
+import { NODE_FANOUT, VM_GROWSDOWN, Vma, VmaNode } from './layout/vma.js';
+import { slabAlloc, slabFree } from './slab.js';
 
 /** Kept free below a VMA that grows downwards (Linux: stack_guard_gap, 256 pages). */
 export const STACK_GUARD_GAP = 256 * PAGE_SIZE;
 
-/** Heap order of the tree: any fixed shuffle of the records will do. */
-function priority(vma: Word): number {
-  return Math.imul(vma, 0x9e3779b1) >>> 0;
-}
+const HALF = NODE_FANOUT / 2;
 
 /** @returns the first VMA that ends after `address`, or 0 */
 export function* findVma(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
@@ -31,16 +31,10 @@ export function* findVma(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
     const start = yield* cpu.loadWide(cached + Vma.vmStart);
     if (start <= address && address < end) return cached;
   }
-  let found = 0;
-  let node = yield* cpu.load(mm + Mm.vmaTree);
-  while (node !== 0) {
-    if ((yield* cpu.loadWide(node + Vma.vmEnd)) > address) {
-      found = node;
-      if ((yield* cpu.loadWide(node + Vma.vmStart)) <= address) break;
-      node = yield* cpu.load(node + Vma.treeLeft);
-    } else {
-      node = yield* cpu.load(node + Vma.treeRight);
-    }
+  let found = yield* lastByKey(cpu, mm, address);
+  if (found === 0) return 0;
+  if ((yield* cpu.loadWide(found + Vma.vmEnd)) <= address) {
+    found = yield* cpu.load(found + Vma.vmNext);
   }
   if (found !== 0) yield* cpu.writeOnce(mm + Mm.mmapCache, found);
   return found;
@@ -48,17 +42,32 @@ export function* findVma(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
 
 /** @returns the last VMA that starts before `address`, or 0 */
 export function* findVmaBelow(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
-  let found = 0;
+  const found = yield* lastByKey(cpu, mm, address - 1);
+  if (found === 0 || (yield* cpu.loadWide(found + Vma.vmStart)) < address) return found;
+  return yield* cpu.load(found + Vma.vmPrev);
+}
+
+/** The last VMA that starts at `address` or below, or else the first of all; 0 if there is none. */
+function* lastByKey(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
   let node = yield* cpu.load(mm + Mm.vmaTree);
-  while (node !== 0) {
-    if ((yield* cpu.loadWide(node + Vma.vmStart)) < address) {
-      found = node;
-      node = yield* cpu.load(node + Vma.treeRight);
-    } else {
-      node = yield* cpu.load(node + Vma.treeLeft);
+  if (node === 0) return 0;
+  for (;;) {
+    let index = (yield* cpu.load(node + VmaNode.count)) - 1;
+    // Half of the keys, and often a cache line, can be passed over.
+    if (index >= HALF && (yield* cpu.loadWide(node + VmaNode.keys + 2 * HALF)) > address) {
+      index = HALF - 1;
     }
+    while (index > 0 && (yield* cpu.loadWide(node + VmaNode.keys + 2 * index)) > address) index--;
+    const child = yield* cpu.load(node + VmaNode.children + index);
+    if ((yield* cpu.load(node + VmaNode.level)) > 0) {
+      node = child;
+      continue;
+    }
+    if (index > 0 || (yield* cpu.loadWide(node + VmaNode.keys)) <= address) return child;
+    // The address is between two nodes: where VMAs went away, a node's first may start long after its key.
+    const prev = yield* cpu.load(child + Vma.vmPrev);
+    return prev === 0 ? child : prev;
   }
-  return found;
 }
 
 /** Where a VMA begins, with the room below it that a stack keeps (Linux: vm_start_gap). */
@@ -75,98 +84,236 @@ function* gapBelow(cpu: Cpu, vma: Word): Op<number> {
   return (yield* vmStartGap(cpu, vma)) - from;
 }
 
-function* subtreeGap(cpu: Cpu, node: Word): Op<number> {
-  return node === 0 ? -Infinity : yield* cpu.loadWide(node + Vma.subtreeGap);
+/** The largest gap that a child of a node at `level` leads to. */
+function* gapOf(cpu: Cpu, level: number, child: Word): Op<number> {
+  if (level === 0) return yield* gapBelow(cpu, child);
+  const count = yield* cpu.load(child + VmaNode.count);
+  let largest = -Infinity;
+  for (let index = 0; index < count; index++) {
+    largest = Math.max(largest, yield* cpu.loadWide(child + VmaNode.gaps + 2 * index));
+  }
+  return largest;
 }
 
-/** Computes the gaps of nodes anew, the last one first: children must come after their parents. */
-function* recomputeGaps(cpu: Cpu, path: readonly Word[]): Op<void> {
-  for (let i = path.length - 1; i >= 0; i--) {
-    const node = path[i];
-    const left = yield* cpu.load(node + Vma.treeLeft);
-    const right = yield* cpu.load(node + Vma.treeRight);
-    const own = yield* gapBelow(cpu, node);
-    const gapLeft = yield* subtreeGap(cpu, left);
-    const gapRight = yield* subtreeGap(cpu, right);
-    yield* cpu.storeWide(node + Vma.subtreeGap, Math.max(own, gapLeft, gapRight));
+/** Nodes on the way to a VMA, the root first, and which child of each leads on. */
+interface Path {
+  readonly nodes: Word[];
+  readonly indexes: number[];
+}
+
+/** The way to the entry with the last key up to `address`; index -1 at level 0 if there is none. */
+function* pathTo(cpu: Cpu, mm: Word, address: Vaddr): Op<Path> {
+  const path: Path = { nodes: [], indexes: [] };
+  let node = yield* cpu.load(mm + Mm.vmaTree);
+  while (node !== 0) {
+    const level = yield* cpu.load(node + VmaNode.level);
+    const first = level === 0 ? 0 : 1;
+    let index = (yield* cpu.load(node + VmaNode.count)) - 1;
+    while (index >= first && (yield* cpu.loadWide(node + VmaNode.keys + 2 * index)) > address) {
+      index--;
+    }
+    path.nodes.push(node);
+    path.indexes.push(index);
+    if (level === 0) break;
+    node = yield* cpu.load(node + VmaNode.children + index);
   }
+  return path;
+}
+
+/** The way to the entry of a VMA. */
+function* pathToVma(cpu: Cpu, mm: Word, vma: Word): Op<Path> {
+  const start = yield* cpu.loadWide(vma + Vma.vmStart);
+  const path = yield* pathTo(cpu, mm, start);
+  const depth = path.nodes.length - 1;
+  const found = yield* cpu.load(path.nodes[depth] + VmaNode.children + path.indexes[depth]);
+  if (found !== vma) throw new InvariantError(`vma ${vma} is not where the tree of VMAs leads`);
+  return path;
 }
 
 /** The gap below a VMA has changed. @param vma - or 0 for none */
 export function* gapChanged(cpu: Cpu, mm: Word, vma: Word): Op<void> {
   if (vma === 0) return;
-  const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const path: Word[] = [];
-  let node = yield* cpu.load(mm + Mm.vmaTree);
-  while (node !== vma) {
-    path.push(node);
-    const below = (yield* cpu.loadWide(node + Vma.vmStart)) < start;
-    node = yield* cpu.load(node + (below ? Vma.treeRight : Vma.treeLeft));
-  }
-  path.push(vma);
-  yield* recomputeGaps(cpu, path);
+  const path = yield* pathToVma(cpu, mm, vma);
+  yield* refreshGaps(cpu, path, path.nodes.length - 1);
 }
 
-/** Descends to where the heap order ends, and splits what hangs there by the new start. */
+/** Moves a VMA's start down; its key, and what the nodes above know of it, follow. */
+export function* lowerVmStart(cpu: Cpu, mm: Word, vma: Word, start: Vaddr): Op<void> {
+  const path = yield* pathToVma(cpu, mm, vma);
+  yield* cpu.storeWide(vma + Vma.vmStart, start);
+  for (let depth = path.nodes.length - 1; depth >= 0; depth--) {
+    const index = path.indexes[depth];
+    yield* cpu.storeWide(path.nodes[depth] + VmaNode.keys + 2 * index, start);
+    if (index > 0) break;
+  }
+  yield* refreshGaps(cpu, path, path.nodes.length - 1);
+}
+
+/** Computes the gaps of a path's entries anew, from a depth up to the root. */
+function* refreshGaps(cpu: Cpu, { nodes, indexes }: Path, from: number): Op<void> {
+  for (let depth = from; depth >= 0; depth--) {
+    yield* refreshGap(cpu, nodes[depth], indexes[depth]);
+  }
+}
+
+function* refreshGap(cpu: Cpu, node: Word, index: number): Op<void> {
+  const level = yield* cpu.load(node + VmaNode.level);
+  const child = yield* cpu.load(node + VmaNode.children + index);
+  const gap = yield* gapOf(cpu, level, child);
+  yield* cpu.storeWide(node + VmaNode.gaps + 2 * index, gap);
+}
+
+/** Puts a VMA into the tree, whose neighbours in the list it has already. */
 export function* treeInsert(cpu: Cpu, mm: Word, vma: Word): Op<void> {
   const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const path: Word[] = [];
-  let link = mm + Mm.vmaTree;
-  let node = yield* cpu.load(link);
-  while (node !== 0 && priority(node) >= priority(vma)) {
-    path.push(node);
-    const below = (yield* cpu.loadWide(node + Vma.vmStart)) < start;
-    link = node + (below ? Vma.treeRight : Vma.treeLeft);
-    node = yield* cpu.load(link);
+  const path = yield* pathTo(cpu, mm, start);
+  if (path.nodes.length === 0) {
+    const root = yield* allocNode(cpu, 0);
+    yield* putEntry(cpu, root, 0, start, vma);
+    yield* cpu.store(mm + Mm.vmaTree, root);
+    return;
   }
-  yield* cpu.store(link, vma);
-  path.push(vma);
-  let lowLink = vma + Vma.treeLeft;
-  let highLink = vma + Vma.treeRight;
-  while (node !== 0) {
-    path.push(node);
-    if ((yield* cpu.loadWide(node + Vma.vmStart)) < start) {
-      yield* cpu.store(lowLink, node);
-      lowLink = node + Vma.treeRight;
-      node = yield* cpu.load(lowLink);
-    } else {
-      yield* cpu.store(highLink, node);
-      highLink = node + Vma.treeLeft;
-      node = yield* cpu.load(highLink);
-    }
-  }
-  yield* cpu.store(lowLink, 0);
-  yield* cpu.store(highLink, 0);
-  yield* recomputeGaps(cpu, path);
+  yield* insertBehind(cpu, mm, path, start, vma);
+  yield* gapChanged(cpu, mm, vma);
 }
 
-/** Replaces a node by the merge of its two subtrees. */
-export function* treeRemove(cpu: Cpu, mm: Word, vma: Word): Op<void> {
-  const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const path: Word[] = [];
-  let link = mm + Mm.vmaTree;
-  for (let node = yield* cpu.load(link); node !== vma; node = yield* cpu.load(link)) {
-    path.push(node);
-    const below = (yield* cpu.loadWide(node + Vma.vmStart)) < start;
-    link = node + (below ? Vma.treeRight : Vma.treeLeft);
-  }
-  let low = yield* cpu.load(vma + Vma.treeLeft);
-  let high = yield* cpu.load(vma + Vma.treeRight);
-  while (low !== 0 && high !== 0) {
-    if (priority(low) > priority(high)) {
-      path.push(low);
-      yield* cpu.store(link, low);
-      link = low + Vma.treeRight;
-      low = yield* cpu.load(link);
-    } else {
-      path.push(high);
-      yield* cpu.store(link, high);
-      link = high + Vma.treeLeft;
-      high = yield* cpu.load(link);
+/** Puts an entry behind the last of a path. A full node is split, and the new half goes one level up. */
+function* insertBehind(
+  cpu: Cpu,
+  mm: Word,
+  { nodes, indexes }: Path,
+  key: Vaddr,
+  child: Word,
+): Op<void> {
+  for (let depth = nodes.length - 1; ; depth--) {
+    const node = nodes[depth];
+    const at = indexes[depth] + 1;
+    if ((yield* cpu.load(node + VmaNode.count)) < NODE_FANOUT) {
+      yield* putEntry(cpu, node, at, key, child);
+      return;
     }
+    // What comes in order of address leaves full nodes behind.
+    const kept = at === NODE_FANOUT ? NODE_FANOUT : HALF;
+    const upper = yield* splitNode(cpu, node, kept);
+    if (at <= kept && kept < NODE_FANOUT) yield* putEntry(cpu, node, at, key, child);
+    else yield* putEntry(cpu, upper, at - kept, key, child);
+    key = yield* cpu.loadWide(upper + VmaNode.keys);
+    child = upper;
+    if (depth === 0) {
+      const root = yield* allocNode(cpu, (yield* cpu.load(node + VmaNode.level)) + 1);
+      yield* putEntry(cpu, root, 0, 0, node);
+      yield* putEntry(cpu, root, 1, key, upper);
+      yield* cpu.store(mm + Mm.vmaTree, root);
+      return;
+    }
+    yield* refreshGap(cpu, nodes[depth - 1], indexes[depth - 1]);
   }
-  yield* cpu.store(link, low !== 0 ? low : high);
-  yield* recomputeGaps(cpu, path);
+}
+
+function* allocNode(cpu: Cpu, level: number): Op<Word> {
+  const node = yield* slabAlloc(cpu, TABLES.vmaNode);
+  if (node === 0) throw new InvariantError('no node is left for the tree of VMAs');
+  yield* cpu.store(node + VmaNode.level, level);
+  return node;
+}
+
+/** Moves the children of a full node to a new one, but for the first. @param kept - how many stay */
+function* splitNode(cpu: Cpu, node: Word, kept: number): Op<Word> {
+  const upper = yield* allocNode(cpu, yield* cpu.load(node + VmaNode.level));
+  for (let index = kept; index < NODE_FANOUT; index++) {
+    yield* copyEntry(cpu, node, index, upper, index - kept);
+  }
+  yield* cpu.store(node + VmaNode.count, kept);
+  yield* cpu.store(upper + VmaNode.count, NODE_FANOUT - kept);
+  return upper;
+}
+
+function* copyEntry(cpu: Cpu, from: Word, index: number, to: Word, at: number): Op<void> {
+  const child = yield* cpu.load(from + VmaNode.children + index);
+  const key = yield* cpu.loadWide(from + VmaNode.keys + 2 * index);
+  const gap = yield* cpu.loadWide(from + VmaNode.gaps + 2 * index);
+  yield* cpu.store(to + VmaNode.children + at, child);
+  yield* cpu.storeWide(to + VmaNode.keys + 2 * at, key);
+  yield* cpu.storeWide(to + VmaNode.gaps + 2 * at, gap);
+}
+
+function* putEntry(cpu: Cpu, node: Word, at: number, key: Vaddr, child: Word): Op<void> {
+  const count = yield* cpu.load(node + VmaNode.count);
+  for (let index = count; index > at; index--) yield* copyEntry(cpu, node, index - 1, node, index);
+  yield* cpu.store(node + VmaNode.count, count + 1);
+  yield* cpu.store(node + VmaNode.children + at, child);
+  yield* cpu.storeWide(node + VmaNode.keys + 2 * at, key);
+  yield* refreshGap(cpu, node, at);
+}
+
+/** Takes a VMA out of the tree; its range is still what it was. */
+export function* treeRemove(cpu: Cpu, mm: Word, vma: Word): Op<void> {
+  const path = yield* pathToVma(cpu, mm, vma);
+  const { nodes, indexes } = path;
+  let depth = nodes.length - 1;
+  yield* dropEntry(cpu, nodes[depth], indexes[depth]);
+  // A node that is empty, or fits into its neighbour, goes; then its parent has an entry less.
+  while (depth > 0 && (yield* absorbNode(cpu, nodes[depth - 1], indexes[depth - 1]))) depth--;
+  yield* refreshGaps(cpu, path, depth - 1);
+  yield* shrinkRoot(cpu, mm);
+}
+
+function* dropEntry(cpu: Cpu, node: Word, at: number): Op<void> {
+  const count = (yield* cpu.load(node + VmaNode.count)) - 1;
+  for (let index = at; index < count; index++) yield* copyEntry(cpu, node, index + 1, node, index);
+  yield* cpu.store(node + VmaNode.count, count);
+}
+
+/**
+ * Joins a child with a neighbour if one node can hold the children of both.
+ *
+ * @returns whether the parent has lost an entry; its other gaps are then right
+ */
+function* absorbNode(cpu: Cpu, parent: Word, index: number): Op<boolean> {
+  const child = yield* cpu.load(parent + VmaNode.children + index);
+  const count = yield* cpu.load(child + VmaNode.count);
+  if (count === 0) {
+    yield* slabFree(cpu, TABLES.vmaNode, child);
+    yield* dropEntry(cpu, parent, index);
+    return true;
+  }
+  const siblings = yield* cpu.load(parent + VmaNode.count);
+  for (const low of [index - 1, index]) {
+    if (low < 0 || low + 1 >= siblings) continue;
+    const lower = yield* cpu.load(parent + VmaNode.children + low);
+    const upper = yield* cpu.load(parent + VmaNode.children + low + 1);
+    const lowerCount = yield* cpu.load(lower + VmaNode.count);
+    const upperCount = yield* cpu.load(upper + VmaNode.count);
+    if (lowerCount + upperCount > NODE_FANOUT) continue;
+    if ((yield* cpu.load(upper + VmaNode.level)) > 0) {
+      // A first child's key counts for nothing until now: the parent's is right.
+      const key = yield* cpu.loadWide(parent + VmaNode.keys + 2 * (low + 1));
+      yield* cpu.storeWide(upper + VmaNode.keys, key);
+    }
+    for (let from = 0; from < upperCount; from++) {
+      yield* copyEntry(cpu, upper, from, lower, lowerCount + from);
+    }
+    yield* cpu.store(lower + VmaNode.count, lowerCount + upperCount);
+    yield* slabFree(cpu, TABLES.vmaNode, upper);
+    yield* dropEntry(cpu, parent, low + 1);
+    yield* refreshGap(cpu, parent, low);
+    return true;
+  }
+  return false;
+}
+
+/** A root without children goes, and one with a single node below it makes way for that. */
+function* shrinkRoot(cpu: Cpu, mm: Word): Op<void> {
+  for (;;) {
+    const root = yield* cpu.load(mm + Mm.vmaTree);
+    const count = yield* cpu.load(root + VmaNode.count);
+    const level = yield* cpu.load(root + VmaNode.level);
+    if (count > 1 || (count === 1 && level === 0)) return;
+    const child = count === 0 ? 0 : yield* cpu.load(root + VmaNode.children);
+    yield* cpu.store(mm + Mm.vmaTree, child);
+    yield* slabFree(cpu, TABLES.vmaNode, root);
+    if (child === 0) return;
+  }
 }
 
 /**
@@ -183,31 +330,24 @@ export function* highestGap(cpu: Cpu, mm: Word, bytes: number, limit: Vaddr): Op
   const top = above === 0 ? limit : Math.min(limit, yield* vmStartGap(cpu, above));
   if (top - from >= bytes) return top - bytes;
   if (below === 0) return -1;
-  const vma = yield* lastWithGap(cpu, mm, bytes, limit);
+  const root = yield* cpu.load(mm + Mm.vmaTree);
+  const vma = yield* lastWithGap(cpu, root, bytes, limit);
   return vma === 0 ? -1 : (yield* vmStartGap(cpu, vma)) - bytes;
 }
 
-/** The last VMA that starts before `limit` and has so large a gap below it, or 0. */
-function* lastWithGap(cpu: Cpu, mm: Word, bytes: number, limit: Vaddr): Op<Word> {
-  // On the way to the limit, the last node below it that has room at itself or on its left.
-  let found = 0;
-  let node = yield* cpu.load(mm + Mm.vmaTree);
-  while (node !== 0) {
-    if ((yield* cpu.loadWide(node + Vma.vmStart)) >= limit) {
-      node = yield* cpu.load(node + Vma.treeLeft);
-      continue;
+/** The last VMA below a node that starts before `limit` and has so large a gap below it, or 0. */
+function* lastWithGap(cpu: Cpu, node: Word, bytes: number, limit: Vaddr): Op<Word> {
+  const level = yield* cpu.load(node + VmaNode.level);
+  const count = yield* cpu.load(node + VmaNode.count);
+  for (let index = count - 1; index >= 0; index--) {
+    if ((yield* cpu.loadWide(node + VmaNode.gaps + 2 * index)) < bytes) continue;
+    const child = yield* cpu.load(node + VmaNode.children + index);
+    if (level === 0) {
+      if ((yield* cpu.loadWide(child + Vma.vmStart)) < limit) return child;
+    } else {
+      const found = yield* lastWithGap(cpu, child, bytes, limit);
+      if (found !== 0) return found;
     }
-    const left = yield* cpu.load(node + Vma.treeLeft);
-    const own = yield* gapBelow(cpu, node);
-    if (own >= bytes || (yield* subtreeGap(cpu, left)) >= bytes) found = node;
-    node = yield* cpu.load(node + Vma.treeRight);
   }
-  if (found === 0 || (yield* gapBelow(cpu, found)) >= bytes) return found;
-  node = yield* cpu.load(found + Vma.treeLeft);
-  for (;;) {
-    const right = yield* cpu.load(node + Vma.treeRight);
-    if ((yield* subtreeGap(cpu, right)) >= bytes) node = right;
-    else if ((yield* gapBelow(cpu, node)) >= bytes) return node;
-    else node = yield* cpu.load(node + Vma.treeLeft);
-  }
+  return 0;
 }

@@ -5,7 +5,16 @@ import type { Memory } from '../hardware/memory.js';
 import { File } from '../mm/layout/file.js';
 import { Mm } from '../mm/layout/mm.js';
 import { TABLES } from '../mm/layout/slab.js';
-import { AnonVma, AnonVmaChain, VM_GROWSDOWN, VM_LOCKED, VM_PFNMAP, Vma } from '../mm/layout/vma.js';
+import {
+  AnonVma,
+  AnonVmaChain,
+  NODE_FANOUT,
+  VM_GROWSDOWN,
+  VM_LOCKED,
+  VM_PFNMAP,
+  Vma,
+  VmaNode,
+} from '../mm/layout/vma.js';
 import { STACK_GUARD_GAP } from '../mm/vmatree.js';
 import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './records.js';
 
@@ -57,7 +66,8 @@ export function auditVmas(
     prev = vma;
   }
   const inTree: Word[] = [];
-  auditTree(memory, words[mm + Mm.vmaTree], inTree, name, faults);
+  const root = words[mm + Mm.vmaTree];
+  if (root !== 0) auditTree(memory, root, inTree, name, faults);
   const inList = vmas.map(({ vma }) => vma);
   if (inTree.join() !== inList.join()) faults.push(`${name}: tree and list of VMAs differ`);
   expectEqual(`${name}.mapCount`, words[mm + Mm.mapCount], vmas.length, faults);
@@ -66,7 +76,7 @@ export function auditVmas(
   return vmas;
 }
 
-/** Collects a subtree in order. @returns its largest gap */
+/** Collects the VMAs below a node in order. @returns the largest gap */
 function auditTree(
   memory: Memory,
   node: Word,
@@ -74,19 +84,36 @@ function auditTree(
   name: string,
   faults: string[],
 ): number {
-  if (node === 0) return -Infinity;
   const { words, wides } = memory;
-  const left = auditTree(memory, words[node + Vma.treeLeft], inOrder, name, faults);
-  inOrder.push(node);
-  const right = auditTree(memory, words[node + Vma.treeRight], inOrder, name, faults);
-  const start = wides[(node + Vma.vmStart) / 2];
-  const growsDown = (words[node + Vma.vmFlags] & VM_GROWSDOWN) !== 0;
+  const level = words[node + VmaNode.level];
+  const count = words[node + VmaNode.count];
+  if (count < 1 || count > NODE_FANOUT) faults.push(`${name}: a tree node has ${count} children`);
+  let largest = -Infinity;
+  for (let index = 0; index < count; index++) {
+    const child = words[node + VmaNode.children + index];
+    let gap: number;
+    if (level === 0) {
+      inOrder.push(child);
+      const key = wides[(node + VmaNode.keys) / 2 + index];
+      expectEqual(`${name}: a key`, key, wides[(child + Vma.vmStart) / 2], faults);
+      gap = gapBelow(memory, child);
+    } else {
+      expectEqual(`${name}: a tree node's level`, words[child + VmaNode.level], level - 1, faults);
+      gap = auditTree(memory, child, inOrder, name, faults);
+    }
+    const known = wides[(node + VmaNode.gaps) / 2 + index];
+    expectEqual(`${name}: gap ${index} of a tree node at level ${level}`, known, gap, faults);
+    largest = Math.max(largest, gap);
+  }
+  return largest;
+}
+
+function gapBelow({ words, wides }: Memory, vma: Word): number {
+  const start = wides[(vma + Vma.vmStart) / 2];
+  const growsDown = (words[vma + Vma.vmFlags] & VM_GROWSDOWN) !== 0;
   const from = growsDown ? Math.max(0, start - STACK_GUARD_GAP) : start;
-  const prev = words[node + Vma.vmPrev];
-  const own = from - (prev === 0 ? 0 : wides[(prev + Vma.vmEnd) / 2]);
-  const gap = Math.max(left, own, right);
-  expectEqual(`${name}: subtreeGap of ${hex(start)}`, wides[(node + Vma.subtreeGap) / 2], gap, faults);
-  return gap;
+  const prev = words[vma + Vma.vmPrev];
+  return from - (prev === 0 ? 0 : wides[(prev + Vma.vmEnd) / 2]);
 }
 
 function anonVmasOf(words: Int32Array, vma: Word, name: string, faults: string[]): Set<Word> {
@@ -122,6 +149,8 @@ export function auditAnonVmas(
     chains,
     faults,
   );
+  const active = countBy(vmas.map(({ vma }) => words[vma + Vma.anonVma]));
+  const children = countBy(anonVmas.map((anonVma) => words[anonVma + AnonVma.parent]));
   for (const anonVma of anonVmas) {
     const name = recordName(TABLES.anonVma, anonVma);
     expectUnlocked(words, anonVma + AnonVma.lock, `${name}.lock`, faults);
@@ -134,11 +163,20 @@ export function auditAnonVmas(
     if ([...leadsTo].sort().join() !== [...expected].sort().join()) {
       faults.push(`${name} leads to ${leadsTo.size} VMAs, and ${expected.size} are tied to it`);
     }
-    const active = vmas.filter(({ vma }) => words[vma + Vma.anonVma] === anonVma).length;
-    expectEqual(`${name}.numActiveVmas`, words[anonVma + AnonVma.numActiveVmas], active, faults);
-    const children = anonVmas.filter((other) => words[other + AnonVma.parent] === anonVma).length;
-    expectEqual(`${name}.numChildren`, words[anonVma + AnonVma.numChildren], children, faults);
+    const counts: [string, number, number][] = [
+      ['numActiveVmas', words[anonVma + AnonVma.numActiveVmas], active.get(anonVma) ?? 0],
+      ['numChildren', words[anonVma + AnonVma.numChildren], children.get(anonVma) ?? 0],
+    ];
+    for (const [field, got, expected] of counts) {
+      expectEqual(`${name}.${field}`, got, expected, faults);
+    }
   }
+}
+
+function countBy(words: readonly Word[]): Map<Word, number> {
+  const counts = new Map<Word, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return counts;
 }
 
 /** Each file leads to the VMAs that map it. */
@@ -148,6 +186,12 @@ export function auditFileVmas(
   vmas: readonly AuditedVma[],
   faults: string[],
 ): void {
+  const mappings = new Map<Word, Word[]>();
+  for (const { file, vma } of vmas) {
+    const known = mappings.get(file);
+    if (known === undefined) mappings.set(file, [vma]);
+    else known.push(vma);
+  }
   for (const file of files) {
     const name = recordName(TABLES.file, file);
     expectUnlocked(words, file + File.mmapLock, `${name}.mmapLock`, faults);
@@ -155,7 +199,7 @@ export function auditFileVmas(
     for (let vma = words[file + File.mmapList]; vma !== 0; vma = words[vma + Vma.fileNext]!) {
       leadsTo.push(vma);
     }
-    const mapping = vmas.filter((vma) => vma.file === file).map(({ vma }) => vma);
+    const mapping = mappings.get(file) ?? [];
     if (leadsTo.sort().join() !== mapping.sort().join()) {
       faults.push(`${name} leads to ${leadsTo.length} VMAs, and ${mapping.length} map it`);
     }

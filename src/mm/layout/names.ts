@@ -21,7 +21,7 @@ import {
   Percpu,
 } from './percpu.js';
 import { ALL_TABLES, SLAB_RECORD, Slab } from './slab.js';
-import { AnonVma, AnonVmaChain, Vma } from './vma.js';
+import { AnonVma, AnonVmaChain, Vma, VmaNode } from './vma.js';
 import { MAX_ORDER, ZONES, ZONES_END, ZONE_RECORD, Zone } from './zone.js';
 
 type Fields = Readonly<Record<string, number>>;
@@ -56,6 +56,7 @@ const tableFields: Readonly<Record<string, Fields>> = {
   task: Task,
   mm: Mm,
   vma: Vma,
+  vmaNode: VmaNode,
   anonVma: AnonVma,
   anonVmaChain: AnonVmaChain,
   file: File,

@@ -31,12 +31,13 @@ export interface SlabTable {
 }
 
 const SLABS: Word = PERCPUS_END;
-const names = ['task', 'mm', 'vma', 'anonVma', 'anonVmaChain', 'file'] as const;
+const names = ['task', 'mm', 'vma', 'vmaNode', 'anonVma', 'anonVmaChain', 'file'] as const;
 /** Words of each table's records. */
 export const RECORD_WORDS = {
   task: 16,
   mm: 64,
   vma: 32,
+  vmaNode: 64,
   anonVma: 16,
   anonVmaChain: 8,
   file: 16,
@@ -45,6 +46,9 @@ const counts = {
   task: LIMITS.tasks,
   mm: LIMITS.mms,
   vma: LIMITS.vmas,
+  // Two neighbouring nodes have more children than one could hold, so nodes are seven VMAs large or more on
+  // average, but for the last of each level.
+  vmaNode: Math.ceil(LIMITS.vmas / 3) + 8 * LIMITS.mms,
   anonVma: LIMITS.anonVmas,
   anonVmaChain: LIMITS.anonVmaChains,
   file: LIMITS.files,

@@ -13,22 +13,40 @@ export const Vma = {
   /** Neighbours by address; 0 = none. */
   vmNext: 6,
   vmPrev: 7,
-  /** Children in the tree of VMAs; 0 = none. */
-  treeLeft: 8,
-  treeRight: 9,
   /** 0 = anonymous memory. */
   vmFile: 10,
   /** Offset of vmStart in the file, in pages; of vmStart itself for anonymous memory (low 32 bits). */
   vmPgoff: 11,
   /** Where new anonymous pages belong; 0 until the first. Set under pageTableLock, read without. */
   anonVma: 12,
-  /** Largest gap below any VMA of the subtree, in bytes: wide (Linux 3.8: rb_subtree_gap). */
-  subtreeGap: 14,
   /** First of the anon_vma_chain records that tie it to all its anon_vmas. */
   anonVmaChain: 16,
   /** Neighbours among the VMAs that map the same file; 0 = none. Under the file's mmapLock. */
   fileNext: 17,
   filePrev: 18,
+} as const;
+
+/** Children that a node of the tree of VMAs has at most. */
+export const NODE_FANOUT = 12;
+
+/**
+ * vma_node: a node of the tree of VMAs (Linux 6.1: struct maple_node). Its children are nodes or, at level 0,
+ * VMAs, in order of address.
+ * Shape: 64 words, four cache lines: a search reads the keys' two and the first. Under mmapSem.
+ */
+export const VmaNode = {
+  /** Children; also the free link of an unused record. */
+  count: 0,
+  level: 1,
+  /** NODE_FANOUT words. */
+  children: 2,
+  /**
+   * NODE_FANOUT addresses, wide: at level 0 where each VMA starts; above, nothing that a child leads to
+   * starts before its key, but for the first child, whose key counts for nothing.
+   */
+  keys: 16,
+  /** NODE_FANOUT sizes in bytes, wide: the largest gap below any VMA that the child leads to. */
+  gaps: 40,
 } as const;
 
 /**
