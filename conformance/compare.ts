@@ -122,7 +122,7 @@ export function describeStep({ process, action, child }: Step): string {
 function describeAction(action: Call | Observation): string {
   const { call, ...fields } = action;
   const shown = Object.entries(fields).flatMap(([name, value]) => {
-    const text = describeField(call, name, value as number | string | Place);
+    const text = describeField(call, name, value);
     return text === undefined ? [] : [text];
   });
   return `${call}(${shown.join(', ')})`;

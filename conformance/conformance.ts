@@ -1,4 +1,5 @@
 /** Both sides together: runs a sequence on each and compares. */
+import { InputError } from '../src/base/errors.js';
 import { planSteps, type CallName, type ProcessCall, type Step } from './calls.js';
 import { firstDifference, type Difference } from './compare.js';
 import { LinuxSide, type Surroundings } from './linux.js';
@@ -21,17 +22,27 @@ export class Conformance {
   readonly tallies = new Map<CallName, Tally>();
   /** Differences that were gone when the sequence ran again: the machine's doing, such as writeback. */
   unrepeated = 0;
+  private ours: OurSide | undefined;
 
   private constructor(
     private readonly linux: LinuxSide,
     private readonly surroundings: Surroundings,
-    private ours: OurSide | undefined,
   ) {}
 
   /** @throws InputError where the kernel's side cannot run */
   static async start(): Promise<Conformance> {
     const { linux, surroundings } = await LinuxSide.start();
-    return new Conformance(linux, surroundings, undefined);
+    return new Conformance(linux, surroundings);
+  }
+
+  /** @returns the two sides, or why there is nothing to compare with: for tests to skip */
+  static async startOrReason(): Promise<Conformance | string> {
+    try {
+      return await Conformance.start();
+    } catch (error) {
+      if (error instanceof InputError) return error.message;
+      throw error;
+    }
   }
 
   stop(): void {

@@ -40,7 +40,7 @@
 /* Shared with calls.ts: steps that are no system call, kinds of argument, files, and the start of slots. */
 enum { OP_LOAD = 1000, OP_STORE, OP_FORK, OP_EXIT, OP_LOOK, OP_CONTENTS };
 enum { BASE_NONE = 0, BASE_SLOT = 1, BASE_HEAP = 7, BASE_VECTOR = 8 };
-enum { DISK_FD = 10, MEMORY_FD = 11, FILE_PAGES = 24, NO_SLOT = 255 };
+enum { DISK_FD = 100, MEMORY_FD = 101, FILE_PAGES = 24, NO_SLOT = 255 };
 #define EMPTY_SLOT 0x3000000000UL
 #define DISK_MARK 0x10000
 #define MEMORY_MARK 0x20000

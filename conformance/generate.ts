@@ -73,22 +73,24 @@ function argumentPlace(mode: Mode): fc.Arbitrary<Place> {
 const oddLength = fc.constantFrom(0, 1, PAGE - 1, PAGE + 1, 3 * PAGE + 100, 2 ** 64 - PAGE);
 
 const length = weighted<number>(
-  [30, pages(1, 16)],
+  [20, pages(1, 16)],
+  [20, pages(16, 40)],
   [3, fc.constantFrom(HUGE, 2 * HUGE, HUGE + PAGE, HUGE - PAGE, 3 * HUGE)],
   [2, oddLength],
 );
 
-/** Lengths of ranges that lie whole within a huge page, or span several. */
+/** Lengths of ranges that calls change: mostly shorter than what mmap makes, so that they fall inside. */
 const rangeLength = weighted<number>(
-  [30, pages(1, 16)],
-  [4, fc.constantFrom(HUGE, 2 * HUGE, 100 * PAGE, 3 * HUGE)],
+  [30, pages(1, 8)],
+  [4, pages(8, 24)],
+  [3, fc.constantFrom(HUGE, 2 * HUGE, 100 * PAGE, 3 * HUGE)],
   [2, oddLength],
 );
 
 const prot = weighted<number>(
-  [12, always(Prot.PROT_READ | Prot.PROT_WRITE)],
-  [4, always(Prot.PROT_READ)],
-  [2, always(Prot.PROT_NONE)],
+  [16, always(Prot.PROT_READ | Prot.PROT_WRITE)],
+  [3, always(Prot.PROT_READ)],
+  [1, always(Prot.PROT_NONE)],
   [1, always(Prot.PROT_WRITE)],
   [1, always(Prot.PROT_READ | Prot.PROT_EXEC)],
   [1, always(Prot.PROT_READ | Prot.PROT_WRITE | Prot.PROT_EXEC)],
@@ -128,7 +130,7 @@ const fixedFlag = weighted<number>(
 
 /** MAP_FIXED replaces what is there: only within the arenas is that ours alone. */
 function mmapTarget(mode: Mode): fc.Arbitrary<{ at: Place; fixed: number; length: number }> {
-  const given = fc.record({ at: argumentPlace(mode), fixed: fixedFlag, length: rangeLength });
+  const given = fc.record({ at: argumentPlace(mode), fixed: fixedFlag, length });
   const chosen = fc.record({
     at: always<Place>({ base: 'zero', offset: 0 }),
     fixed: always(0),
@@ -145,7 +147,7 @@ function mmap(mode: Mode): fc.Arbitrary<Call> {
       sharing,
       extra: extraMapFlag,
       backing,
-      pgoff: weighted([6, fc.nat(23)], [1, fc.constantFrom(20, 23, 24, 30)]),
+      pgoff: weighted([6, fc.nat(7)], [2, fc.nat(23)], [1, fc.constantFrom(24, 30)]),
       into: slot,
     })
     .map(({ target, prot, sharing, extra, backing, pgoff, into }) => ({
@@ -321,16 +323,29 @@ const msyncFlags = weighted<number>(
   [1, always(MsyncFlag.MS_SYNC | MsyncFlag.MS_ASYNC)],
 );
 
-/**
- * Sequences of so many calls. A call that does not matter shrinks to none.
- *
- * @param only - kinds of call to make; all without
- */
+/** Calls at the start that map something, so that what follows meets it. */
+const FIRST_CALLS = 8;
+
+/** Sequences of so many calls. A call that does not matter shrinks to none. */
 export function sequences(mode: Mode, calls: number): fc.Arbitrary<ProcessCall[]> {
-  const call = fc
-    .record({ call: anyCall(mode), by: fc.nat(3) })
+  const first = Math.min(calls, FIRST_CALLS);
+  return fc
+    .tuple(optionalCalls(firstCall(mode), first), optionalCalls(anyCall(mode), calls - first))
+    .map((parts) => parts.flat());
+}
+
+function firstCall(mode: Mode): fc.Arbitrary<Call> {
+  return weighted([6, mmap(mode)], [1, hugeMapping]);
+}
+
+function optionalCalls(call: fc.Arbitrary<Call>, count: number): fc.Arbitrary<ProcessCall[]> {
+  const byProcess = fc
+    .record({ call, by: fc.nat(3) })
     .map(({ call, by }): ProcessCall => ({ ...call, by }));
   return fc
-    .array(fc.option(call, { nil: undefined, freq: 50 }), { minLength: calls, maxLength: calls })
+    .array(fc.option(byProcess, { nil: undefined, freq: 50 }), {
+      minLength: count,
+      maxLength: count,
+    })
     .map((list) => list.filter((item) => item !== undefined));
 }

@@ -39,7 +39,7 @@ const BASE_HEAP = 7;
 const BASE_VECTOR = 8;
 const NO_SLOT = 255;
 /** Descriptors that the driver gives to its files; -1 as the kernel reads it. */
-const FILE_DESCRIPTORS = { anonymous: -1, disk: 10, memory: 11 } as const;
+const FILE_DESCRIPTORS = { anonymous: -1, disk: 100, memory: 101 } as const;
 
 /** struct step of the driver. */
 const STEP_BYTES = 64;
@@ -59,8 +59,8 @@ export interface Surroundings {
   readonly areas: readonly { readonly start: number; readonly end: number }[];
 }
 
-/** @returns why the kernel's side cannot run here, or undefined where it can */
-export function whyNoLinux(): string | undefined {
+/** @returns what is missing for the kernel's side, or undefined where nothing is */
+function whyNoLinux(): string | undefined {
   if (platform() !== 'linux' || arch() !== 'x64') return 'needs Linux on x86-64';
   if (spawnSync('cc', ['--version']).status !== 0) return 'needs a C compiler named cc';
   if (statfsSync(tmpdir()).type !== EXT4_SUPER_MAGIC) {
@@ -87,7 +87,7 @@ export class LinuxSide {
     driver.stdin.on('error', () => undefined);
   }
 
-  /** @throws InputError where there is no compiler, or not this kernel */
+  /** @throws InputError where it cannot run: no such kernel, compiler or file system */
   static async start(): Promise<{ linux: LinuxSide; surroundings: Surroundings }> {
     const reason = whyNoLinux();
     if (reason !== undefined) throw new InputError('NO_LINUX', reason);

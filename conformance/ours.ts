@@ -57,7 +57,7 @@ interface Area {
 }
 
 export class OurSide {
-  private readonly processes: (Process | undefined)[] = new Array(MAX_PROCESSES);
+  private readonly processes = new Array<Process | undefined>(MAX_PROCESSES);
   private readonly files: Readonly<Record<Exclude<Backing, 'anonymous'>, Word>>;
   private readonly cpu: PlainCpu;
 

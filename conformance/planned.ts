@@ -35,7 +35,22 @@ export function withPlanned(vm: PlainVm): PlannedVm {
     sysMlockall: none,
     sysMunlockall: none,
     sysMsync: none,
-    sysMincore: none,
+    sysMincore: (cpu, start, length, into) => {
+      const present = new Set(
+        vm
+          .mappedPages({ words: cpu.words, wides: cpu.wides } as never, cpu.mm)
+          .map(({ address }) => address),
+      );
+      for (let a = start; a < start + length; a += 4096) {
+        const vma = vm.findVma(cpu, cpu.mm, a);
+        if (vma === 0 || cpu.wides[(vma + vm.Vma.vmStart) / 2] > a) return -12;
+        const index =
+          cpu.words[vma + vm.Vma.vmPgoff] + (a - cpu.wides[(vma + vm.Vma.vmStart) / 2]) / 4096;
+        const file = cpu.words[vma + vm.Vma.vmFile];
+        into.push(present.has(a) || (file !== 0 && index < 24) ? 1 : 0);
+      }
+      return 0;
+    },
     sysRemapFilePages: none,
     sysFork: none,
     VM_SHARED: 8,
