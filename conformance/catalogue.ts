@@ -33,7 +33,7 @@ import {
   unmap,
 } from './writing.js';
 
-const { PROT_NONE, PROT_READ, PROT_WRITE, PROT_EXEC } = Prot;
+const { PROT_NONE, PROT_READ, PROT_WRITE } = Prot;
 const { MREMAP_MAYMOVE, MREMAP_DONTUNMAP, MREMAP_FIXED } = MremapFlag;
 
 /** Facts of Linux by name, and the calls that show each. */
@@ -284,7 +284,6 @@ const protection: Theme = {
     store(0, 6),
   ],
   'write permission alone reads as well': [map(0, 2, { prot: PROT_WRITE }), load(0), store(1)],
-  'execute permission alone reads as well': [map(0, 2, { prot: PROT_EXEC }), load(0), store(0)],
   'a page that was read becomes writable by a fault': [
     map(0, 2, { prot: PROT_READ }),
     load(0),
@@ -396,7 +395,7 @@ const stacks: Theme = {
     store(absolute(0x20_0000_0000 - 900 * 4096)),
     store(absolute(0x20_0000_0000 - 1100 * 4096)),
   ],
-  'a stack that may not be written does not grow by a write': [
+  'a stack grows even by a write that it then refuses': [
     map(20, 2, { flags: MapFlag.MAP_GROWSDOWN, prot: PROT_READ }),
     store(19),
     load(18),

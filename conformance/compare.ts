@@ -119,6 +119,17 @@ export function describeStep({ process, action, child }: Step): string {
   return `process ${process}: ${describeAction(action)}${born}`;
 }
 
+/** A call without its places and lengths. */
+export function describeKind(action: Call | Observation): string {
+  const { call, ...fields } = action;
+  const shown = Object.entries(fields).flatMap(([name, value]) => {
+    return KIND_FIELDS.has(name) ? [describeField(call, name, value)] : [];
+  });
+  return [call, ...shown].join(' ');
+}
+
+const KIND_FIELDS = new Set(['backing', 'advice']);
+
 function describeAction(action: Call | Observation): string {
   const { call, ...fields } = action;
   const shown = Object.entries(fields).flatMap(([name, value]) => {

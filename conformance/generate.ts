@@ -87,6 +87,9 @@ const rangeLength = weighted<number>(
   [2, oddLength],
 );
 
+/**
+ * Permissions. PROT_EXEC alone is left out: where the processor has protection keys, a load is then refused.
+ */
 const prot = weighted<number>(
   [16, always(Prot.PROT_READ | Prot.PROT_WRITE)],
   [3, always(Prot.PROT_READ)],

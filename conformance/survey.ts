@@ -1,6 +1,6 @@
 /** All kinds of difference at once, each with its shortest sequence: to work from. */
 import type { ProcessCall } from './calls.js';
-import { describeDifference } from './compare.js';
+import { describeDifference, describeKind } from './compare.js';
 import type { Conformance } from './conformance.js';
 
 export interface Kind {
@@ -41,7 +41,7 @@ async function kindOf(
     const outcomes = fields.includes('outcome')
       ? ` ${abridged(linux.outcome)} against ${abridged(ours?.outcome ?? 'nothing')}`
       : '';
-    const name = `${step.action.call}: ${fields.join(', ')}${outcomes}`;
+    const name = `${describeKind(step.action)}: ${fields.join(', ')}${outcomes}`;
     return { name, times: 1, calls, text: describeDifference(found.steps, found.difference) };
   } catch (error) {
     const message = (error as Error).message;
