@@ -1,9 +1,9 @@
 /** Our side: the plain form of the VM on one CPU, which reports as the driver does. */
 import { InvariantError } from '../src/base/errors.js';
-import type { Vaddr, Word } from '../src/base/units.js';
+import type { Pfn, Vaddr, Word } from '../src/base/units.js';
 import { designNamed } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
-import { createPlain } from '../src/engines/instance.js';
+import { createPlain, type PlainVm } from '../src/engines/instance.js';
 import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
 import type { Memory } from '../src/hardware/memory.js';
 import {
@@ -19,11 +19,12 @@ import {
   type Step,
 } from './calls.js';
 import type { Surroundings } from './linux.js';
-import { withPlanned, type PlannedVm } from './planned.js';
 import { formatRuns, type Report, type Reports } from './report.js';
 
 /** Four processes' copies of all that a sequence can map, and room beside it. */
 const FRAMES = 32_768;
+/** Record tables that four processes with an area for each page do not fill. */
+const LIMITS = { vmas: 8192, anonVmas: 8192, anonVmaChains: 65_536, files: 1024 };
 /** As in the driver: pages of a file, and of one area at most that are told of. */
 const FILE_PAGES = 24;
 const MAX_AREA_PAGES = 2048;
@@ -62,7 +63,7 @@ export class OurSide {
   private readonly cpu: PlainCpu;
 
   private constructor(
-    private readonly vm: PlannedVm,
+    private readonly vm: PlainVm,
     private readonly memory: Memory,
     private readonly surroundings: Surroundings,
   ) {
@@ -76,8 +77,8 @@ export class OurSide {
 
   static async create(surroundings: Surroundings): Promise<OurSide> {
     const machine = { arch: 'x86_64', frames: FRAMES, cpus: 1, nodes: 1 } as const;
-    const { vm, memory } = await createPlain(vmConfig(machine, designNamed('v18')));
-    return new OurSide(withPlanned(vm), memory, surroundings);
+    const { vm, memory } = await createPlain(vmConfig(machine, designNamed('v18'), LIMITS));
+    return new OurSide(vm, memory, surroundings);
   }
 
   /** @throws InvariantError when the audit of the emptied machine finds something */
@@ -106,8 +107,8 @@ export class OurSide {
     this.enterNewProcess();
     for (const name of ['disk', 'memory'] as const) {
       const file = this.files[name];
+      vm.punchHole(cpu, file, 0, FILE_PAGES);
       for (let index = 0; index < FILE_PAGES; index++) {
-        vm.deleteFromPageCache(cpu, file, index);
         vm.warmCachePage(cpu, file, index, vm.PG_uptodate);
       }
       const bytes = FILE_PAGES * vm.PAGE_SIZE;
@@ -332,15 +333,25 @@ export class OurSide {
     const resident: number[] = [];
     vm.sysMincore(cpu, start, count * vm.PAGE_SIZE, resident);
     for (let i = 0; i < count; i++) if ((resident[i] & 1) !== 0) digits[i] = RESIDENT;
-    for (const { address, pfn, anon } of vm.mappedPages(memory, cpu.mm)) {
-      const index = (address - start) / vm.PAGE_SIZE;
+    for (const page of vm.mappedPages(memory, cpu.mm)) {
+      const index = (page.address - start) / vm.PAGE_SIZE;
       if (index < 0 || index >= count) continue;
       digits[index] |= PRESENT;
-      if (pfn === vm.ZERO_PFN) continue;
-      if (!anon) digits[index] |= OF_FILE;
-      if (memory.words[vm.pageOf(pfn) + vm.Page.mapcount] === 1) digits[index] |= EXCLUSIVE;
+      // The page of zeros has no state, unless it is the huge one: that is not anonymous.
+      if (page.zero && !page.huge) continue;
+      if (!page.anon) digits[index] |= OF_FILE;
+      if (this.mapcount(page.pfn) === 1) digits[index] |= EXCLUSIVE;
     }
     return formatRuns(digits, (digit) => digit.toString(16));
+  }
+
+  /** Entries of all page tables that map a page, by itself or with its whole huge page. */
+  private mapcount(pfn: Pfn): number {
+    const { vm, memory } = this;
+    const page = vm.pageOf(pfn);
+    const small = memory.words[page + vm.Page.mapcount];
+    if ((memory.words[page + vm.Page.flags] & (vm.PG_head | vm.PG_tail)) === 0) return small;
+    return small + memory.words[vm.hugeMapcount(pfn - (pfn % vm.HUGE_PAGES))];
   }
 
   private contents({ start, end, flags }: Area): string {
