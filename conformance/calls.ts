@@ -137,6 +137,8 @@ export type Call =
       readonly pgoff: number;
       readonly flags: number;
     }
+  /** Of the memory file alone: what a file on a disk gets behind its old end is read from there. */
+  | { readonly call: 'ftruncate'; readonly pages: number }
   | { readonly call: 'load'; readonly at: Place }
   | { readonly call: 'store'; readonly at: Place; readonly value: number }
   | { readonly call: 'fork' }

@@ -28,6 +28,7 @@ import {
   store,
   storeEach,
   sync,
+  truncate,
   unlock,
   unlockAll,
   unmap,
@@ -366,6 +367,44 @@ const faults: Theme = {
   'reading anonymous memory maps the zero page': [map(0, 4), load(0), load(1), store(0), load(0)],
 };
 
+const truncation: Theme = {
+  'what a file loses is unmapped, private copies too': [
+    map(0, 8, { backing: 'memory' }),
+    map(8, 8, { backing: 'memory', shared: true }),
+    store(1, 5),
+    load(2),
+    store(9, 6),
+    truncate(1),
+    load(1),
+    load(9),
+    load(8),
+  ],
+  'a file that grows again has zeros': [
+    map(0, 8, { backing: 'memory', shared: true }),
+    store(3, 5),
+    truncate(2),
+    truncate(6),
+    load(3),
+    store(4),
+    load(7),
+  ],
+  'copies of a child go with the end of the file': [
+    map(0, 4, { backing: 'memory' }),
+    store(2, 5),
+    fork,
+    ...by(1, store(2, 6)),
+    truncate(2),
+    load(2),
+    ...by(1, load(2), load(1)),
+  ],
+  'locked pages go too': [
+    map(0, 4, { backing: 'memory', flags: MapFlag.MAP_LOCKED }),
+    truncate(2),
+    load(2),
+    lock(0, 4),
+  ],
+};
+
 const stacks: Theme = {
   'a touch below makes a stack grow': [
     map(20, 2, { flags: MapFlag.MAP_GROWSDOWN }),
@@ -619,6 +658,25 @@ const advices: Theme = {
     advise(0, (2 ** 64 - 4096) / 4096, Advice.MADV_DONTNEED),
     advise(10, 2, Advice.MADV_NORMAL),
     advise(2, 4, Advice.MADV_SEQUENTIAL),
+  ],
+  'MADV_REMOVE of private, read-only and locked mappings': [
+    map(0, 4, { backing: 'memory' }),
+    map(4, 4, { backing: 'memory', shared: true, prot: PROT_READ }),
+    map(8, 4, { backing: 'memory', shared: true, flags: MapFlag.MAP_LOCKED }),
+    advise(0, 4, Advice.MADV_REMOVE),
+    advise(4, 4, Advice.MADV_REMOVE),
+    advise(8, 4, Advice.MADV_REMOVE),
+    load(0),
+  ],
+  'MADV_REMOVE leaves private copies': [
+    map(0, 4, { backing: 'memory' }),
+    map(8, 4, { backing: 'memory', shared: true }),
+    store(1, 5),
+    load(2),
+    advise(8, 4, Advice.MADV_REMOVE),
+    load(1),
+    load(2),
+    load(3),
   ],
   'MADV_WIPEONFORK is for private anonymous memory': [
     map(0, 2),
@@ -1078,6 +1136,7 @@ export const CATALOGUE: Readonly<Record<string, Theme>> = {
   'splitting and merging': splitAndMerge,
   protection: protection,
   faults: faults,
+  'files that change their length': truncation,
   stacks: stacks,
   mremap: moves,
   madvise: advices,

@@ -298,6 +298,7 @@ function anyCall(mode: Mode): fc.Arbitrary<Call> {
         })
         .map((fields) => ({ call: 'remap_file_pages', ...fields })),
     ],
+    [1, fc.integer({ min: 0, max: 28 }).map((pages) => ({ call: 'ftruncate', pages }))],
     [3, always<Call>({ call: 'fork' })],
     [1, always<Call>({ call: 'exit' })],
     [16, wordPlace(mode).map((at) => ({ call: 'load', at }))],

@@ -18,6 +18,7 @@ const OPERATIONS: Readonly<Record<(Call | Observation)['call'], number>> = {
   msync: 26,
   mincore: 27,
   madvise: 28,
+  ftruncate: 77,
   mlock: 149,
   munlock: 150,
   mlockall: 151,
@@ -222,6 +223,8 @@ function argumentsOf(action: Call | Observation): (number | Place | typeof VECTO
       return [action.flags];
     case 'remap_file_pages':
       return [action.at, action.length, action.prot, action.pgoff, action.flags];
+    case 'ftruncate':
+      return [FILE_DESCRIPTORS.memory, action.pages * 4096];
     case 'munmap':
     case 'mlock':
     case 'munlock':

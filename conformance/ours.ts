@@ -107,7 +107,8 @@ export class OurSide {
     this.enterNewProcess();
     for (const name of ['disk', 'memory'] as const) {
       const file = this.files[name];
-      vm.punchHole(cpu, file, 0, FILE_PAGES);
+      vm.truncateFile(cpu, file, 0);
+      vm.truncateFile(cpu, file, FILE_PAGES);
       for (let index = 0; index < FILE_PAGES; index++) {
         vm.warmCachePage(cpu, file, index, vm.PG_uptodate);
       }
@@ -238,6 +239,9 @@ export class OurSide {
         const { length, prot, pgoff, flags } = action;
         return vm.sysRemapFilePages(cpu, at, length, prot, pgoff, flags);
       }
+      case 'ftruncate':
+        vm.truncateFile(cpu, this.files.memory, action.pages);
+        return 0;
       default:
         return 0;
     }

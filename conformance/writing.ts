@@ -163,6 +163,11 @@ export function remapFile(at: At, pages: number, pgoff: number, flags = 0, prot 
   };
 }
 
+/** Changes the length of the memory file. */
+export function truncate(pages: number): Call {
+  return { call: 'ftruncate', pages };
+}
+
 /** Loads the first word of a page. */
 export function load(at: At): Call {
   return { call: 'load', at: placeAt(at) };
