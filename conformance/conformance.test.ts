@@ -1,14 +1,11 @@
-import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { describeDifference } from './compare.js';
 import { Conformance } from './conformance.js';
-import { sequences, type Mode } from './generate.js';
+import type { Mode } from './generate.js';
+import { search } from './search.js';
 
-const SEQUENCES = 60;
-const CALLS = 60;
-/** Always the same ones: the search for new differences is npm run conformance. */
-const SEED = 1;
+/** Always the same sequences: the search for new differences is npm run conformance. */
+const OPTIONS = { sequences: 60, calls: 60, seed: 1 };
 
 const conformance = await Conformance.startOrReason();
 
@@ -20,11 +17,8 @@ if (typeof conformance === 'string') {
 
     for (const mode of ['hints', 'kernel'] satisfies Mode[]) {
       it(`where addresses are ${mode === 'hints' ? 'given' : 'chosen by the kernel'}`, async () => {
-        const property = fc.asyncProperty(sequences(mode, CALLS), async (calls) => {
-          const found = await conformance.disagreement(calls);
-          if (found !== undefined) assert.fail(describeDifference(found.steps, found.difference));
-        });
-        await fc.assert(property, { numRuns: SEQUENCES, seed: SEED });
+        const { difference } = await search(conformance, { ...OPTIONS, mode });
+        assert.equal(difference, undefined);
       });
     }
   });

@@ -9,10 +9,9 @@ import { InputError } from '../src/base/errors.js';
 import { choiceOption, parseCount, valueOption } from '../src/cli/arguments.js';
 import { count, formatTable, print, printJson } from '../src/cli/output.js';
 import { progressBar } from '../src/cli/progress.js';
-import type { ProcessCall } from './calls.js';
-import { describeDifference } from './compare.js';
 import { Conformance } from './conformance.js';
 import { sequences, type Mode } from './generate.js';
+import { search, type Outcome } from './search.js';
 import { survey, type Kind } from './survey.js';
 
 interface Options {
@@ -23,16 +22,6 @@ interface Options {
   readonly mode: Mode | 'both';
   readonly all?: true;
   readonly json?: true;
-}
-
-interface Outcome {
-  readonly mode: Mode;
-  readonly sequences: number;
-  readonly seed: number;
-  /** How to get at the shrunk sequence; absent when all agreed. */
-  readonly path?: string;
-  readonly calls?: readonly ProcessCall[];
-  readonly difference?: string;
 }
 
 const program = new Command('conformance')
@@ -75,31 +64,16 @@ async function run(options: Options): Promise<number> {
   return kinds.length > 0 || outcomes.some(({ difference }) => difference !== undefined) ? 1 : 0;
 }
 
-/** Runs sequences until one differs, and shrinks that. */
 async function checkMode(
   conformance: Conformance,
   mode: Mode,
   seed: number,
-  { sequences: numRuns, calls, path }: Options,
+  options: Options,
 ): Promise<Outcome> {
-  const bar = progressBar(`${mode} {bar} {value}/{total} sequences`, numRuns);
-  let done = 0;
-  const property = fc.asyncProperty(sequences(mode, calls), async (sequence) => {
-    bar.update(Math.min(++done, numRuns));
-    const found = await conformance.disagreement(sequence);
-    if (found !== undefined) throw new Error(describeDifference(found.steps, found.difference));
-  });
-  const only = path === undefined ? {} : { path, endOnFailure: true };
-  const details = await fc.check(property, { numRuns, seed, ...only });
+  const bar = progressBar(`${mode} {bar} {value}/{total} sequences`, options.sequences);
+  const outcome = await search(conformance, { ...options, mode, seed }, (done) => bar.update(done));
   bar.stop();
-  const result = { mode, sequences: details.numRuns, seed };
-  if (!details.failed) return result;
-  return {
-    ...result,
-    path: details.counterexamplePath!,
-    calls: details.counterexample![0],
-    difference: (details.errorInstance as Error).message,
-  };
+  return outcome;
 }
 
 async function surveyMode(
