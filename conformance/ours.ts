@@ -344,7 +344,9 @@ export class OurSide {
       // The page of zeros has no state, unless it is the huge one: that is not anonymous.
       if (page.zero && !page.huge) continue;
       if (!page.anon) digits[index] |= OF_FILE;
-      if (this.mapcount(page.pfn) === 1) digits[index] |= EXCLUSIVE;
+      // Of a huge page, pagemap tells for each page what holds for the first.
+      const told = page.huge ? this.hugeHead(page.pfn) : page.pfn;
+      if (this.mapcount(told) === 1) digits[index] |= EXCLUSIVE;
     }
     return formatRuns(digits, (digit) => digit.toString(16));
   }
@@ -355,7 +357,11 @@ export class OurSide {
     const page = vm.pageOf(pfn);
     const small = memory.words[page + vm.Page.mapcount];
     if ((memory.words[page + vm.Page.flags] & (vm.PG_head | vm.PG_tail)) === 0) return small;
-    return small + memory.words[vm.hugeMapcount(pfn - (pfn % vm.HUGE_PAGES))];
+    return small + memory.words[vm.hugeMapcount(this.hugeHead(pfn))];
+  }
+
+  private hugeHead(pfn: Pfn): Pfn {
+    return pfn - (pfn % this.vm.HUGE_PAGES);
   }
 
   private contents({ start, end, flags }: Area): string {
