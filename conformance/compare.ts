@@ -11,8 +11,10 @@ import {
   type Place,
   type Step,
 } from './calls.js';
-import { EXEMPTIONS, type Field } from './exemptions.js';
 import type { Report, Reports } from './report.js';
+
+/** A part of a report. */
+export type Field = 'outcome' | 'faults' | 'areas';
 
 export interface Difference {
   /** Index of the step. */
@@ -24,7 +26,7 @@ export interface Difference {
   readonly ours: Report | undefined;
 }
 
-/** @returns the first difference that no exemption covers, or undefined */
+/** @returns the first difference, or undefined */
 export function firstDifference(
   steps: readonly Step[],
   linux: Reports,
@@ -37,9 +39,7 @@ export function firstDifference(
     const step = steps[index];
     if (report === undefined)
       return { index, step, fields: ['outcome'], linux: theirs, ours: report };
-    const fields = differentFields(theirs, report).filter((field) => {
-      return !EXEMPTIONS.some((one) => one.field === field && one.covers(step, theirs, report));
-    });
+    const fields = differentFields(theirs, report);
     if (fields.length > 0) return { index, step, fields, linux: theirs, ours: report };
   }
   return undefined;

@@ -2,6 +2,7 @@
 import { InputError } from '../src/base/errors.js';
 import { planSteps, type CallName, type ProcessCall, type Step } from './calls.js';
 import { firstDifference, type Difference } from './compare.js';
+import { EXEMPTIONS } from './exemptions.js';
 import { LinuxSide, type Surroundings } from './linux.js';
 import { OurSide } from './ours.js';
 import type { Reports } from './report.js';
@@ -22,6 +23,8 @@ export class Conformance {
   readonly tallies = new Map<CallName, Tally>();
   /** Differences that were gone when the sequence ran again: the machine's doing, such as writeback. */
   unrepeated = 0;
+  /** How often each exemption ended the comparison of a sequence. */
+  readonly exempted = new Map<string, number>();
   private ours: OurSide | undefined;
 
   private constructor(
@@ -52,13 +55,18 @@ export class Conformance {
   /**
    * Runs a sequence on both sides.
    *
-   * @returns where they disagree, twice in a row; undefined where they do not
+   * @returns where they disagree, twice in a row; undefined where they do not, or where an exemption applies
    * @throws whatever our VM throws, such as InvariantError
    */
   async disagreement(calls: readonly ProcessCall[]): Promise<Disagreement | undefined> {
     const steps = planSteps(calls);
     const first = await this.compareOnce(steps);
     if (first === undefined) return undefined;
+    const exemption = EXEMPTIONS.find(({ covers }) => covers(first));
+    if (exemption !== undefined) {
+      this.exempted.set(exemption.name, (this.exempted.get(exemption.name) ?? 0) + 1);
+      return undefined;
+    }
     const second = await this.compareOnce(steps);
     if (second === undefined) {
       this.unrepeated++;

@@ -100,6 +100,7 @@ function printAsJson(
     seconds,
     calls: Object.fromEntries(conformance.tallies),
     unrepeated: conformance.unrepeated,
+    exempted: Object.fromEntries(conformance.exempted),
     outcomes,
     kinds,
   });
@@ -130,6 +131,9 @@ function printForPeople(
     const rate = (total / seconds).toFixed(0);
     const seed = outcomes[0].seed;
     print(`\n${count(total)} sequences, ${rate} a second, seed ${seed}, Linux ${release()}`);
+  }
+  for (const [name, times] of conformance.exempted) {
+    print(`${count(times)} sequences ended early: ${name} (docs/conformance.md)`);
   }
   if (conformance.unrepeated > 0) {
     print(`${conformance.unrepeated} differences were gone when the sequence ran again.`);
