@@ -16,11 +16,14 @@ export { Mm, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
 export {
   PG_anon_exclusive,
+  PG_head,
   PG_readahead,
+  PG_tail,
   PG_uptodate,
   Page,
   ZERO_PFN,
   folioFlags,
+  hugeMapcount,
   pageOf,
 } from './mm/layout/page.js';
 export { sysFork } from './mm/fork.js';
@@ -47,4 +50,10 @@ export { PFT_BASE } from './workloads/pft.js';
 export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';
 export { findVma } from './mm/vmatree.js';
-export { VM_FAULT_MINOR, VM_FAULT_OOM, vmFaultName } from './mm/vmfault.js';
+export {
+  VM_FAULT_MINOR,
+  VM_FAULT_OOM,
+  VM_FAULT_SIGBUS,
+  VM_FAULT_SIGSEGV,
+  vmFaultName,
+} from './mm/vmfault.js';
