@@ -41,7 +41,7 @@ export * from './mm/msync.js';
 export { sysMunmap } from './mm/munmap.js';
 export * from './mm/process.js';
 export { sysRemapFilePages } from './mm/remapFilePages.js';
-export { punchHole, truncateFile } from './mm/truncate.js';
+export { dropPages, truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';
 export { audit } from './oracle/audit.js';
 export { pageStates, readMm, readZone } from './oracle/counts.js';

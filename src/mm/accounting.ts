@@ -1,7 +1,7 @@
 /** The size of an address space and its limits (Linux: mm->total_vm, locked_vm, may_expand_vm). */
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { Mm } from './layout/mm.js';
+import { Mm, RLIM_INFINITY } from './layout/mm.js';
 import { VM_LOCKED } from './layout/vma.js';
 
 /**
@@ -34,6 +34,6 @@ export function* mayExpandVm(cpu: Cpu, mm: Word, vmFlags: number, pages: number)
 
 /** Whether so many pages more may be locked (Linux: mlock_future_ok). */
 export function* mayLock(cpu: Cpu, mm: Word, pages: number): Op<boolean> {
-  const locked = yield* cpu.load(mm + Mm.lockedVm);
-  return locked + pages <= (yield* cpu.load(mm + Mm.rlimitMemlock));
+  const limit = yield* cpu.load(mm + Mm.rlimitMemlock);
+  return limit === RLIM_INFINITY || (yield* cpu.load(mm + Mm.lockedVm)) + pages <= limit;
 }

@@ -24,6 +24,7 @@ export function* openFile(cpu: Cpu, size: number, flags: number): Op<Word> {
   if (file === 0) return 0;
   yield* cpu.store(file + File.size, size);
   yield* cpu.store(file + File.flags, flags);
+  if ((flags & FILE_MEMORY) === 0) yield* cpu.store(file + File.onDevice, size);
   return file;
 }
 
@@ -140,9 +141,9 @@ export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: numbe
   const pfn = yield* allocPage(cpu);
   if (pfn === 0) return 0;
   const page = pageOf(pfn);
-  const inMemory = ((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0;
-  if (inMemory) yield* cpu.zeroPage(frameOf(pfn));
-  else yield* cpu.readFilePage(frameOf(pfn), file, index);
+  const onDevice = index < (yield* cpu.readOnce(file + File.onDevice));
+  if (onDevice) yield* cpu.readFilePage(frameOf(pfn), file, index);
+  else yield* cpu.zeroPage(frameOf(pfn));
   yield* cpu.store(page + Page.flags, PG_cache | flags);
   yield* cpu.store(page + Page.mapping, file);
   yield* cpu.store(page + Page.index, index);
@@ -157,7 +158,7 @@ export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: numbe
 
 /** Whether a page must be read from a device first. */
 export function* needsDevice(cpu: Cpu, file: Word, index: number): Op<boolean> {
-  if (((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0) return false;
+  if (index >= (yield* cpu.readOnce(file + File.onDevice))) return false;
   const cached = yield* findGetPage(cpu, file, index);
   if (cached === 0) return true;
   yield* putPage(cpu, cached);

@@ -24,6 +24,7 @@ import { ZERO_PFN } from './layout/page.js';
 import {
   VM_DONTCOPY,
   VM_LOCKED_MASK,
+  VM_NONLINEAR,
   VM_PFNMAP,
   VM_SHARED,
   VM_WIPEONFORK,
@@ -101,9 +102,10 @@ function* dupVma(cpu: Cpu, childMm: Word, mm: Word, vma: Word, vmFlags: number):
   }
   yield* linkVma(cpu, childMm, copy);
   yield* accountVm(cpu, childMm, childFlags, (end - start) / PAGE_SIZE);
-  // What only the file holds the child can fault in for itself.
+  // What only the file holds the child can fault in for itself, if it is where one would look for it.
   const anonymous = (yield* cpu.readOnce(vma + Vma.anonVma)) !== 0;
-  if (wiped || (!anonymous && (vmFlags & VM_PFNMAP) === 0)) return true;
+  const copied = anonymous || (vmFlags & (VM_PFNMAP | VM_NONLINEAR)) !== 0;
+  if (wiped || !copied) return true;
   return yield* copyPageRange(cpu, childMm, mm, start, end, vmFlags);
 }
 

@@ -183,6 +183,6 @@ function* readAhead(cpu: Cpu, vma: Word, file: Word, start: Vaddr, end: Vaddr): 
 /** MADV_REMOVE: the pages of the file go, for everybody. */
 function* removePages(cpu: Cpu, vma: Word, file: Word, start: Vaddr, end: Vaddr): Op<number> {
   const first = yield* linearPageIndex(cpu, vma, start);
-  yield* punchHole(cpu, file, first, first + (end - start) * PAGES_PER_BYTE);
-  return 0;
+  const stop = first + (end - start) * PAGES_PER_BYTE;
+  return (yield* punchHole(cpu, file, first, stop)) ? 0 : -ENOMEM;
 }

@@ -3,12 +3,15 @@ import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
-import { accountLocked } from './accounting.js';
+import { accountLocked, mayLock } from './accounting.js';
 import { Mm } from './layout/mm.js';
 import { VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT, VM_PFNMAP, Vma } from './layout/vma.js';
 import { mlockPopulate, mmPopulate } from './populate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
+
+/** One past the last address that 64 bits can name: a range that reaches behind it wraps round. */
+const ADDRESSES = 2 ** 64;
 
 /** Flag of mlock2 (include/uapi/asm-generic/mman-common.h). */
 export const MLOCK_ONFAULT = 1;
@@ -89,9 +92,8 @@ export function* sysMunlockall(cpu: Cpu): Op<number> {
 
 /** What of a range is locked already does not count again. */
 function* mayLockRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<boolean> {
-  const limit = yield* cpu.load(mm + Mm.rlimitMemlock);
-  const wanted = (yield* cpu.load(mm + Mm.lockedVm)) + (end - start) * PAGES_PER_BYTE;
-  if (wanted <= limit) return true;
+  const pages = (end - start) * PAGES_PER_BYTE;
+  if (yield* mayLock(cpu, mm, pages)) return true;
   let already = 0;
   let vma = yield* findVma(cpu, mm, start);
   while (vma !== 0) {
@@ -102,11 +104,12 @@ function* mayLockRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<boolean
     if (locked) already += (to - from) * PAGES_PER_BYTE;
     vma = yield* cpu.load(vma + Vma.vmNext);
   }
-  return wanted - already <= limit;
+  return yield* mayLock(cpu, mm, pages - already);
 }
 
 /** Gives a range without holes other lock flags (Linux: apply_vma_lock_flags). */
 function* lockRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, lock: number): Op<number> {
+  if (end > ADDRESSES) return -EINVAL;
   let covered = start;
   while (covered < end) {
     const vma = yield* findVma(cpu, mm, covered);

@@ -2,11 +2,11 @@
 import { EAGAIN, EEXIST, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { HUGE_SIZE, PAGES_PER_BYTE, PMD_HUGE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
+import { HUGE_SIZE, PAGES_PER_BYTE, PAGE_SIZE, PMD_HUGE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
 import { accountVm, mayExpandVm, mayLock } from './accounting.js';
 import { MAX_MAP_COUNT } from './design.js';
 import { freeFile, openFile } from './filemap.js';
-import { FILE_MEMORY, FILE_NAMELESS } from './layout/file.js';
+import { FILE_MEMORY, FILE_NAMELESS, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import {
   VM_ACCESS,
@@ -145,10 +145,10 @@ function* mapBacked(cpu: Cpu, mm: Word, start: Vaddr, request: Request): Op<Vadd
 
 /** @returns where the mapping goes, or a negative errno */
 function* placeMapping(cpu: Cpu, mm: Word, address: Vaddr, request: Request): Op<Vaddr> {
-  const { bytes, flags, file } = request;
+  const { bytes, flags, file, pgoff } = request;
   if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) === 0) {
-    const anonymous = file === 0 && !isShared(flags);
-    return yield* getUnmappedArea(cpu, mm, pageMask(address), bytes, anonymous);
+    const placed = { file, pgoff, shared: isShared(flags) };
+    return yield* getUnmappedArea(cpu, mm, pageMask(address), bytes, placed);
   }
   if (bytes > TASK_SIZE || address > TASK_SIZE - bytes) return -ENOMEM;
   if (address !== pageMask(address)) return -EINVAL;
@@ -156,12 +156,19 @@ function* placeMapping(cpu: Cpu, mm: Word, address: Vaddr, request: Request): Op
   return (yield* mappedIn(cpu, mm, address, address + bytes)) === 0 ? address : -EEXIST;
 }
 
+/** What is to be placed, as far as that matters for where. */
+export interface Placed {
+  readonly file: Word;
+  /** In pages. */
+  readonly pgoff: number;
+  readonly shared: boolean;
+}
+
 /**
  * Finds room: at the hint if that is free, otherwise in the highest gap below mmap_base (Linux:
- * __get_unmapped_area, arch_get_unmapped_area_topdown).
+ * __get_unmapped_area, arch_get_unmapped_area_topdown). What may hold huge pages is placed so that they fit.
  *
  * @param hint - the address of a page; 0 for none
- * @param anonymous - private memory of whole huge pages is placed on a boundary of one
  * @returns the address, or -ENOMEM
  */
 export function* getUnmappedArea(
@@ -169,23 +176,45 @@ export function* getUnmappedArea(
   mm: Word,
   hint: Vaddr,
   bytes: number,
-  anonymous: boolean,
+  placed: Placed,
 ): Op<Vaddr> {
   if (bytes > TASK_SIZE) return -ENOMEM;
-  if (hint > 0 && hint <= TASK_SIZE - bytes) {
-    const vma = yield* findVma(cpu, mm, hint);
-    if (vma === 0 || hint + bytes <= (yield* vmStartGap(cpu, vma))) return hint;
+  const offset = yield* hugeOffset(cpu, hint, bytes, placed);
+  if (offset >= 0) {
+    if (yield* hintIsFree(cpu, mm, hint, bytes + HUGE_SIZE)) return hint;
+    const start = yield* findGap(cpu, mm, bytes + HUGE_SIZE);
+    if (start >= 0) return alignInGap(start, offset);
   }
-  if (PMD_HUGE !== 0 && anonymous && hint === 0 && bytes % HUGE_SIZE === 0) {
-    const wide = yield* findGap(cpu, mm, bytes + HUGE_SIZE);
-    if (wide >= 0) return alignInGap(wide);
-  }
-  return yield* findGap(cpu, mm, bytes);
+  return (yield* hintIsFree(cpu, mm, hint, bytes)) ? hint : yield* findGap(cpu, mm, bytes);
 }
 
-/** The first huge-page boundary in a gap that has room for one huge page more (thp_get_unmapped_area). */
-function alignInGap(start: Vaddr): Vaddr {
-  const above = (HUGE_SIZE - (start % HUGE_SIZE)) % HUGE_SIZE;
+function* hintIsFree(cpu: Cpu, mm: Word, hint: Vaddr, bytes: number): Op<boolean> {
+  if (hint <= 0 || hint > TASK_SIZE - bytes) return false;
+  const vma = yield* findVma(cpu, mm, hint);
+  return vma === 0 || hint + bytes <= (yield* vmStartGap(cpu, vma));
+}
+
+/**
+ * Where in a huge page a mapping should begin: private memory of whole huge pages at the start of one, a
+ * file on a disk where its offset lies (Linux: thp_get_unmapped_area). @returns -1 where it does not matter
+ */
+function* hugeOffset(
+  cpu: Cpu,
+  hint: Vaddr,
+  bytes: number,
+  { file, pgoff, shared }: Placed,
+): Op<number> {
+  if (PMD_HUGE === 0) return -1;
+  if (file === 0) return !shared && hint === 0 && bytes % HUGE_SIZE === 0 ? 0 : -1;
+  if (((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0) return -1;
+  const from = pgoff * PAGE_SIZE;
+  const firstHuge = Math.ceil(from / HUGE_SIZE) * HUGE_SIZE;
+  return from + bytes - firstHuge >= HUGE_SIZE ? from % HUGE_SIZE : -1;
+}
+
+/** The first address in a gap, which has room for a huge page more, with this offset in a huge page. */
+function alignInGap(start: Vaddr, offset: number): Vaddr {
+  const above = (HUGE_SIZE + offset - (start % HUGE_SIZE)) % HUGE_SIZE;
   return start + (above === 0 ? HUGE_SIZE : above);
 }
 

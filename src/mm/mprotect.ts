@@ -19,6 +19,7 @@ import { PG_anon_exclusive, Page, pageOf } from './layout/page.js';
 import {
   VM_ACCESS,
   VM_ACCOUNT,
+  VM_GROWSDOWN,
   VM_LOCKED,
   VM_NORESERVE,
   VM_SHARED,
@@ -40,8 +41,11 @@ import { populateVma } from './populate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 
-/** Bits that the call knows beside VM_ACCESS: PROT_SEM, which does nothing. */
+/** Bits that the call knows beside VM_ACCESS (include/uapi/asm-generic/mman-common.h); the first does nothing. */
 const PROT_SEM = 0x8;
+/** The change extends to the start of a VMA that grows down, or to the end of one that grows up. */
+const PROT_GROWSDOWN = 0x100_0000;
+const PROT_GROWSUP = 0x200_0000;
 /** VM_MAYREAD is VM_READ shifted by this, and so are the other two. */
 const MAY_SHIFT = 4;
 
@@ -53,16 +57,35 @@ const MAY_SHIFT = 4;
  */
 export function* sysMprotect(cpu: Cpu, address: Vaddr, length: number, prot: number): Op<number> {
   yield* cpu.spend(Work.SYSCALL);
+  const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
+  if (grows === (PROT_GROWSDOWN | PROT_GROWSUP)) return -EINVAL;
   if (address !== pageMask(address)) return -EINVAL;
   if (length === 0) return 0;
   const end = address + pageAlign(length);
-  if (end <= address || end > 2 ** 53) return -ENOMEM;
-  if ((prot & ~(VM_ACCESS | PROT_SEM)) !== 0) return -EINVAL;
+  if (end > 2 ** 53) return -ENOMEM;
+  if ((prot & ~(VM_ACCESS | PROT_SEM | grows)) !== 0) return -EINVAL;
   const mm = cpu.mm;
   yield* cpu.downWrite(mm + Mm.mmapSem);
-  const result = yield* mprotectRange(cpu, mm, address, end, prot & VM_ACCESS);
+  const start = grows === 0 ? address : yield* grownStart(cpu, mm, address, end, grows);
+  const result = start < 0 ? start : yield* mprotectRange(cpu, mm, start, end, prot & VM_ACCESS);
   yield* cpu.upWrite(mm + Mm.mmapSem);
   return result;
+}
+
+/** Where a change begins that extends over a whole stack; or a negative errno. Nothing grows up here. */
+function* grownStart(
+  cpu: Cpu,
+  mm: Word,
+  start: Vaddr,
+  end: Vaddr,
+  grows: number,
+): Op<Vaddr> {
+  const vma = yield* findVma(cpu, mm, start);
+  if (vma === 0) return -ENOMEM;
+  const vmStart = yield* cpu.loadWide(vma + Vma.vmStart);
+  if (vmStart >= (grows === PROT_GROWSDOWN ? end : start + 1)) return -ENOMEM;
+  const growsDown = ((yield* cpu.load(vma + Vma.vmFlags)) & VM_GROWSDOWN) !== 0;
+  return grows === PROT_GROWSDOWN && growsDown ? vmStart : -EINVAL;
 }
 
 function* mprotectRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, prot: number): Op<number> {

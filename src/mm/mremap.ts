@@ -162,7 +162,8 @@ function* checkVma(cpu: Cpu, mm: Word, vma: Word, remap: Remap): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   if (oldBytes === 0 && (vmFlags & VM_MAYSHARE) === 0) return -EINVAL;
   if ((flags & MREMAP_DONTUNMAP) !== 0 && (vmFlags & VM_PFNMAP) !== 0) return -EINVAL;
-  if (oldBytes > (yield* cpu.loadWide(vma + Vma.vmEnd)) - address) return -EFAULT;
+  const kept = Math.min(oldBytes, newBytes);
+  if (kept > (yield* cpu.loadWide(vma + Vma.vmEnd)) - address) return -EFAULT;
   if (newBytes <= oldBytes) return 0;
   if ((vmFlags & VM_PFNMAP) !== 0) return -EFAULT;
   const pages = (newBytes - oldBytes) * PAGES_PER_BYTE;
@@ -190,14 +191,22 @@ function* mremapTo(cpu: Cpu, mm: Word, remap: Remap): Op<Vaddr> {
     if (!(yield* mayExpandVm(cpu, mm, 0, pages))) return -ENOMEM;
   }
   let target = newAddress;
-  if ((flags & MREMAP_FIXED) === 0) target = yield* placeFor(cpu, mm, vma, newAddress, newBytes);
+  if ((flags & MREMAP_FIXED) === 0) target = yield* placeFor(cpu, mm, vma, address, newAddress, newBytes);
   if (target < 0) return target;
   return yield* moveVma(cpu, mm, { ...remap, oldBytes }, target);
 }
 
-function* placeFor(cpu: Cpu, mm: Word, vma: Word, hint: Vaddr, bytes: number): Op<Vaddr> {
-  const anonymous = (yield* cpu.load(vma + Vma.vmFile)) === 0;
-  return yield* getUnmappedArea(cpu, mm, hint, bytes, anonymous);
+function* placeFor(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  hint: Vaddr,
+  bytes: number,
+): Op<Vaddr> {
+  const file = yield* cpu.load(vma + Vma.vmFile);
+  const pgoff = yield* linearPageIndex(cpu, vma, address);
+  return yield* getUnmappedArea(cpu, mm, hint, bytes, { file, pgoff, shared: file !== 0 });
 }
 
 /** Grows a mapping where it is or, if it may move, elsewhere (Linux: expand_vma). */
@@ -208,7 +217,7 @@ function* expand(cpu: Cpu, mm: Word, vma: Word, remap: Remap): Op<Vaddr> {
     return (yield* growInPlace(cpu, mm, vma, vmEnd, newBytes - oldBytes)) ? address : -ENOMEM;
   }
   if ((flags & MREMAP_MAYMOVE) === 0) return -ENOMEM;
-  const target = yield* placeFor(cpu, mm, vma, 0, newBytes);
+  const target = yield* placeFor(cpu, mm, vma, address, 0, newBytes);
   return target < 0 ? target : yield* moveVma(cpu, mm, remap, target);
 }
 

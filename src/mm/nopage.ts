@@ -48,8 +48,6 @@ export function* doNoPage(
   if (file === 0) return yield* doAnonymousPage(cpu, mm, vma, address, write, ptep);
   yield* pageTableAtomicStop(cpu, mm);
   const pgoff = yield* linearPageIndex(cpu, vma, address);
-  if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
-
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const fileFlags = yield* cpu.load(file + File.flags);
   const around = FAULT_AROUND_PAGES > 1 && (fileFlags & FILE_NO_MAP_PAGES) === 0;
@@ -86,7 +84,6 @@ export function* doNonlinearFault(
   yield* pageTableAtomicStop(cpu, mm);
   const file = yield* cpu.load(vma + Vma.vmFile);
   const pgoff = pteToPgoff(origEntry);
-  if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   return yield* mapFilePage(cpu, mm, vma, file, address, pgoff, write, ptep, origEntry);
 }
 
@@ -102,6 +99,7 @@ function* mapFilePage(
   ptep: Word,
   origEntry: number,
 ): Op<number> {
+  if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const major = yield* needsDevice(cpu, file, pgoff);
   const pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
   if (pfn === 0) return VM_FAULT_OOM;
@@ -142,6 +140,7 @@ function* doCowFault(
   ptep: Word,
 ): Op<number> {
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
+  if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const copy = yield* allocPage(cpu);
   if (copy === 0) return VM_FAULT_OOM;
   const major = yield* needsDevice(cpu, file, pgoff);

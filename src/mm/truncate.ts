@@ -6,6 +6,7 @@
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
 import {
   PAGES_PER_BYTE,
   PAGE_SIZE,
@@ -14,10 +15,12 @@ import {
   entryPfn,
   pteOffset,
 } from '../hardware/machine.js';
-import { deleteFromPageCache } from './filemap.js';
+import { deleteFromPageCache, readCachePage } from './filemap.js';
 import { File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
+import { PG_dirty, PG_uptodate } from './layout/page.js';
 import { VM_NONLINEAR, VM_SHARED, Vma } from './layout/vma.js';
+import { putPage } from './lru.js';
 import { leafTable, nextSpan, ptePresent } from './pgtable.js';
 import { flushTlbMm } from './tlbflush.js';
 import { zapPageRange } from './zap.js';
@@ -31,16 +34,36 @@ import { zapPageRange } from './zap.js';
 export function* truncateFile(cpu: Cpu, file: Word, size: number): Op<void> {
   const old = yield* cpu.readOnce(file + File.size);
   yield* cpu.writeOnce(file + File.size, size);
+  if (size < (yield* cpu.readOnce(file + File.onDevice))) {
+    yield* cpu.writeOnce(file + File.onDevice, size);
+  }
   if (size < old) yield* dropPages(cpu, file, size, old, true);
 }
 
-/** Drops pages of a file, which are zeros from then on (Linux: shmem_fallocate, FALLOC_FL_PUNCH_HOLE). */
-export function* punchHole(cpu: Cpu, file: Word, first: number, end: number): Op<void> {
+/**
+ * Makes pages of a file zeros (Linux: fallocate with FALLOC_FL_PUNCH_HOLE).
+ *
+ * @returns false when memory is full
+ */
+export function* punchHole(cpu: Cpu, file: Word, first: number, end: number): Op<boolean> {
+  const onDevice = yield* cpu.readOnce(file + File.onDevice);
   yield* dropPages(cpu, file, first, end, false);
+  for (let index = first; index < Math.min(end, onDevice); index++) {
+    // What the device still has must not be read again.
+    const pfn = yield* readCachePage(cpu, file, index, PG_uptodate | PG_dirty);
+    if (pfn === 0) return false;
+    yield* cpu.zeroPage(frameOf(pfn));
+    yield* putPage(cpu, pfn);
+  }
+  return true;
 }
 
-/** @param evenCows - whether private copies of the pages go too */
-function* dropPages(
+/**
+ * Takes pages of a file out of the cache and out of all mappings.
+ *
+ * @param evenCows - whether private copies of the pages go too
+ */
+export function* dropPages(
   cpu: Cpu,
   file: Word,
   first: number,

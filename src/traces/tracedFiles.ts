@@ -112,7 +112,7 @@ export class TracedFiles {
     const { added, index, pages } = change;
     if (index + pages > this.vm.FILE_MAX_PAGES) return;
     if (!added) {
-      this.vm.punchHole(this.cpu, file.file, index, index + pages);
+      this.vm.dropPages(this.cpu, file.file, index, index + pages, false);
       return;
     }
     const flags = this.vm.PG_uptodate | this.folioFlags(index, pages) | marks;

@@ -26,6 +26,8 @@ export const File = {
   mmapLock: 6,
   /** First of them; 0 = none. Under mmapLock. */
   mmapList: 7,
+  /** Pages that the device has; those from here on are zeros. */
+  onDevice: 8,
 } as const;
 
 /** No fault-around: faults map one page each (a vm_ops without map_pages, as the vdso's). */
