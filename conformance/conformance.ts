@@ -97,10 +97,11 @@ export class Conformance {
 
   private count(steps: readonly Step[], linux: Reports): void {
     steps.forEach(({ action }, i) => {
-      if (action.call === 'look' || action.call === 'contents') return;
+      const report = linux[i];
+      if (report === undefined || action.call === 'look' || action.call === 'contents') return;
       const tally = this.tallies.get(action.call) ?? { compared: 0, succeeded: 0 };
       tally.compared++;
-      if (!/^(-|SIG)/.test(linux[i]?.outcome ?? '')) tally.succeeded++;
+      if (!/^(-|SIG)/.test(report.outcome)) tally.succeeded++;
       this.tallies.set(action.call, tally);
     });
   }

@@ -6,6 +6,7 @@ import { vmConfig } from '../src/engines/configuration.js';
 import { createPlain, type PlainVm } from '../src/engines/instance.js';
 import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
 import type { Memory } from '../src/hardware/memory.js';
+import type { MappedPage } from '../src/oracle/pageTables.js';
 import {
   Base,
   EMPTY_SLOT,
@@ -168,12 +169,7 @@ export class OurSide {
       outcome,
       minorFaults: memory.words[task + vm.Task.minFlt] - minor,
       majorFaults: memory.words[task + vm.Task.majFlt] - major,
-      areas: this.areas().map((area) =>
-        this.formatArea(
-          area,
-          step.action.call === 'contents' ? this.contents(area) : this.pages(area),
-        ),
-      ),
+      areas: step.action.call === 'contents' ? this.contents() : this.pages(),
     };
   }
 
@@ -330,25 +326,41 @@ export class OurSide {
     return start < brk && end > startBrk ? '[heap]' : 'anon';
   }
 
-  private pages({ start, end }: Area): string {
-    const { vm, memory, cpu } = this;
+  /** The areas with the states of their pages. */
+  private pages(): string[] {
+    const mapped = this.vm.mappedPages(this.memory, this.cpu.mm);
+    let next = 0;
+    return this.areas().map((area) => {
+      const digits = this.residentDigits(area);
+      while (next < mapped.length && mapped[next].address < area.start) next++;
+      for (; next < mapped.length && mapped[next].address < area.end; next++) {
+        const index = (mapped[next].address - area.start) / this.vm.PAGE_SIZE;
+        if (index < digits.length) digits[index] |= this.digitOf(mapped[next]);
+      }
+      return this.formatArea(
+        area,
+        formatRuns(digits, (digit) => digit.toString(16)),
+      );
+    });
+  }
+
+  private residentDigits({ start, end }: Area): Uint8Array {
+    const { vm, cpu } = this;
     const count = Math.min((end - start) / vm.PAGE_SIZE, MAX_AREA_PAGES);
-    const digits = new Uint8Array(count);
     const resident: number[] = [];
     vm.sysMincore(cpu, start, count * vm.PAGE_SIZE, resident);
-    for (let i = 0; i < count; i++) if ((resident[i] & 1) !== 0) digits[i] = RESIDENT;
-    for (const page of vm.mappedPages(memory, cpu.mm)) {
-      const index = (page.address - start) / vm.PAGE_SIZE;
-      if (index < 0 || index >= count) continue;
-      digits[index] |= PRESENT;
-      // The page of zeros has no state, unless it is the huge one: that is not anonymous.
-      if (page.zero && !page.huge) continue;
-      if (!page.anon) digits[index] |= OF_FILE;
-      // Of a huge page, pagemap tells for each page what holds for the first.
-      const told = page.huge ? this.hugeHead(page.pfn) : page.pfn;
-      if (this.mapcount(told) === 1) digits[index] |= EXCLUSIVE;
-    }
-    return formatRuns(digits, (digit) => digit.toString(16));
+    const digits = new Uint8Array(count);
+    for (let i = 0; i < count; i++) digits[i] = resident[i] === 0 ? 0 : RESIDENT;
+    return digits;
+  }
+
+  private digitOf(page: MappedPage): number {
+    // The page of zeros has no state, unless it is the huge one: that is not anonymous.
+    if (page.zero && !page.huge) return PRESENT;
+    // Of a huge page, pagemap tells for each page what holds for the first.
+    const told = page.huge ? this.hugeHead(page.pfn) : page.pfn;
+    const exclusive = this.mapcount(told) === 1 ? EXCLUSIVE : 0;
+    return PRESENT | (page.anon ? 0 : OF_FILE) | exclusive;
   }
 
   /** Entries of all page tables that map a page, by itself or with its whole huge page. */
@@ -364,22 +376,28 @@ export class OurSide {
     return pfn - (pfn % this.vm.HUGE_PAGES);
   }
 
-  private contents({ start, end, flags }: Area): string {
+  /** The areas with the first two words of each page that may be read. */
+  private contents(): string[] {
+    return this.areas().map((area) => {
+      if ((area.flags & Prot.PROT_READ) === 0) return this.formatArea(area, '');
+      const count = Math.min((area.end - area.start) / this.vm.PAGE_SIZE, MAX_AREA_PAGES);
+      const pages = Array.from({ length: count }, (_, i) =>
+        this.firstWords(area.start + i * this.vm.PAGE_SIZE),
+      );
+      return this.formatArea(area, formatRuns(pages, String));
+    });
+  }
+
+  private firstWords(address: Vaddr): string {
     const { vm, cpu } = this;
-    if ((flags & Prot.PROT_READ) === 0) return '';
-    const count = Math.min((end - start) / vm.PAGE_SIZE, MAX_AREA_PAGES);
     const first: number[] = [];
     const second: number[] = [];
-    const pages = Array.from({ length: count }, (_, i) => {
-      const address = start + i * vm.PAGE_SIZE;
-      const result = vm.loadUser(cpu, address, first);
-      if (result < 0) {
-        const number = vm.userFault(result) === vm.VM_FAULT_SIGBUS ? SIGBUS : SIGSEGV;
-        return `-${number.toString(16)}`;
-      }
-      vm.loadUser(cpu, address + 4, second);
-      return ((second[0] >>> 0) * 2 ** 32 + (first[0] >>> 0)).toString(16);
-    });
-    return formatRuns(pages, String);
+    const result = vm.loadUser(cpu, address, first);
+    if (result < 0) {
+      const number = vm.userFault(result) === vm.VM_FAULT_SIGBUS ? SIGBUS : SIGSEGV;
+      return `-${number.toString(16)}`;
+    }
+    vm.loadUser(cpu, address + 4, second);
+    return ((second[0] >>> 0) * 2 ** 32 + (first[0] >>> 0)).toString(16);
   }
 }

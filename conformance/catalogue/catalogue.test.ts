@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { CATALOGUE } from './catalogue.js';
-import { describeDifference } from './compare.js';
-import { Conformance } from './conformance.js';
+import { CATALOGUE } from './index.js';
+import { describeDifference } from '../compare.js';
+import { Conformance } from '../conformance.js';
 
 const conformance = await Conformance.startOrReason();
 
