@@ -10,4 +10,4 @@ export const EFAULT = 14;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const EINVAL = 22;
-export const EOVERFLOW = 75;
+export const EOPNOTSUPP = 95;

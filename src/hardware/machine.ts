@@ -35,6 +35,9 @@ export const PAGES_PER_BYTE = 2 ** -PAGE_SHIFT;
 /** Bytes of user address space. */
 export const TASK_SIZE = arch.taskSize;
 
+/** What sums of addresses and lengths wrap at: one past the last address of a register. */
+export const ADDRESSES = TASK_SIZE < 2 ** 32 ? 2 ** 32 : 2 ** 64;
+
 export const ENTRY_WORDS = arch.entryWords;
 export const LEVEL_NAMES = arch.levelNames;
 /** Levels of the page-table tree; level 0 holds the ptes, level LEVELS - 1 is the pgd. */

@@ -413,27 +413,3 @@ export function* copyHugePmd(
   yield* cpu.spinUnlock(childMm + Mm.pageTableLock);
   return true;
 }
-
-/**
- * Moves the entry of a huge page to where nothing is, not even a table (Linux: move_huge_pmd).
- *
- * @returns whether it could; if not, memory is full or a table is in the way: small pages must do
- * Locks: mmap_sem for writing; takes page_table_lock.
- */
-export function* moveHugePmd(cpu: Cpu, mm: Word, pmdp: Word, to: Vaddr): Op<boolean> {
-  yield* pageTableAtomicStart(cpu, mm);
-  const target = yield* entryAllocMap(cpu, mm, to, 1);
-  if (target === 0) return false;
-  yield* pageTableAtomicStop(cpu, mm);
-  if ((yield* cpu.readOnce(target)) !== 0) return false;
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
-  const entry = yield* ptepGetAndClear(cpu, pmdp);
-  if (ENTRY_WORDS === 2) {
-    const high = yield* cpu.readOnce(pmdp + 1);
-    yield* cpu.writeOnce(target + 1, high);
-    yield* cpu.writeOnce(pmdp + 1, 0);
-  }
-  yield* cpu.writeOnce(target, entry);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  return true;
-}

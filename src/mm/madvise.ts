@@ -2,7 +2,7 @@
 import { EACCES, EAGAIN, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
+import { ADDRESSES, PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
 import { needsDevice, readCachePage } from './filemap.js';
 import { File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
@@ -29,7 +29,7 @@ import { linearPageIndex } from './rmap.js';
 import { punchHole } from './truncate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
-import { zapPageRange } from './zap.js';
+import { zapAndReclaimTables, zapPageRange } from './zap.js';
 
 /** Advice that is understood (include/uapi/asm-generic/mman-common.h). */
 export const MADV_NORMAL = 0;
@@ -87,7 +87,7 @@ export function* sysMadvise(cpu: Cpu, address: Vaddr, length: number, advice: nu
   yield* cpu.spend(Work.SYSCALL);
   const end = address + pageAlign(length);
   const known = FLAG_ADVICE[advice] !== undefined || PAGE_ADVICE.includes(advice);
-  if (!known || address !== pageMask(address) || end < address) return -EINVAL;
+  if (!known || address !== pageMask(address) || end >= ADDRESSES) return -EINVAL;
   if (end === address) return 0;
   const mm = cpu.mm;
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
@@ -158,7 +158,8 @@ function* madviseVma(
     default: {
       const forbidden = advice === MADV_DONTNEED_LOCKED ? VM_PFNMAP : VM_PFNMAP | VM_LOCKED;
       if ((vmFlags & forbidden) !== 0) return -EINVAL;
-      if (advice !== MADV_FREE) yield* zapPageRange(cpu, mm, vma, start, end);
+      if (advice === MADV_DONTNEED) yield* zapAndReclaimTables(cpu, mm, vma, start, end);
+      else if (advice !== MADV_FREE) yield* zapPageRange(cpu, mm, vma, start, end);
       else if (file !== 0 || (vmFlags & VM_MAYSHARE) !== 0) return -EINVAL;
       else yield* freePageRange(cpu, mm, start, end);
       return 0;

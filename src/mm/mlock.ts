@@ -2,16 +2,19 @@
 import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { PAGES_PER_BYTE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
+import {
+  ADDRESSES,
+  PAGES_PER_BYTE,
+  PAGE_SIZE,
+  TASK_SIZE,
+  pageMask,
+} from '../hardware/machine.js';
 import { accountLocked, mayLock } from './accounting.js';
 import { Mm } from './layout/mm.js';
 import { VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT, VM_PFNMAP, Vma } from './layout/vma.js';
 import { mlockPopulate, mmPopulate } from './populate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
-
-/** One past the last address that 64 bits can name: a range that reaches behind it wraps round. */
-const ADDRESSES = 2 ** 64;
 
 /** Flag of mlock2 (include/uapi/asm-generic/mman-common.h). */
 export const MLOCK_ONFAULT = 1;
@@ -31,7 +34,7 @@ export function* sysMlock(cpu: Cpu, address: Vaddr, length: number, flags: numbe
   if ((flags & ~MLOCK_ONFAULT) !== 0) return -EINVAL;
   const mm = cpu.mm;
   const start = pageMask(address);
-  const end = pageAlign(address + length);
+  const end = pagesEnd(address, length);
   yield* cpu.downWrite(mm + Mm.mmapSem);
   const onFault = (flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0;
   const allowed = yield* mayLockRange(cpu, mm, start, end);
@@ -49,7 +52,7 @@ export function* sysMunlock(cpu: Cpu, address: Vaddr, length: number): Op<number
   yield* cpu.spend(Work.SYSCALL);
   const mm = cpu.mm;
   yield* cpu.downWrite(mm + Mm.mmapSem);
-  const error = yield* lockRange(cpu, mm, pageMask(address), pageAlign(address + length), 0);
+  const error = yield* lockRange(cpu, mm, pageMask(address), pagesEnd(address, length), 0);
   yield* cpu.upWrite(mm + Mm.mmapSem);
   return error;
 }
@@ -90,6 +93,17 @@ export function* sysMunlockall(cpu: Cpu): Op<number> {
   return 0;
 }
 
+/**
+ * End of the pages that a range touches, which may be ADDRESSES or more: it wraps round. Whole pages and the
+ * rest are counted apart: a double does not hold the sum of a small and a huge number.
+ */
+function pagesEnd(address: Vaddr, length: number): Vaddr {
+  const whole = pageMask(length);
+  const rest = address - pageMask(address) + (length - whole);
+  const bytes = whole + Math.ceil(rest * PAGES_PER_BYTE) * PAGE_SIZE;
+  return pageMask(address) + (bytes >= ADDRESSES ? bytes - ADDRESSES : bytes);
+}
+
 /** What of a range is locked already does not count again. */
 function* mayLockRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<boolean> {
   const pages = (end - start) * PAGES_PER_BYTE;
@@ -109,7 +123,7 @@ function* mayLockRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<boolean
 
 /** Gives a range without holes other lock flags (Linux: apply_vma_lock_flags). */
 function* lockRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, lock: number): Op<number> {
-  if (end > ADDRESSES) return -EINVAL;
+  if (end >= ADDRESSES) return -EINVAL;
   let covered = start;
   while (covered < end) {
     const vma = yield* findVma(cpu, mm, covered);

@@ -1,5 +1,5 @@
 /** mmap (Linux: do_mmap and mmap_region, mm/mmap.c and mm/vma.c, 6.x). */
-import { EAGAIN, EEXIST, EINVAL, ENOMEM } from '../base/errno.js';
+import { EAGAIN, EEXIST, EINVAL, ENOMEM, EOPNOTSUPP } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { HUGE_SIZE, PAGES_PER_BYTE, PAGE_SIZE, PMD_HUGE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
@@ -41,6 +41,8 @@ export const MAP_POPULATE = 0x8000;
 export const MAP_NONBLOCK = 0x1_0000;
 export const MAP_STACK = 0x2_0000;
 export const MAP_FIXED_NOREPLACE = 0x10_0000;
+/** What MAP_SHARED_VALIDATE accepts: the flags that older kernels knew (Linux: LEGACY_MAP_MASK). */
+const KNOWN_FLAGS = 0x7_f9f3 | 0x7c00_0000;
 /** The PROT_ bits are the numbers of VM_READ, VM_WRITE and VM_EXEC. */
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
@@ -118,6 +120,7 @@ function* doMmap(cpu: Cpu, mm: Word, address: Vaddr, request: Request): Op<Vaddr
   const type = flags & MAP_TYPE;
   const typeKnown = type === MAP_PRIVATE || isShared(flags);
   if (!typeKnown || (request.file === 0 && type === MAP_SHARED_VALIDATE)) return -EINVAL;
+  if (type === MAP_SHARED_VALIDATE && (flags & ~KNOWN_FLAGS) !== 0) return -EOPNOTSUPP;
   const backed = request.file !== 0 || isShared(flags);
   if (backed && (vmFlags & VM_GROWSDOWN) !== 0) return -EINVAL;
 

@@ -3,6 +3,7 @@ import { EACCES, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
+  ADDRESSES,
   ENTRY_WORDS,
   PAGE_SIZE,
   PTE_DIRTY,
@@ -62,7 +63,7 @@ export function* sysMprotect(cpu: Cpu, address: Vaddr, length: number, prot: num
   if (address !== pageMask(address)) return -EINVAL;
   if (length === 0) return 0;
   const end = address + pageAlign(length);
-  if (end > 2 ** 53) return -ENOMEM;
+  if (end >= ADDRESSES) return -ENOMEM;
   if ((prot & ~(VM_ACCESS | PROT_SEM | grows)) !== 0) return -EINVAL;
   const mm = cpu.mm;
   yield* cpu.downWrite(mm + Mm.mmapSem);

@@ -3,6 +3,7 @@ import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
+  ADDRESSES,
   ENTRY_WORDS,
   HUGE_SIZE,
   PAGES_PER_BYTE,
@@ -15,14 +16,22 @@ import {
 import { accountLocked, accountVm, mayExpandVm, mayLock } from './accounting.js';
 import { anonVmaClone, anonVmaUnlink } from './anonvma.js';
 import { MAX_MAP_COUNT } from './design.js';
-import { hugeMask, moveHugePmd, splitHugePmd } from './huge.js';
+import { hugeMask, splitHugePmd } from './huge.js';
 import { File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { VM_LOCKED, VM_LOCKED_MASK, VM_MAYSHARE, VM_PFNMAP, Vma } from './layout/vma.js';
 import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
 import { getUnmappedArea } from './mmap.js';
 import { doMunmap } from './munmap.js';
-import { HUGE_LEAF, findPmd, leafTable, nextSpan, pteAllocMap, ptepGetAndClear } from './pgtable.js';
+import {
+  HUGE_LEAF,
+  entryAllocMap,
+  findPmd,
+  leafTable,
+  nextSpan,
+  pteAllocMap,
+  ptepGetAndClear,
+} from './pgtable.js';
 import { mmPopulate } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -97,7 +106,9 @@ function* checkArguments(cpu: Cpu, mm: Word, remap: Remap): Op<number> {
   if (newAddress > TASK_SIZE - newBytes || newAddress !== pageMask(newAddress)) return -EINVAL;
   if ((flags & MREMAP_MAYMOVE) === 0) return -EINVAL;
   if ((flags & MREMAP_DONTUNMAP) !== 0 && oldBytes !== newBytes) return -EINVAL;
-  if (address + oldBytes > newAddress && newAddress + newBytes > address) return -EINVAL;
+  const oldEnd = address + oldBytes;
+  const wrapped = oldEnd >= ADDRESSES ? oldEnd - ADDRESSES : oldEnd;
+  if (wrapped > newAddress && newAddress + newBytes > address) return -EINVAL;
   return (yield* cpu.load(mm + Mm.mapCount)) + MOVE_VMAS >= MAX_MAP_COUNT ? -ENOMEM : 0;
 }
 
@@ -318,47 +329,93 @@ function* movePageTables(
   let offset = 0;
   while (offset < bytes) {
     const address = from + offset;
+    const target = to + offset;
     const table = yield* leafTable(cpu, mm, address);
     if (table < 0) {
       offset = nextSpan(address, -table) - from;
       continue;
     }
-    if (table === HUGE_LEAF) {
+    const whole = address === hugeMask(address) && offset + HUGE_SIZE <= bytes;
+    if (whole && target === hugeMask(target)) {
       const pmdp = yield* findPmd(cpu, mm, address);
-      const whole = address === hugeMask(address) && offset + HUGE_SIZE <= bytes;
-      const fits = whole && to + offset === hugeMask(to + offset);
-      if (fits && (yield* moveHugePmd(cpu, mm, pmdp, to + offset))) offset += HUGE_SIZE;
-      else yield* splitHugePmd(cpu, mm, pmdp);
+      if (yield* movePmd(cpu, mm, file, pmdp, target)) {
+        offset += HUGE_SIZE;
+        continue;
+      }
+    }
+    if (table === HUGE_LEAF) {
+      yield* splitHugePmd(cpu, mm, yield* findPmd(cpu, mm, address));
       continue;
     }
-    const ptep = table + pteOffset(address);
-    if ((yield* cpu.readOnce(ptep)) !== 0) {
-      if (!(yield* movePte(cpu, mm, file, ptep, to + offset))) return false;
-    }
-    offset += PAGE_SIZE;
+    // As far as both stay in one leaf table.
+    const extent = Math.min(
+      bytes - offset,
+      nextSpan(address, 1) - address,
+      nextSpan(target, 1) - target,
+    );
+    if (!(yield* movePtes(cpu, mm, file, table, address, target, extent))) return false;
+    offset += extent;
   }
   yield* flushTlbMm(cpu, mm);
   return true;
 }
 
 /**
- * Who looks for the ptes of a file's page walks the list of its VMAs: while a pte is in neither place,
- * that must wait.
+ * Moves the ptes of one leaf table to another. Who looks for the ptes of a file's page walks the list of its
+ * VMAs: while a pte is in neither place, that must wait.
+ *
+ * @returns false when there is no memory for the other table
  */
-function* movePte(cpu: Cpu, mm: Word, file: Word, from: Word, to: Vaddr): Op<boolean> {
+function* movePtes(
+  cpu: Cpu,
+  mm: Word,
+  file: Word,
+  table: Word,
+  from: Vaddr,
+  to: Vaddr,
+  bytes: number,
+): Op<boolean> {
   yield* pageTableAtomicStart(cpu, mm);
   const target = yield* pteAllocMap(cpu, mm, to);
   if (target === 0) return false;
   yield* pageTableAtomicStop(cpu, mm);
+  const targetTable = target - pteOffset(to);
   if (file !== 0) yield* cpu.spinLock(file + File.mmapLock);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
+  for (let offset = 0; offset < bytes; offset += PAGE_SIZE) {
+    yield* movePte(cpu, table + pteOffset(from + offset), targetTable + pteOffset(to + offset));
+  }
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (file !== 0) yield* cpu.spinUnlock(file + File.mmapLock);
+  return true;
+}
+
+function* movePte(cpu: Cpu, from: Word, to: Word): Op<void> {
+  if ((yield* cpu.readOnce(from)) === 0) return;
   const entry = yield* ptepGetAndClear(cpu, from);
   if (ENTRY_WORDS === 2) {
     const high = yield* cpu.readOnce(from + 1);
-    yield* cpu.writeOnce(target + 1, high);
+    yield* cpu.writeOnce(to + 1, high);
     yield* cpu.writeOnce(from + 1, 0);
   }
-  yield* cpu.writeOnce(target, entry);
+  yield* cpu.writeOnce(to, entry);
+}
+
+/**
+ * Moves an entry above the leaves, and with it a whole leaf table or a huge page, to where nothing is
+ * (Linux: move_normal_pmd, move_huge_pmd).
+ *
+ * @returns whether it could; if not, memory is full or a table is in the way: ptes must be moved one by one
+ */
+function* movePmd(cpu: Cpu, mm: Word, file: Word, pmdp: Word, to: Vaddr): Op<boolean> {
+  yield* pageTableAtomicStart(cpu, mm);
+  const target = yield* entryAllocMap(cpu, mm, to, 1);
+  if (target === 0) return false;
+  yield* pageTableAtomicStop(cpu, mm);
+  if ((yield* cpu.readOnce(target)) !== 0) return false;
+  if (file !== 0) yield* cpu.spinLock(file + File.mmapLock);
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* movePte(cpu, pmdp, target);
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   if (file !== 0) yield* cpu.spinUnlock(file + File.mmapLock);
   return true;

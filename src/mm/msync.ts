@@ -2,7 +2,7 @@
 import { EBUSY, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
+import { ADDRESSES, PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
 import { findGetPage } from './filemap.js';
 import { FILE_MEMORY, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
@@ -29,7 +29,7 @@ export function* sysMsync(cpu: Cpu, address: Vaddr, length: number, flags: numbe
   if (address !== pageMask(address)) return -EINVAL;
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) return -EINVAL;
   const end = address + pageAlign(length);
-  if (end < address) return -ENOMEM;
+  if (end >= ADDRESSES) return -ENOMEM;
   if (end === address) return 0;
   const mm = cpu.mm;
   yield* cpu.downRead(mm + Mm.mmapSem);

@@ -19,11 +19,12 @@ import { STACK_GUARD_GAP, lowerVmStart } from './vmatree.js';
  */
 export function* expandStack(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<boolean> {
   if (((yield* cpu.load(vma + Vma.vmFlags)) & VM_GROWSDOWN) === 0) return false;
+  const wanted = pageMask(address);
+  if (!(yield* gapAllows(cpu, vma, wanted))) return false;
   if (!(yield* anonVmaPrepare(cpu, vma))) return false;
   const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
   yield* anonVmaLock(cpu, anonVma);
   const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  const wanted = pageMask(address);
   let grown = wanted >= start;
   if (!grown && (yield* mayGrow(cpu, mm, vma, wanted))) {
     const pages = (start - wanted) * PAGES_PER_BYTE;
@@ -40,14 +41,17 @@ export function* expandStack(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<
   return grown;
 }
 
-/** Whether a stack may begin at `wanted`: within its limits, and not too near to what lies below. */
-function* mayGrow(cpu: Cpu, mm: Word, vma: Word, wanted: Vaddr): Op<boolean> {
+/** Whether a stack may begin at `wanted` and not be too near to what lies below. */
+function* gapAllows(cpu: Cpu, vma: Word, wanted: Vaddr): Op<boolean> {
   const prev = yield* cpu.load(vma + Vma.vmPrev);
-  if (prev !== 0) {
-    const prevFlags = yield* cpu.load(prev + Vma.vmFlags);
-    const guarded = (prevFlags & VM_GROWSDOWN) === 0 && (prevFlags & VM_ACCESS) !== 0;
-    if (guarded && wanted - (yield* cpu.loadWide(prev + Vma.vmEnd)) < STACK_GUARD_GAP) return false;
-  }
+  if (prev === 0) return true;
+  const prevFlags = yield* cpu.load(prev + Vma.vmFlags);
+  if ((prevFlags & VM_GROWSDOWN) !== 0 || (prevFlags & VM_ACCESS) === 0) return true;
+  return wanted - (yield* cpu.loadWide(prev + Vma.vmEnd)) >= STACK_GUARD_GAP;
+}
+
+/** Whether a stack may begin at `wanted` by its limits (Linux: acct_stack_growth). */
+function* mayGrow(cpu: Cpu, mm: Word, vma: Word, wanted: Vaddr): Op<boolean> {
   const end = yield* cpu.loadWide(vma + Vma.vmEnd);
   if ((end - wanted) * PAGES_PER_BYTE > (yield* cpu.load(mm + Mm.rlimitStack))) return false;
   const start = yield* cpu.loadWide(vma + Vma.vmStart);

@@ -10,7 +10,7 @@
  * Locks: mmap_sem for reading to find, for writing to change.
  */
 import { InvariantError } from '../base/errors.js';
-import type { Vaddr, Word } from '../base/units.js';
+import { KIB, type Vaddr, type Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { Mm } from './layout/mm.js';
@@ -20,6 +20,9 @@ import { slabAlloc, slabFree } from './slab.js';
 
 /** Kept free below a VMA that grows downwards (Linux: stack_guard_gap, 256 pages). */
 export const STACK_GUARD_GAP = 256 * PAGE_SIZE;
+
+/** Nothing is placed below (Linux: vm.mmap_min_addr). */
+export const MMAP_MIN_ADDR: Vaddr = 64 * KIB;
 
 const HALF = NODE_FANOUT / 2;
 
@@ -77,11 +80,11 @@ export function* vmStartGap(cpu: Cpu, vma: Word): Op<Vaddr> {
   return growsDown ? Math.max(0, start - STACK_GUARD_GAP) : start;
 }
 
-/** Bytes free between a VMA and the one before it; less than 0 where a stack wants more room. */
+/** Bytes free between a VMA and the one before it. */
 function* gapBelow(cpu: Cpu, vma: Word): Op<number> {
   const prev = yield* cpu.load(vma + Vma.vmPrev);
-  const from = prev === 0 ? 0 : yield* cpu.loadWide(prev + Vma.vmEnd);
-  return (yield* vmStartGap(cpu, vma)) - from;
+  const from = prev === 0 ? MMAP_MIN_ADDR : yield* cpu.loadWide(prev + Vma.vmEnd);
+  return (yield* cpu.loadWide(vma + Vma.vmStart)) - from;
 }
 
 /** The largest gap that a child of a node at `level` leads to. */
@@ -317,22 +320,38 @@ function* shrinkRoot(cpu: Cpu, mm: Word): Op<void> {
 }
 
 /**
- * Finds the highest room for a mapping (Linux: unmapped_area_topdown).
+ * Finds the highest room for a mapping. Where that lies too near below a stack, the search goes on from
+ * where the stack's guard gap begins, past all that is in it (Linux: unmapped_area_topdown).
  *
  * @param limit - the mapping ends here or below
  * @returns its start, or -1 where there is no room
  */
 export function* highestGap(cpu: Cpu, mm: Word, bytes: number, limit: Vaddr): Op<Vaddr> {
+  for (;;) {
+    const { end, above } = yield* highestRoom(cpu, mm, bytes, limit);
+    if (end === 0) return -1;
+    const guard = above === 0 ? end : yield* vmStartGap(cpu, above);
+    if (guard >= end) return end - bytes;
+    limit = guard;
+  }
+}
+
+/** The end of the highest gap that is large enough, stacks or not, and the VMA above it; 0 for none. */
+function* highestRoom(
+  cpu: Cpu,
+  mm: Word,
+  bytes: number,
+  limit: Vaddr,
+): Op<{ end: Vaddr; above: Word }> {
   // The gap that the limit lies in, or the one below the VMA that it lies in.
   const below = yield* findVmaBelow(cpu, mm, limit);
   const above = yield* cpu.load(below === 0 ? mm + Mm.mmap : below + Vma.vmNext);
-  const from = below === 0 ? 0 : yield* cpu.loadWide(below + Vma.vmEnd);
-  const top = above === 0 ? limit : Math.min(limit, yield* vmStartGap(cpu, above));
-  if (top - from >= bytes) return top - bytes;
-  if (below === 0) return -1;
+  const from = below === 0 ? MMAP_MIN_ADDR : yield* cpu.loadWide(below + Vma.vmEnd);
+  if (limit - from >= bytes) return { end: limit, above };
+  if (below === 0) return { end: 0, above: 0 };
   const root = yield* cpu.load(mm + Mm.vmaTree);
   const vma = yield* lastWithGap(cpu, root, bytes, limit);
-  return vma === 0 ? -1 : (yield* vmStartGap(cpu, vma)) - bytes;
+  return { end: vma === 0 ? 0 : yield* cpu.loadWide(vma + Vma.vmStart), above: vma };
 }
 
 /** The last VMA below a node that starts before `limit` and has so large a gap below it, or 0. */

@@ -6,6 +6,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import {
   ENTRY_WORDS,
   HUGE_PAGES,
+  HUGE_SIZE,
   PAGE_SIZE,
   PTE_DIRTY,
   entryPfn,
@@ -20,6 +21,7 @@ import { putPage } from './lru.js';
 import {
   HUGE_LEAF,
   findPmd,
+  freePgtables,
   leafTable,
   nextSpan,
   pgoffToPte,
@@ -54,6 +56,28 @@ export interface ZapDetails {
   readonly end: number;
   /** Whether private copies go too. */
   readonly evenCows: boolean;
+}
+
+/**
+ * Unmaps the pages of a range, and gives back each leaf table that lies all in it, so that a huge page can take
+ * its place (Linux 6.14: CONFIG_PT_RECLAIM).
+ *
+ * Locks: mmap_sem for writing.
+ */
+export function* zapAndReclaimTables(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  start: Vaddr,
+  end: Vaddr,
+): Op<void> {
+  yield* zapPageRange(cpu, mm, vma, start, end);
+  if (((yield* cpu.load(vma + Vma.vmFlags)) & VM_NONLINEAR) !== 0) return;
+  const first = Math.ceil(start / HUGE_SIZE) * HUGE_SIZE;
+  for (let address = first; address + HUGE_SIZE <= end; address += HUGE_SIZE) {
+    const table = yield* leafTable(cpu, mm, address);
+    if (table > 0) yield* freePgtables(cpu, mm, address, address + HUGE_SIZE, address, address + HUGE_SIZE);
+  }
 }
 
 /**

@@ -9,13 +9,12 @@ import {
   AnonVma,
   AnonVmaChain,
   NODE_FANOUT,
-  VM_GROWSDOWN,
   VM_LOCKED,
   VM_PFNMAP,
   Vma,
   VmaNode,
 } from '../mm/layout/vma.js';
-import { STACK_GUARD_GAP } from '../mm/vmatree.js';
+import { MMAP_MIN_ADDR } from '../mm/vmatree.js';
 import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './records.js';
 
 export interface AuditedVma {
@@ -109,11 +108,9 @@ function auditTree(
 }
 
 function gapBelow({ words, wides }: Memory, vma: Word): number {
-  const start = wides[(vma + Vma.vmStart) / 2];
-  const growsDown = (words[vma + Vma.vmFlags] & VM_GROWSDOWN) !== 0;
-  const from = growsDown ? Math.max(0, start - STACK_GUARD_GAP) : start;
   const prev = words[vma + Vma.vmPrev];
-  return from - (prev === 0 ? 0 : wides[(prev + Vma.vmEnd) / 2]);
+  const from = prev === 0 ? MMAP_MIN_ADDR : wides[(prev + Vma.vmEnd) / 2];
+  return wides[(vma + Vma.vmStart) / 2] - from;
 }
 
 function anonVmasOf(words: Int32Array, vma: Word, name: string, faults: string[]): Set<Word> {
