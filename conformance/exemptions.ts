@@ -21,7 +21,8 @@ export const EXEMPTIONS: readonly Exemption[] = [
   },
   {
     name: 'MADV_FREE of a part of a huge page',
-    reason: 'Linux splits the page, and maps those of its small pages that are all zeros to the shared one',
+    reason:
+      'Linux splits the page, and maps those of its small pages that are all zeros to the shared one',
     covers: (difference) => {
       const { action } = difference.step;
       const freed = action.call === 'madvise' && action.advice === Advice.MADV_FREE;

@@ -33,7 +33,11 @@ function* freeAll(cpu: Cpu, zone: Word, start: Pfn, end: Pfn): Op<void> {
   let rest = end;
   while (rest > start) {
     let order = 0;
-    while (order < MAX_ORDER - 1 && rest % 2 ** (order + 1) === 0 && rest - 2 ** (order + 1) >= start) {
+    while (
+      order < MAX_ORDER - 1 &&
+      rest % 2 ** (order + 1) === 0 &&
+      rest - 2 ** (order + 1) >= start
+    ) {
       order++;
     }
     rest -= 2 ** order;

@@ -375,12 +375,7 @@ export function* clearHugePmd(cpu: Cpu, mm: Word, pmdp: Word): Op<Pfn> {
  * @returns false when memory is full
  * Locks: mmap_sem of both for writing; takes both page_table_locks.
  */
-export function* copyHugePmd(
-  cpu: Cpu,
-  childMm: Word,
-  mm: Word,
-  address: Vaddr,
-): Op<boolean> {
+export function* copyHugePmd(cpu: Cpu, childMm: Word, mm: Word, address: Vaddr): Op<boolean> {
   const spare = yield* allocTable(cpu);
   if (spare === 0) return false;
   yield* pageTableAtomicStart(cpu, childMm);

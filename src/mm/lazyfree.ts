@@ -1,13 +1,7 @@
 /** MADV_FREE: pages whose contents may go when memory is short (Linux: madvise_free_pte_range, 6.x). */
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import {
-  PAGE_SIZE,
-  PTE_ACCESSED,
-  PTE_DIRTY,
-  entryPfn,
-  pteOffset,
-} from '../hardware/machine.js';
+import { PAGE_SIZE, PTE_ACCESSED, PTE_DIRTY, entryPfn, pteOffset } from '../hardware/machine.js';
 import { hugeMask, splitHugePmdLocked } from './huge.js';
 import { Mm } from './layout/mm.js';
 import { PG_lazyfree, Page, ZERO_PFN, pageOf } from './layout/page.js';

@@ -104,13 +104,7 @@ export function* sysMadvise(cpu: Cpu, address: Vaddr, length: number, advice: nu
   return result;
 }
 
-function* madviseWalk(
-  cpu: Cpu,
-  mm: Word,
-  start: Vaddr,
-  end: Vaddr,
-  advice: number,
-): Op<number> {
+function* madviseWalk(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, advice: number): Op<number> {
   let holes = 0;
   let from = start;
   while (from < end) {

@@ -2,13 +2,7 @@
 import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import {
-  ADDRESSES,
-  PAGES_PER_BYTE,
-  PAGE_SIZE,
-  TASK_SIZE,
-  pageMask,
-} from '../hardware/machine.js';
+import { ADDRESSES, PAGES_PER_BYTE, PAGE_SIZE, TASK_SIZE, pageMask } from '../hardware/machine.js';
 import { accountLocked, mayLock } from './accounting.js';
 import { Mm } from './layout/mm.js';
 import { VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT, VM_PFNMAP, Vma } from './layout/vma.js';

@@ -2,7 +2,15 @@
 import { EAGAIN, EEXIST, EINVAL, ENOMEM, EOPNOTSUPP } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { HUGE_SIZE, PAGES_PER_BYTE, PAGE_SIZE, PMD_HUGE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
+import {
+  HUGE_SIZE,
+  PAGES_PER_BYTE,
+  PAGE_SIZE,
+  PMD_HUGE,
+  TASK_SIZE,
+  pageAlign,
+  pageMask,
+} from '../hardware/machine.js';
 import { accountVm, mayExpandVm, mayLock } from './accounting.js';
 import { MAX_MAP_COUNT } from './design.js';
 import { freeFile, openFile } from './filemap.js';
@@ -87,7 +95,8 @@ export function* sysMmap(
   const request = { bytes, flags, vmFlags, file, pgoff };
   const result = yield* doMmap(cpu, mm, address, request);
   yield* cpu.upWrite(mm + Mm.mmapSem);
-  const present = (vmFlags & VM_LOCKED) !== 0 || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
+  const present =
+    (vmFlags & VM_LOCKED) !== 0 || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   if (result >= 0 && present) yield* mmPopulate(cpu, mm, result, result + bytes);
   return result;
 }

@@ -74,13 +74,7 @@ export function* sysMprotect(cpu: Cpu, address: Vaddr, length: number, prot: num
 }
 
 /** Where a change begins that extends over a whole stack; or a negative errno. Nothing grows up here. */
-function* grownStart(
-  cpu: Cpu,
-  mm: Word,
-  start: Vaddr,
-  end: Vaddr,
-  grows: number,
-): Op<Vaddr> {
+function* grownStart(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, grows: number): Op<Vaddr> {
   const vma = yield* findVma(cpu, mm, start);
   if (vma === 0) return -ENOMEM;
   const vmStart = yield* cpu.loadWide(vma + Vma.vmStart);
@@ -116,7 +110,8 @@ function* mprotectFixup(
   if ((vmFlags & ~(vmFlags >>> MAY_SHIFT) & VM_ACCESS) !== 0) return -EACCES;
   if (vmFlags === oldFlags) return 0;
   if ((vmFlags & VM_WRITE) !== 0) {
-    if ((oldFlags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)) === 0) vmFlags |= VM_ACCOUNT;
+    if ((oldFlags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)) === 0)
+      vmFlags |= VM_ACCOUNT;
   } else if ((oldFlags & VM_ACCOUNT) !== 0 && (yield* releasesAccount(cpu, vma))) {
     vmFlags &= ~VM_ACCOUNT;
   }
@@ -196,12 +191,7 @@ function* changePte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: boolean): 
  *
  * @param unnoticed - whether writes to the shared file need no notice at all
  */
-function* mayWriteAtOnce(
-  cpu: Cpu,
-  entry: number,
-  vmFlags: number,
-  unnoticed: boolean,
-): Op<number> {
+function* mayWriteAtOnce(cpu: Cpu, entry: number, vmFlags: number, unnoticed: boolean): Op<number> {
   if ((vmFlags & VM_WRITE) === 0) return 0;
   if ((vmFlags & VM_SHARED) !== 0) return unnoticed || (entry & PTE_DIRTY) !== 0 ? PTE_WRITE : 0;
   const flags = yield* cpu.readOnce(pageOf(entryPfn(entry)) + Page.flags);

@@ -202,7 +202,8 @@ function* mremapTo(cpu: Cpu, mm: Word, remap: Remap): Op<Vaddr> {
     if (!(yield* mayExpandVm(cpu, mm, 0, pages))) return -ENOMEM;
   }
   let target = newAddress;
-  if ((flags & MREMAP_FIXED) === 0) target = yield* placeFor(cpu, mm, vma, address, newAddress, newBytes);
+  if ((flags & MREMAP_FIXED) === 0)
+    target = yield* placeFor(cpu, mm, vma, address, newAddress, newBytes);
   if (target < 0) return target;
   return yield* moveVma(cpu, mm, { ...remap, oldBytes }, target);
 }
@@ -239,13 +240,7 @@ function* roomBehind(cpu: Cpu, vma: Word, vmEnd: Vaddr, bytes: number): Op<boole
 }
 
 /** Maps more of the same behind a VMA, as one with it, and with what follows if that is alike. */
-function* growInPlace(
-  cpu: Cpu,
-  mm: Word,
-  vma: Word,
-  vmEnd: Vaddr,
-  bytes: number,
-): Op<boolean> {
+function* growInPlace(cpu: Cpu, mm: Word, vma: Word, vmEnd: Vaddr, bytes: number): Op<boolean> {
   const grown = yield* cloneVma(cpu, mm, vma, vmEnd, vmEnd, bytes);
   return grown !== 0;
 }

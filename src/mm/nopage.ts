@@ -5,7 +5,13 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { ENTRY_WORDS, PAGES_PER_BYTE, PTE_DIRTY, PTE_WRITE, levelIndex } from '../hardware/machine.js';
+import {
+  ENTRY_WORDS,
+  PAGES_PER_BYTE,
+  PTE_DIRTY,
+  PTE_WRITE,
+  levelIndex,
+} from '../hardware/machine.js';
 import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';

@@ -28,13 +28,7 @@ export function* mlockPopulate(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op
   return yield* populateRange(cpu, mm, start, end, false);
 }
 
-function* populateRange(
-  cpu: Cpu,
-  mm: Word,
-  start: Vaddr,
-  end: Vaddr,
-  goOn: boolean,
-): Op<number> {
+function* populateRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, goOn: boolean): Op<number> {
   let result = 0;
   yield* cpu.downRead(mm + Mm.mmapSem);
   let vma = yield* findVma(cpu, mm, start);
@@ -56,13 +50,7 @@ function* populateRange(
  * @returns 0 or a negative errno
  * Locks: mmap_sem.
  */
-export function* populateVma(
-  cpu: Cpu,
-  mm: Word,
-  vma: Word,
-  start: Vaddr,
-  end: Vaddr,
-): Op<number> {
+export function* populateVma(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end: Vaddr): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   if ((vmFlags & (VM_PFNMAP | VM_LOCKONFAULT)) !== 0) return 0;
   if ((vmFlags & VM_ACCESS) === 0) return -EFAULT;
@@ -83,7 +71,7 @@ export function* madvisePopulate(
   write: boolean,
 ): Op<number> {
   const needed = write ? VM_WRITE : VM_READ;
-  for (let from = start; from < end; ) {
+  for (let from = start; from < end;) {
     const vma = yield* findVma(cpu, mm, from);
     if (vma === 0 || (yield* cpu.loadWide(vma + Vma.vmStart)) > from) return -ENOMEM;
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
@@ -118,7 +106,8 @@ function* faultIn(
 function* accessible(cpu: Cpu, mm: Word, address: Vaddr, write: boolean): Op<boolean> {
   const table = yield* leafTable(cpu, mm, address);
   if (table < 0) return false;
-  const entryp = table === HUGE_LEAF ? yield* findPmd(cpu, mm, address) : table + pteOffset(address);
+  const entryp =
+    table === HUGE_LEAF ? yield* findPmd(cpu, mm, address) : table + pteOffset(address);
   const needed = write ? PTE_PRESENT | PTE_WRITE : PTE_PRESENT;
   return ((yield* cpu.readOnce(entryp)) & needed) === needed;
 }

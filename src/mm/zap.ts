@@ -76,7 +76,8 @@ export function* zapAndReclaimTables(
   const first = Math.ceil(start / HUGE_SIZE) * HUGE_SIZE;
   for (let address = first; address + HUGE_SIZE <= end; address += HUGE_SIZE) {
     const table = yield* leafTable(cpu, mm, address);
-    if (table > 0) yield* freePgtables(cpu, mm, address, address + HUGE_SIZE, address, address + HUGE_SIZE);
+    if (table > 0)
+      yield* freePgtables(cpu, mm, address, address + HUGE_SIZE, address, address + HUGE_SIZE);
   }
 }
 

@@ -119,7 +119,8 @@ function auditFreeBlocks(
       expectEqual(`page[${pfn}]'s order`, words[page + Page.index], order, faults);
       expectEqual(`page[${pfn}].flags (free block)`, words[page + Page.flags], PG_buddy, faults);
       let fresh = pfn % 2 ** order === 0;
-      if (!fresh) faults.push(`block ${pfn} of order ${order} does not start on a multiple of its size`);
+      if (!fresh)
+        faults.push(`block ${pfn} of order ${order} does not start on a multiple of its size`);
       for (let frame = pfn; frame < pfn + 2 ** order; frame++) {
         fresh = claimFree(claims, frame, where, faults) && fresh;
       }
@@ -304,7 +305,8 @@ function auditMapcount(words: Int32Array, pfn: Pfn, claims: Claims, faults: stri
   const mapcount = claims.ptes[pfn];
   expectEqual(`page[${pfn}].mapcount`, words[page + Page.mapcount], mapcount, faults);
   const exclusive = (words[page + Page.flags] & PG_anon_exclusive) !== 0;
-  if (exclusive && mapcount > 1) faults.push(`page[${pfn}] is exclusive, and ${mapcount} ptes map it`);
+  if (exclusive && mapcount > 1)
+    faults.push(`page[${pfn}] is exclusive, and ${mapcount} ptes map it`);
 }
 
 /** The head of a huge page has all references; each frame has the ptes that map it. */

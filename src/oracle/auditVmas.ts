@@ -30,12 +30,7 @@ export interface AuditedVma {
 }
 
 /** The VMAs in order; the list, the tree, its gaps and the totals must agree. */
-export function auditVmas(
-  memory: Memory,
-  mm: Word,
-  name: string,
-  faults: string[],
-): AuditedVma[] {
+export function auditVmas(memory: Memory, mm: Word, name: string, faults: string[]): AuditedVma[] {
   const { words, wides } = memory;
   const vmas: AuditedVma[] = [];
   let pages = 0;

@@ -63,12 +63,7 @@ function collectPages(
   }
 }
 
-function mappedPage(
-  words: Int32Array,
-  address: number,
-  entry: number,
-  huge: boolean,
-): MappedPage {
+function mappedPage(words: Int32Array, address: number, entry: number, huge: boolean): MappedPage {
   const pfn = entryPfn(entry);
   const head = huge ? pfn & -HUGE_PAGES : pfn;
   const zero = pfn === ZERO_PFN || (words[pageOf(head) + Page.flags] & PG_reserved) !== 0;

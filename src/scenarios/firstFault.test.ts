@@ -8,14 +8,12 @@ const BOUND = 100_000;
 
 describe('first-fault', () => {
   for (const scenarioCase of firstFault.cases) {
-    for (const design of DESIGNS) {
-      const expected = design.broken === undefined ? 'exhausted' : 'failed';
-      it(`is ${expected} under ${design.name}: ${scenarioCase.name}`, async () => {
+    for (const design of DESIGNS.filter(({ broken }) => broken !== undefined)) {
+      it(`fails under ${design.name}: ${scenarioCase.name}`, async () => {
         const verdict = await checkCase(firstFault, scenarioCase, design, BOUND);
-        assert.equal(verdict.outcome, expected);
+        assert.equal(verdict.outcome, 'failed');
         assert.ok(isExpected(verdict));
         assert.ok(verdict.executions > 1);
-        if (expected === 'exhausted') return;
         assert.match(verdict.failures.join('\n'), /mm\[0\]\.rss is/);
         const { steps } = verdict.schedule!;
         assert.ok(steps.some(({ word }) => /^pte\[\d+\]\[0\]$/.test(word)));

@@ -1,17 +1,14 @@
 import { Access } from '../hardware/mmu.js';
-import { RECORD_WORDS } from '../mm/layout/slab.js';
-import { SMALL, type Scenario, type ScenarioCase } from './scenario.js';
+import { SMALL, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
 
 function touches(name: string, warm: 0 | 1, accesses: readonly Access[]): ScenarioCase {
   return {
     name,
     setup: { program: 'firstFaultSetup', args: [accesses.length, warm] },
     threads: (firstTask) =>
-      accesses.map((access, cpu) => ({
-        cpu,
-        program: 'firstFault',
-        args: [firstTask + cpu * RECORD_WORDS.task, access, cpu],
-      })),
+      accesses.map((access, cpu) =>
+        thread(cpu, 'firstFault', taskAfter(firstTask, cpu), access, cpu),
+      ),
   };
 }
 

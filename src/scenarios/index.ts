@@ -1,9 +1,18 @@
 import { InputError } from '../base/errors.js';
+import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
+import { forkFault } from './forkFault.js';
+import { mremapFault } from './mremapFault.js';
 import { munmapFault } from './munmapFault.js';
 import type { Scenario } from './scenario.js';
 
-export const SCENARIOS: readonly Scenario[] = [firstFault, munmapFault];
+export const SCENARIOS: readonly Scenario[] = [
+  firstFault,
+  munmapFault,
+  cowFault,
+  forkFault,
+  mremapFault,
+];
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {

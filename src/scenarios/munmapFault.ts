@@ -1,6 +1,5 @@
 import { Access } from '../hardware/mmu.js';
-import { RECORD_WORDS } from '../mm/layout/slab.js';
-import { SMALL, type Scenario, type ScenarioCase } from './scenario.js';
+import { SMALL, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
 
 function beside(name: string, access: Access, mappedBefore: 0 | 1): ScenarioCase {
   return {
@@ -8,8 +7,8 @@ function beside(name: string, access: Access, mappedBefore: 0 | 1): ScenarioCase
     setup: { program: 'firstFaultSetup', args: [2, 1] },
     threads: (firstTask) => [
       // Touched twice, the second access finds a translation in the TLB, or a hole in its stead.
-      { cpu: 0, program: 'touchShared', args: [firstTask, access, 1 + mappedBefore] },
-      { cpu: 1, program: 'unmapShared', args: [firstTask + RECORD_WORDS.task] },
+      thread(0, 'touchShared', firstTask, access, 1 + mappedBefore),
+      thread(1, 'unmapShared', taskAfter(firstTask, 1)),
     ],
   };
 }

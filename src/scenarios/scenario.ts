@@ -1,6 +1,7 @@
 /** What a scenario is: a race to be searched, as data. */
 import type { VmConfig } from '../engines/configuration.js';
 import type { Thread } from '../engines/engine.js';
+import { RECORD_WORDS } from '../mm/layout/slab.js';
 import type { ProgramName } from '../workloads/programs.js';
 
 /** What most scenarios run on: two CPUs, tables of two levels, room for a process of two threads. */
@@ -15,6 +16,16 @@ export interface ScenarioCase {
   /** Run alone, first; its result is handed to `threads`. */
   readonly setup: { readonly program: ProgramName; readonly args: readonly number[] };
   readonly threads: (setupResult: number) => readonly Thread[];
+}
+
+/** A program for a CPU to run. */
+export function thread(cpu: number, program: ProgramName, ...args: number[]): Thread {
+  return { cpu, program, args };
+}
+
+/** A task that the setup made after its first: on a fresh machine their records follow each other. */
+export function taskAfter(first: number, number: number): number {
+  return first + number * RECORD_WORDS.task;
 }
 
 export interface Scenario {

@@ -36,7 +36,9 @@ const MARKED_PAGE = 1;
 
 function beginsWithRead(changes: readonly CacheChange[]): boolean {
   const first = changes.slice(0, INITIAL_WINDOW);
-  const inOrder = first.every(({ added, index, pages }, at) => added && index === at && pages === 1);
+  const inOrder = first.every(
+    ({ added, index, pages }, at) => added && index === at && pages === 1,
+  );
   return inOrder && first.length === INITIAL_WINDOW;
 }
 

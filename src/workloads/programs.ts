@@ -1,6 +1,16 @@
 /** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
+import {
+  endTask,
+  forkAndStore,
+  forkedSetup,
+  loadOwn,
+  movePage,
+  storeOwn,
+  threadsSetup,
+  touchTwice,
+} from './addressSpaceRaces.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { randomOperations, sharedOperations, sharedStart } from './randomOperations.js';
@@ -16,8 +26,13 @@ function* boot(cpu: Cpu): Op<number> {
 
 export const PROGRAMS = {
   boot,
+  endTask,
   firstFault,
   firstFaultSetup,
+  forkAndStore,
+  forkedSetup,
+  loadOwn,
+  movePage,
   pftExit,
   pftStart,
   pftThread,
@@ -27,7 +42,10 @@ export const PROGRAMS = {
   referenceReclaim,
   sharedOperations,
   sharedStart,
+  storeOwn,
+  threadsSetup,
   touchShared,
+  touchTwice,
   unmapShared,
   zeroFrames,
 } as const satisfies Record<string, Program>;

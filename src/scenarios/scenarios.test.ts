@@ -1,0 +1,24 @@
+/** Every scenario gives what it expects of every right design, and is searched to the end. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DESIGNS } from '../designs/index.js';
+import { checkCase, isExpected } from './check.js';
+import { SCENARIOS } from './index.js';
+
+const BOUND = 100_000;
+
+for (const scenario of SCENARIOS) {
+  describe(scenario.name, () => {
+    for (const scenarioCase of scenario.cases) {
+      for (const design of DESIGNS.filter(({ broken }) => broken === undefined)) {
+        it(`is exhausted under ${design.name}: ${scenarioCase.name}`, async () => {
+          const verdict = await checkCase(scenario, scenarioCase, design, BOUND);
+          assert.deepEqual(verdict.failures, []);
+          assert.equal(verdict.outcome, 'exhausted');
+          assert.ok(isExpected(verdict));
+          assert.ok(verdict.executions > 1);
+        });
+      }
+    }
+  });
+}

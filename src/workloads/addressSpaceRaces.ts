@@ -1,0 +1,120 @@
+/**
+ * Two CPUs at odds over one page: a parent and its forked child that share it until one writes, or two threads of
+ * which one copies or moves the mapping that the other touches. Whoever loads must find what it stored.
+ */
+import { InvariantError } from '../base/errors.js';
+import type { Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { PAGE_SIZE } from '../hardware/machine.js';
+import { Access } from '../hardware/mmu.js';
+import { sysFork } from '../mm/fork.js';
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+  sysMmap,
+} from '../mm/mmap.js';
+import { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
+import { createTask, exitTask, mmAlloc, switchTo } from '../mm/process.js';
+import { Task } from '../mm/layout/mm.js';
+import { isUserFault, loadUser, storeUser, touchUser } from '../mm/user.js';
+
+const PAGE: Vaddr = 0x4000_0000;
+/** Where the page is moved to, in the same leaf table. */
+const TARGET: Vaddr = PAGE + 16 * PAGE_SIZE;
+/** What the page holds before the race. */
+const BEFORE = 7;
+
+/**
+ * Makes a process with one page of private memory, which holds BEFORE if it was touched.
+ *
+ * @param touched - 1 to write to the page, so that it is mapped
+ * @returns its task, which stays current
+ */
+function* start(cpu: Cpu, touched: number): Op<Word> {
+  const mm = yield* mmAlloc(cpu);
+  const task = yield* createTask(cpu, mm, 1);
+  yield* switchTo(cpu, task);
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  yield* sysMmap(cpu, PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, 0, 0, 0);
+  if (touched === 1) yield* storeUser(cpu, PAGE, BEFORE);
+  return task;
+}
+
+/** A process and its child, whose tasks follow each other. @returns the first */
+export function* forkedSetup(cpu: Cpu): Op<Word> {
+  const parent = yield* start(cpu, 1);
+  yield* sysFork(cpu, 2);
+  yield* switchTo(cpu, 0);
+  return parent;
+}
+
+/** A process with two threads, whose tasks follow each other. @returns the first */
+export function* threadsSetup(cpu: Cpu, touched: number): Op<Word> {
+  const first = yield* start(cpu, touched);
+  const mm = yield* cpu.load(first + Task.mm);
+  yield* createTask(cpu, mm, 2);
+  yield* switchTo(cpu, 0);
+  return first;
+}
+
+/** Stores to the page as a task, and must find what it stored. @returns 0 */
+export function* storeOwn(cpu: Cpu, task: Word, value: number): Op<number> {
+  yield* switchTo(cpu, task);
+  const stored = yield* storeUser(cpu, PAGE, value);
+  if (isUserFault(stored)) throw new InvariantError('a store to a mapped page failed');
+  yield* expectPage(cpu, PAGE, value);
+  return 0;
+}
+
+/** Loads from the page as a task: nobody else's store may show. @returns 0 */
+export function* loadOwn(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* expectPage(cpu, PAGE, BEFORE);
+  return 0;
+}
+
+/** Ends a task, and its address space with it. @returns 0 */
+export function* endTask(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* exitTask(cpu);
+  return 0;
+}
+
+/** Forks as a task, and stores to the page afterwards: the child must not see it. @returns 0 */
+export function* forkAndStore(cpu: Cpu, task: Word, value: number): Op<number> {
+  yield* switchTo(cpu, task);
+  const child = yield* sysFork(cpu, 3);
+  if (child < 0) throw new InvariantError(`fork returned ${child}`);
+  if (value !== 0) yield* storeUser(cpu, PAGE + 4, value);
+  yield* switchTo(cpu, child);
+  yield* expectPage(cpu, PAGE + 4, 0);
+  return 0;
+}
+
+/** Moves the page as a task; what it held must be there. @returns 0 */
+export function* movePage(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+  const moved = yield* sysMremap(cpu, PAGE, PAGE_SIZE, PAGE_SIZE, flags, TARGET);
+  if (moved !== TARGET) throw new InvariantError(`mremap returned ${moved}`);
+  yield* expectPage(cpu, TARGET, BEFORE);
+  return 0;
+}
+
+/** Touches the page as a task, twice, wherever it is meanwhile. @returns 0 */
+export function* touchTwice(cpu: Cpu, task: Word, access: Access): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* touchUser(cpu, PAGE, access);
+  yield* touchUser(cpu, PAGE, access);
+  return 0;
+}
+
+function* expectPage(cpu: Cpu, address: Vaddr, value: number): Op<void> {
+  const into = [0];
+  const loaded = yield* loadUser(cpu, address, into);
+  if (isUserFault(loaded)) throw new InvariantError('a load from a mapped page failed');
+  if (into[0] !== value) throw new InvariantError(`the page holds ${into[0]}, should be ${value}`);
+}
