@@ -11,6 +11,9 @@ import { SimulateEngine } from '../src/engines/simulate/simulateEngine.js';
 import { ARCH_NAMES, RIGHT_DESIGNS } from './machine.js';
 
 const OPERATIONS = 1500;
+/** Whether memory may be full, as the last argument of random operations. */
+const RUNS_OUT = 1;
+const AMPLE = 0;
 
 /** The name of the first word in which two machines differ, if any. */
 function firstDifference(a: Engine, b: Engine): string | undefined {
@@ -28,7 +31,7 @@ describe('the plain and the stepped form', () => {
           fc.asyncProperty(fc.integer({ min: 1, max: 2 ** 31 }), async (seed) => {
             const plain = await ParallelEngine.create(config);
             const stepped = await SimulateEngine.create(config, COSTS_BY_ARCH[arch]);
-            const args = [seed, OPERATIONS, seed % 2];
+            const args = [seed, OPERATIONS, seed % 2, RUNS_OUT];
             const expected = await runAlone(plain, 'randomOperations', ...args);
             assert.equal(await runAlone(stepped, 'randomOperations', ...args), expected);
             assert.equal(firstDifference(plain, stepped), undefined);
@@ -85,7 +88,11 @@ describe('the three engines', () => {
       const config = vmConfig({ arch: 'x86_64', frames: 2000, cpus: 2, nodes: 2 }, design);
       const engine = await ParallelEngine.create(config);
       await engine.run(
-        [0, 1].map((cpu) => ({ cpu, program: 'randomOperations', args: [cpu + 7, 4000, cpu] })),
+        [0, 1].map((cpu) => ({
+          cpu,
+          program: 'randomOperations',
+          args: [cpu + 7, 4000, cpu, AMPLE],
+        })),
       );
       assert.deepEqual(engine.vm.audit(engine.memory), []);
       await engine.close();
@@ -103,13 +110,14 @@ describe('two threads of one process', () => {
       ];
       for (const engine of engines) {
         for (let seed = 1; seed <= 3; seed++) {
+          const files = await runAlone(engine, 'sharedFiles');
           const first = await runAlone(engine, 'sharedStart');
           const tasks = [first, await runAlone(engine, 'pftThread', first, 2)];
           await engine.run(
             tasks.map((task, cpu) => ({
               cpu,
               program: 'sharedOperations',
-              args: [task, 100 * seed + cpu, 3000],
+              args: [task, 100 * seed + cpu, 3000, cpu, files, AMPLE],
             })),
           );
           assert.deepEqual(engine.vm.audit(engine.memory), []);

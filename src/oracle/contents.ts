@@ -44,7 +44,7 @@ export interface MmapRequest {
   readonly noReplace?: boolean;
   readonly shared?: boolean;
   /** The file, or undefined for anonymous memory. */
-  readonly object?: MemoryObject;
+  readonly object?: MemoryObject | undefined;
   /** Where the mapping starts in the object, in pages. */
   readonly pgoff?: number;
   readonly growsDown?: boolean;
@@ -55,7 +55,7 @@ export interface MmapRequest {
 export interface MremapRequest {
   readonly mayMove?: boolean;
   /** The address to move to. */
-  readonly to?: Vaddr;
+  readonly to?: Vaddr | undefined;
   readonly dontUnmap?: boolean;
 }
 
@@ -138,7 +138,7 @@ export class Process {
   /** By page number. */
   private readonly pages = new Map<number, PageMapping>();
   private startBrk: Vaddr = 0;
-  private brkEnd: Vaddr = 0;
+  private end: Vaddr = 0;
   /** Whether what is mapped from now on is locked (mlockall with MCL_FUTURE). */
   private lockFuture = false;
 
@@ -151,7 +151,7 @@ export class Process {
       child.pages.set(page, { ...mapping, copies, locked: false });
     }
     child.startBrk = this.startBrk;
-    child.brkEnd = this.brkEnd;
+    child.end = this.end;
     return child;
   }
 
@@ -165,7 +165,12 @@ export class Process {
   /** Where the heap begins. */
   setBrk(start: Vaddr): void {
     this.startBrk = start;
-    this.brkEnd = start;
+    this.end = start;
+  }
+
+  /** Where the heap ends. */
+  get brkEnd(): Vaddr {
+    return this.end;
   }
 
   /** @returns the values that a load may give, or how it fails */
@@ -244,12 +249,12 @@ export class Process {
   }
 
   brk(wish: Vaddr, result: number): void {
-    const oldEnd = pageAlign(this.brkEnd);
+    const oldEnd = pageAlign(this.end);
     const newEnd = pageAlign(wish);
     const blocked = newEnd > oldEnd && !this.isFree(oldEnd, newEnd - oldEnd);
-    if (wish < this.startBrk || blocked) return expectResult(result, this.brkEnd);
+    if (wish < this.startBrk || blocked) return expectResult(result, this.end);
     expectResult(result, wish);
-    this.brkEnd = wish;
+    this.end = wish;
     if (newEnd < oldEnd) this.unmapPages(newEnd, oldEnd - newEnd);
     else this.mapPages(oldEnd, newEnd - oldEnd, { ...HEAP, locked: this.lockFuture });
   }

@@ -3,8 +3,9 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
-import { randomOperations, sharedOperations, sharedStart } from './randomOperations.js';
+import { randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
+import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 
 /** @returns a number: what it means is the program's business */
 export type Program = (cpu: Cpu, ...args: number[]) => Op<number>;
@@ -25,6 +26,7 @@ export const PROGRAMS = {
   randomOperations,
   referenceFault,
   referenceReclaim,
+  sharedFiles,
   sharedOperations,
   sharedStart,
   touchShared,
