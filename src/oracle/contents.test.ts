@@ -100,9 +100,11 @@ describe('memory in the model', () => {
     const object = new MemoryObject(FILE_PAGES, FILE);
     const process = contents.start();
     map(process, 0, 1, { object, populate: true });
+    process.mlockall(false, true, 0);
+    map(process, 2, 1, { object });
     map(process, 1, 1, { object, shared: true });
     process.store(page(1), 5);
-    assert.deepEqual(loads(process, 1), [[5, FILE]]);
+    assert.deepEqual(loads(process, 3), [[5, FILE], 5, [5, FILE]]);
     process.loaded(page(0), FILE);
     assert.deepEqual(loads(process, 1), [FILE]);
   });
@@ -133,7 +135,7 @@ describe('mmap in the model', () => {
     const process = new Contents().start();
     process.mmap(BASE, 0, { prot: 3 }, -EINVAL);
     process.mmap(BASE + 1, 1, { prot: 3, fixed: true }, -EINVAL);
-    process.mmap(TASK_SIZE - PAGE_SIZE, bytes(2), { prot: 3, fixed: true }, -EINVAL);
+    process.mmap(TASK_SIZE - PAGE_SIZE, bytes(2), { prot: 3, fixed: true }, -ENOMEM);
   });
 });
 
@@ -188,14 +190,26 @@ describe('mremap in the model', () => {
 
   it('moves to an address over what is there', () => {
     const process = processWith(4);
-    process.mremap(page(0), bytes(1), bytes(1), { mayMove: true, to: page(2) }, page(2));
+    process.mremap(
+      page(0),
+      bytes(1),
+      bytes(1),
+      { mayMove: true, fixed: true, newAddress: page(2) },
+      page(2),
+    );
     assert.deepEqual(loads(process, 4), ['SIGSEGV', 2, 1, 4]);
   });
 
   it('refuses to move onto itself, or without leave', () => {
     const process = processWith(4);
-    process.mremap(page(0), bytes(2), bytes(2), { mayMove: true, to: page(1) }, -EINVAL);
-    process.mremap(page(0), bytes(1), bytes(1), { to: page(2) }, -EINVAL);
+    process.mremap(
+      page(0),
+      bytes(2),
+      bytes(2),
+      { mayMove: true, fixed: true, newAddress: page(1) },
+      -EINVAL,
+    );
+    process.mremap(page(0), bytes(1), bytes(1), { fixed: true, newAddress: page(2) }, -EINVAL);
     process.mremap(page(0), bytes(1), bytes(1), { dontUnmap: true }, -EINVAL);
   });
 
@@ -213,6 +227,28 @@ describe('mremap in the model', () => {
     process.mremap(page(0), bytes(2), bytes(3), { mayMove: true }, -EFAULT);
   });
 
+  it('moves what is there of a range, and nothing over holes', () => {
+    const process = processWith(8);
+    process.munmap(page(1), bytes(1), 0);
+    process.mprotect(page(2), bytes(1), 1, 0);
+    const request = { mayMove: true, fixed: true, newAddress: page(4) };
+    process.mremap(page(0), bytes(3), bytes(3), request, page(4));
+    const gone = 'SIGSEGV';
+    assert.deepEqual(loads(process, 8), [gone, gone, gone, 4, 1, 6, 3, 8]);
+  });
+
+  it('shows shared memory a second time where the old length is 0', () => {
+    const process = new Contents().start();
+    map(process, 0, 1, { object: new MemoryObject(FILE_PAGES, FILE), shared: true, pgoff: 1 });
+    process.mremap(page(0), 0, bytes(2), { mayMove: true }, page(4));
+    process.store(page(4), 9);
+    assert.deepEqual(loads(process, 1), [9]);
+    assert.deepEqual(process.load(page(5) + 4), [2]);
+    process.mremap(page(0), 0, bytes(2), {}, -ENOMEM);
+    map(process, 0, 1);
+    process.mremap(page(0), 0, bytes(2), { mayMove: true }, -EINVAL);
+  });
+
   it('leaves empty memory behind with MREMAP_DONTUNMAP', () => {
     const process = processWith(2);
     process.mremap(page(0), bytes(2), bytes(2), { mayMove: true, dontUnmap: true }, page(4));
@@ -226,15 +262,17 @@ describe('madvise in the model', () => {
     process.munmap(page(1), bytes(1), 0);
     map(process, 3, 1, { object: new MemoryObject(FILE_PAGES, FILE), shared: true });
     process.store(page(3), 8);
-    process.dontNeed(page(0), bytes(4), -ENOMEM);
+    process.dontNeed(page(0), bytes(4), false, -ENOMEM);
     assert.deepEqual(loads(process, 4), [0, 'SIGSEGV', 0, 8]);
   });
 
-  it('stops at locked memory', () => {
+  it('stops at locked memory, unless that is meant', () => {
     const process = processWith(3);
     process.mlock(page(1) + 1, 1, false, 0);
-    process.dontNeed(page(0), bytes(3), -EINVAL);
+    process.dontNeed(page(0), bytes(3), false, -EINVAL);
     assert.deepEqual(loads(process, 3), [0, 2, 3]);
+    process.dontNeed(page(1), bytes(1), true, 0);
+    assert.deepEqual(loads(process, 3), [0, 0, 3]);
   });
 
   it('leaves freed pages with their contents or with none, until they are stored to', () => {
@@ -263,15 +301,16 @@ describe('madvise in the model', () => {
     process.adviseWipe(page(0), bytes(1), false, 0);
   });
 
-  it('punches holes into what is shared and may be written', () => {
+  it('punches holes into what is shared', () => {
     const process = new Contents().start();
     const object = new MemoryObject(FILE_PAGES, FILE);
     map(process, 0, 2, { object, shared: true });
     map(process, 2, 1, { object, shared: true, prot: 1 });
     map(process, 3, 1);
-    process.remove(page(1), bytes(2), -EACCES);
-    process.remove(page(3), bytes(1), -EINVAL);
-    assert.deepEqual(loads(process, 2), [FILE, 0]);
+    map(process, 4, 1, { object });
+    process.remove(page(1), bytes(3), -EINVAL);
+    process.remove(page(4), bytes(1), -EACCES);
+    assert.deepEqual(loads(process, 3), [0, 0, 0]);
   });
 
   it('populates up to what cannot be', () => {
@@ -320,7 +359,7 @@ describe('fork in the model', () => {
     const process = processWith(1);
     process.mlock(page(0), bytes(1), false, 0);
     const child = process.copy();
-    child.dontNeed(page(0), bytes(1), 0);
+    child.dontNeed(page(0), bytes(1), false, 0);
     assert.deepEqual(loads(child, 1), [0]);
   });
 });
@@ -328,16 +367,18 @@ describe('fork in the model', () => {
 describe('the heap and the stack in the model', () => {
   it('end where brk puts it, unless something is in the way', () => {
     const process = new Contents().start();
-    map(process, 2, 1);
+    map(process, 3, 1);
     process.setBrk(page(0));
     process.brk(page(2), page(2));
     process.store(page(1), 5);
     process.brk(page(3), page(2));
     process.brk(page(0) - 1, page(2));
-    assert.deepEqual(loads(process, 3), [0, 5, 0]);
+    assert.deepEqual(loads(process, 4), [0, 5, 'SIGSEGV', 0]);
     process.brk(page(1), page(1));
-    assert.deepEqual(loads(process, 3), [0, 'SIGSEGV', 0]);
+    assert.deepEqual(loads(process, 2), [0, 'SIGSEGV']);
     assert.equal(process.brkEnd, page(1));
+    process.munmap(page(0), bytes(1), 0);
+    process.brk(page(0), page(1));
   });
 
   it('grow down to what is touched, as far as a stack may', () => {
@@ -348,6 +389,18 @@ describe('the heap and the stack in the model', () => {
     assert.deepEqual(process.load(page(2)), [0]);
     map(process, 1, 1);
     assert.equal(process.load(page(0)), 'SIGSEGV');
+  });
+
+  it('keep away from each other', () => {
+    const process = new Contents().start();
+    map(process, 0, 1);
+    map(process, 300, 1, { growsDown: true });
+    assert.deepEqual(process.load(page(257)), [0]);
+    assert.equal(process.load(page(256)), 'SIGSEGV');
+    process.mmap(page(10), 1, { prot: 3 }, page(20));
+    process.mprotect(page(0), bytes(1), 0, 0);
+    process.munmap(page(20), bytes(1), 0);
+    assert.deepEqual(process.load(page(256)), [0]);
   });
 
   it('are gone after exec', () => {
@@ -364,8 +417,8 @@ describe('locking in the model', () => {
     const process = processWith(3);
     process.munmap(page(1), bytes(1), 0);
     process.mlock(page(0), bytes(3), false, -ENOMEM);
-    process.dontNeed(page(0), bytes(1), -EINVAL);
-    process.dontNeed(page(2), bytes(1), 0);
+    process.dontNeed(page(0), bytes(1), false, -EINVAL);
+    process.dontNeed(page(2), bytes(1), false, 0);
     process.munlock(page(0), bytes(3), -ENOMEM);
     process.mprotect(page(2), bytes(1), 0, 0);
     process.mlock(page(2), bytes(1), false, -ENOMEM);
@@ -376,14 +429,14 @@ describe('locking in the model', () => {
     const process = processWith(1);
     process.mlockall(true, false, 0);
     map(process, 1, 1);
-    process.dontNeed(page(1), bytes(1), 0);
+    process.dontNeed(page(1), bytes(1), false, 0);
     process.mlockall(false, true, 0);
     map(process, 2, 1);
-    process.dontNeed(page(0), bytes(1), -EINVAL);
-    process.dontNeed(page(2), bytes(1), -EINVAL);
+    process.dontNeed(page(0), bytes(1), false, -EINVAL);
+    process.dontNeed(page(2), bytes(1), false, -EINVAL);
     process.munlockall(0);
     map(process, 3, 1);
-    process.dontNeed(page(0), bytes(4), 0);
+    process.dontNeed(page(0), bytes(4), false, 0);
     assert.deepEqual(loads(process, 4), [0, 0, 0, 0]);
   });
 
@@ -432,6 +485,9 @@ describe('files in the model', () => {
     const indexes = [0, 1, 2].map((index) => process.load(page(index) + 4));
     assert.deepEqual(indexes, [[3], [1], [2]]);
     process.remapFilePages(page(0), bytes(4), 0, 0, -EINVAL);
+    process.munmap(page(1), bytes(1), 0);
+    refuses(() => process.remapFilePages(page(0), bytes(2), 0, 0, 0));
+    refuses(() => process.remapFilePages(page(0), bytes(1), 0, 0, -EINVAL));
     process.remapFilePages(page(0), bytes(1), 1, 0, -EINVAL);
   });
 });
@@ -452,6 +508,12 @@ describe('a process that ran out of memory', () => {
     process.adopt(page(0), [{ ...now, prot: 1 }, now], { prot: 1 });
     assert.equal(process.store(page(0), 5), 'SIGSEGV');
     assert.equal(process.store(page(1), 5), undefined);
+  });
+
+  it('has moved some mappings and not others', () => {
+    const process = processWith(3);
+    process.adoptMove(page(0), page(4), [undefined, now]);
+    assert.deepEqual(loads(process, 5), ['SIGSEGV', 2, 3, 'SIGSEGV', 1]);
   });
 
   it('has nothing mapped that was not there, but for a stack that has grown', () => {

@@ -24,6 +24,7 @@ import {
   WRITE,
   contentsOf,
   isBehindEnd,
+  mayBePopulated,
   populated,
   withoutEquals,
   type PageMapping,
@@ -34,6 +35,8 @@ export type Fault = 'SIGSEGV' | 'SIGBUS';
 
 /** How far below its end a stack may grow, in bytes (include/linux/resource.h: _STK_LIM). */
 const STACK_LIMIT = 8 * MIB;
+/** Pages that stay free between a stack and what lies below it. */
+const STACK_GUARD_PAGES = 256;
 
 /** What a call to mmap asks for, beside the place. */
 export interface MmapRequest {
@@ -54,9 +57,11 @@ export interface MmapRequest {
 
 export interface MremapRequest {
   readonly mayMove?: boolean;
-  /** The address to move to. */
-  readonly to?: Vaddr | undefined;
+  /** To `newAddress`, whatever is there. */
+  readonly fixed?: boolean;
   readonly dontUnmap?: boolean;
+  /** With dontUnmap alone, a hint. */
+  readonly newAddress?: Vaddr;
 }
 
 /** What the VM has at a page, as far as a call that ran out of memory may have changed it. */
@@ -212,23 +217,23 @@ export class Process {
     if (bytes <= 0) return expectResult(result, -EINVAL);
     const hint = Math.floor(address * PAGES_PER_BYTE) * PAGE_SIZE;
     if (fixed || noReplace) {
-      if (!isAligned(address) || address + bytes > TASK_SIZE) return expectResult(result, -EINVAL);
+      if (address + bytes > TASK_SIZE) return expectResult(result, -ENOMEM);
+      if (!isAligned(address)) return expectResult(result, -EINVAL);
       if (noReplace && !this.isFree(address, bytes)) return expectResult(result, -EEXIST);
       expectResult(result, address);
-    } else if (hint > 0 && this.isFree(hint, bytes)) {
-      expectResult(result, hint);
     } else {
-      this.expectFree(result, bytes);
+      this.expectPlace(result, hint, bytes);
     }
+    const locked = (request.locked ?? false) || this.lockFuture;
     this.mapPages(result, bytes, {
       prot: request.prot & ANY_ACCESS,
       shared: request.shared ?? false,
       object: request.shared ? (object ?? new MemoryObject(pageCount(bytes))) : object,
       linear: request.pgoff ?? 0,
       growsDown: request.growsDown ?? false,
-      locked: (request.locked ?? false) || this.lockFuture,
+      locked,
     });
-    if (request.populate) this.mayPopulate(result, bytes);
+    if (locked || request.populate) this.mayPopulate(result, bytes);
   }
 
   munmap(address: Vaddr, length: number, result: number): void {
@@ -243,7 +248,10 @@ export class Process {
   mprotect(address: Vaddr, length: number, prot: number, result: number): void {
     if (!isAligned(address)) return expectResult(result, -EINVAL);
     const hole = this.forMapped(address, length, (mapping) => {
+      const wasWritable = (mapping.prot & WRITE) !== 0;
       mapping.prot = prot & ANY_ACCESS;
+      // Locked memory is populated as soon as it may be written.
+      if (mapping.locked && !wasWritable) mapping.copies = mayBePopulated(mapping);
     });
     expectResult(result, hole ? -ENOMEM : 0);
   }
@@ -251,12 +259,19 @@ export class Process {
   brk(wish: Vaddr, result: number): void {
     const oldEnd = pageAlign(this.end);
     const newEnd = pageAlign(wish);
-    const blocked = newEnd > oldEnd && !this.isFree(oldEnd, newEnd - oldEnd);
-    if (wish < this.startBrk || blocked) return expectResult(result, this.end);
+    if (wish < this.startBrk || !this.mayMoveBrk(oldEnd, newEnd)) {
+      return expectResult(result, this.end);
+    }
     expectResult(result, wish);
     this.end = wish;
     if (newEnd < oldEnd) this.unmapPages(newEnd, oldEnd - newEnd);
     else this.mapPages(oldEnd, newEnd - oldEnd, { ...HEAP, locked: this.lockFuture });
+  }
+
+  /** A heap grows where a page stays free above it, and shrinks where there still is some of it. */
+  private mayMoveBrk(oldEnd: Vaddr, newEnd: Vaddr): boolean {
+    if (newEnd < oldEnd) return !this.isFree(newEnd, oldEnd - newEnd);
+    return newEnd === oldEnd || this.hasRoom(oldEnd, newEnd - oldEnd + PAGE_SIZE);
   }
 
   mremap(
@@ -266,44 +281,54 @@ export class Process {
     request: MremapRequest,
     result: number,
   ): void {
-    const { mayMove = false, dontUnmap = false, to } = request;
     const oldBytes = pageAlign(oldLength);
     const newBytes = pageAlign(newLength);
-    const needsMove = dontUnmap || to !== undefined;
+    const { mayMove = false, fixed = false, dontUnmap = false, newAddress = 0 } = request;
+    const moves = fixed || dontUnmap;
+    const first = this.pages.get(pageOf(address));
     if (
       !isAligned(address) ||
-      oldBytes <= 0 ||
       newBytes <= 0 ||
-      (needsMove && !mayMove) ||
+      (moves && !mayMove) ||
       (dontUnmap && oldBytes !== newBytes) ||
-      (to !== undefined && !isValidTarget(address, oldBytes, to, newBytes))
+      (moves && !isValidTarget(address, oldBytes, newAddress, newBytes))
     ) {
       return expectResult(result, -EINVAL);
     }
-    if (!this.pages.has(pageOf(address))) return expectResult(result, -EFAULT);
-    if (!needsMove && newBytes <= oldBytes) {
+    if (first === undefined) return expectResult(result, -EFAULT);
+    if (fixed && oldBytes === newBytes) {
+      expectResult(result, newAddress);
+      return this.moveAll(address, oldBytes, newAddress, dontUnmap);
+    }
+    if (!moves && newBytes <= oldBytes) {
       expectResult(result, address);
       return this.unmapPages(address + newBytes, oldBytes - newBytes);
     }
+    if (oldBytes === 0 && !first.shared) return expectResult(result, -EINVAL);
     const kept = Math.min(oldBytes, newBytes);
-    if (!this.isUniform(address, kept)) {
-      // Before 6.17 all of the range had to be one mapping; since then a move may take several.
-      if (newBytes > oldBytes || result < 0) return expectResult(result, -EFAULT);
-    } else if (result === -EFAULT) {
-      // Neighbours that are alike may be two mappings yet.
-      return;
-    }
-    if (needsMove) {
-      if (to === undefined) this.expectFree(result, newBytes);
-      else expectResult(result, to);
+    if (!this.isUniform(address, kept)) return expectResult(result, -EFAULT);
+    // Neighbours that are alike may be two mappings yet.
+    if (result === -EFAULT && kept > PAGE_SIZE) return;
+    if (fixed) {
+      expectResult(result, newAddress);
+    } else if (dontUnmap) {
+      this.expectPlace(result, newAddress, newBytes);
     } else if (this.isFree(address + oldBytes, newBytes - oldBytes)) {
       expectResult(result, address);
     } else if (mayMove) {
-      this.expectFree(result, newBytes);
+      this.expectPlace(result, 0, newBytes);
     } else {
       return expectResult(result, -ENOMEM);
     }
     this.movePages(address, oldBytes, newBytes, result, dontUnmap);
+  }
+
+  /** Moves all there is in a range; where nothing is, what is at the new place stays. */
+  private moveAll(from: Vaddr, bytes: number, to: Vaddr, dontUnmap: boolean): void {
+    for (let offset = 0; offset < bytes; offset += PAGE_SIZE) {
+      if (!this.pages.has(pageOf(from + offset))) continue;
+      this.movePages(from + offset, PAGE_SIZE, PAGE_SIZE, to + offset, dontUnmap);
+    }
   }
 
   /** Moves what is mapped, and maps more of it behind where the new place is larger. */
@@ -315,6 +340,7 @@ export class Process {
     dontUnmap: boolean,
   ): void {
     const kept = Math.min(oldBytes, newBytes);
+    const first = this.pages.get(pageOf(from))!;
     const moved: PageMapping[] = [];
     for (let offset = 0; offset < kept; offset += PAGE_SIZE) {
       moved.push(this.pages.get(pageOf(from + offset))!);
@@ -326,20 +352,21 @@ export class Process {
     for (const [offset, mapping] of moved.entries()) {
       this.pages.set(pageOf(to) + offset, mapping);
       if (dontUnmap) {
-        const left = { ...mapping, copies: NO_COPY, lazyFree: false, locked: false };
+        // The order of its own goes with the pages.
+        const own = { index: mapping.linear, copies: NO_COPY, lazyFree: false, locked: false };
+        const left = { ...mapping, ...own };
         this.pages.set(pageOf(from) + offset, left);
       }
     }
-    const [first] = moved;
     const linear = first.linear + pageCount(oldBytes);
     this.mapPages(to + kept, newBytes - kept, { ...first, linear });
     if (first.locked) this.mayPopulate(to, newBytes);
   }
 
-  /** MADV_DONTNEED. */
-  dontNeed(address: Vaddr, length: number, result: number): void {
+  /** MADV_DONTNEED, and MADV_DONTNEED_LOCKED, which drops locked memory too. */
+  dontNeed(address: Vaddr, length: number, evenLocked: boolean, result: number): void {
     this.advise(address, length, result, (mapping) => {
-      if (mapping.locked) return EINVAL;
+      if (mapping.locked && !evenLocked) return EINVAL;
       mapping.copies = NO_COPY;
       mapping.lazyFree = false;
       return 0;
@@ -377,7 +404,7 @@ export class Process {
   remove(address: Vaddr, length: number, result: number): void {
     this.advise(address, length, result, (mapping) => {
       if (mapping.locked || mapping.object === undefined) return EINVAL;
-      if (!mapping.shared || (mapping.prot & WRITE) === 0) return EACCES;
+      if (!mapping.shared) return EACCES;
       mapping.object.clear(mapping.linear);
       return 0;
     });
@@ -458,9 +485,8 @@ export class Process {
     if (prot !== 0 || !first?.shared || !this.isUniform(address, size)) {
       return expectResult(result, -EINVAL);
     }
-    const fits = pgoff + pageCount(size) <= first.object!.size;
-    // 2.6 refuses what lies behind the file's end, later kernels do not.
-    if (result === -EINVAL && !fits) return;
+    // Neighbours that are alike may be two mappings: what is in an order of its own is not told here.
+    if (result === -EINVAL && size > PAGE_SIZE) return;
     expectResult(result, 0);
     for (const [offset, mapping] of this.mappings(address, size).entries()) {
       mapping!.index = pgoff + offset;
@@ -501,6 +527,16 @@ export class Process {
         );
       }
       Object.assign(mapping, now);
+      mapping.copies = mayBePopulated(mapping);
+    }
+  }
+
+  /** Follows the VM where a move of all that is in a range ran out of memory on its way. */
+  adoptMove(from: Vaddr, to: Vaddr, seen: readonly (SeenMapping | undefined)[]): void {
+    for (const [offset, now] of seen.entries()) {
+      const distance = offset * PAGE_SIZE;
+      const moved = now === undefined && this.pages.has(pageOf(from + distance));
+      if (moved) this.movePages(from + distance, PAGE_SIZE, PAGE_SIZE, to + distance, false);
     }
   }
 
@@ -523,10 +559,19 @@ export class Process {
     if (stack?.growsDown !== true) return undefined;
     let end = lowest + 1;
     while (this.continues(end)) end++;
-    if (end * PAGE_SIZE - address > STACK_LIMIT) return undefined;
+    if ((end - page) * PAGE_SIZE > STACK_LIMIT || this.isGuarded(page)) return undefined;
     const linear = stack.linear - (lowest - page);
     this.mapPages(page * PAGE_SIZE, (lowest - page) * PAGE_SIZE, { ...stack, linear });
     return this.pages.get(page);
+  }
+
+  /** Whether something that can be accessed, and is no stack, lies too near below a page. */
+  private isGuarded(page: number): boolean {
+    for (let below = page - 1; below >= page - STACK_GUARD_PAGES; below--) {
+      const mapping = this.pages.get(below);
+      if (mapping !== undefined) return !mapping.growsDown && mapping.prot !== 0;
+    }
+    return false;
   }
 
   /** Whether a page is mapped and alike to the one before it, so that both may be one mapping. */
@@ -562,8 +607,20 @@ export class Process {
     return this.mappings(start, bytes).every((mapping) => mapping === undefined);
   }
 
-  /** The address that a call chose must be one that it may choose. */
-  private expectFree(start: number, bytes: number): void {
+  /** Whether a range is free, and not too near below a stack. */
+  private hasRoom(start: Vaddr, bytes: number): boolean {
+    if (!this.isFree(start, bytes)) return false;
+    const end = pageOf(start + bytes);
+    for (let page = end; page < end + STACK_GUARD_PAGES; page++) {
+      const mapping = this.pages.get(page);
+      if (mapping !== undefined) return !mapping.growsDown;
+    }
+    return true;
+  }
+
+  /** The address that a call chose must be the hint where there is room, or one that is free. */
+  private expectPlace(start: number, hint: Vaddr, bytes: number): void {
+    if (hint > 0 && this.hasRoom(hint, bytes)) return expectResult(start, hint);
     if (start > 0 && isAligned(start) && this.isFree(start, bytes)) return;
     throw new InvariantError(`contents: got ${start}, expected an address with room`);
   }
@@ -623,7 +680,7 @@ export class Process {
   /** Faults pages in as far as memory allows: no one is told how far that was. */
   private mayPopulate(start: Vaddr, bytes: number): void {
     this.forMapped(start, bytes, (mapping) => {
-      mapping.copies = withoutEquals([...mapping.copies, ...populated(mapping)]);
+      mapping.copies = mayBePopulated(mapping);
     });
   }
 }

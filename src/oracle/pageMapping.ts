@@ -52,6 +52,11 @@ export function populated(mapping: PageMapping): PageMapping['copies'] {
   return withoutEquals(copies.map((copy) => contentsOf(mapping, copy)));
 }
 
+/** The same, where nobody is told whether memory allowed it. */
+export function mayBePopulated(mapping: PageMapping): PageMapping['copies'] {
+  return withoutEquals([...mapping.copies, ...populated(mapping)]);
+}
+
 export function withoutEquals(copies: PageMapping['copies']): PageMapping['copies'] {
   const isFirst = (copy: PageContents | undefined, place: number): boolean =>
     copies.findIndex((other) => other === copy || (copy && other?.equals(copy))) === place;

@@ -2,15 +2,38 @@
  * System calls and accesses that are made to the VM and to the reference model of contents, which
  * must agree.
  */
-import { EFAULT, ENOMEM } from '../base/errno.js';
+import { EAGAIN, ENOMEM } from '../base/errno.js';
 import { InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, pageMask } from '../hardware/machine.js';
 import { sysBrk } from '../mm/brk.js';
 import { openFile } from '../mm/filemap.js';
-import { VM_ACCESS, VM_LOCKED, Vma } from '../mm/layout/vma.js';
-import { MADV_DONTNEED, sysMadvise } from '../mm/madvise.js';
+import { sysFork } from '../mm/fork.js';
+import { VM_ACCESS, VM_DONTCOPY, VM_LOCKED, VM_WIPEONFORK, Vma } from '../mm/layout/vma.js';
+import {
+  MADV_DOFORK,
+  MADV_DONTFORK,
+  MADV_DONTNEED,
+  MADV_DONTNEED_LOCKED,
+  MADV_FREE,
+  MADV_KEEPONFORK,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MADV_REMOVE,
+  MADV_WIPEONFORK,
+  sysMadvise,
+} from '../mm/madvise.js';
+import { sysMincore } from '../mm/mincore.js';
+import {
+  MCL_CURRENT,
+  MCL_FUTURE,
+  MLOCK_ONFAULT,
+  sysMlock,
+  sysMlockall,
+  sysMunlock,
+  sysMunlockall,
+} from '../mm/mlock.js';
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -21,13 +44,16 @@ import {
   MAP_SHARED,
   sysMmap,
 } from '../mm/mmap.js';
-import { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
+import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
 import { sysMprotect } from '../mm/mprotect.js';
+import { MS_INVALIDATE, sysMsync } from '../mm/msync.js';
 import { sysMunmap } from '../mm/munmap.js';
 import { createTask, execMm, exitTask, mmAlloc, setBrk, switchTo } from '../mm/process.js';
+import { sysRemapFilePages } from '../mm/remapFilePages.js';
+import { truncateFile } from '../mm/truncate.js';
 import { isUserFault, loadUser, storeUser, userFault } from '../mm/user.js';
 import { VM_FAULT_OOM, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
-import { findVma } from '../mm/vmas.js';
+import { findVma } from '../mm/vmatree.js';
 import type { Contents, Fault, Process, SeenMapping } from '../oracle/contents.js';
 import { MemoryObject } from '../oracle/memoryObject.js';
 import { called } from './report.js';
@@ -138,7 +164,7 @@ export function* checkedMmap(
       pgoff,
       growsDown: (flags & MAP_GROWSDOWN) !== 0,
       locked: (flags & MAP_LOCKED) !== 0,
-      populate: (flags & (MAP_POPULATE | MAP_LOCKED)) !== 0,
+      populate: (flags & MAP_POPULATE) !== 0,
     },
     result,
   );
@@ -191,39 +217,184 @@ export function* checkedMremap(
   oldBytes: number,
   newBytes: number,
   flags: number,
-  to: Vaddr,
+  newAddress: Vaddr,
 ): Op<number> {
   const { process } = checking.now;
-  checking.call = called('mremap', address, oldBytes, newBytes, flags, to);
-  const result = yield* sysMremap(cpu, address, oldBytes, newBytes, flags, to);
+  checking.call = called('mremap', address, oldBytes, newBytes, flags, newAddress);
+  const result = yield* sysMremap(cpu, address, oldBytes, newBytes, flags, newAddress);
   const fixed = (flags & MREMAP_FIXED) !== 0;
-  const full = ranOut(checking, result);
-  if (!full) {
-    const request = { mayMove: (flags & MREMAP_MAYMOVE) !== 0, to: fixed ? to : undefined };
+  if (!ranOut(checking, result)) {
+    const mayMove = (flags & MREMAP_MAYMOVE) !== 0;
+    const dontUnmap = (flags & MREMAP_DONTUNMAP) !== 0;
+    const request = { mayMove, fixed, dontUnmap, newAddress };
     process.mremap(address, oldBytes, newBytes, request, result);
+    return result;
   }
-  if (full || (fixed && result === -EFAULT)) {
-    // What is cut off, and what was where the mapping should go, may be gone.
-    const cut = address + newBytes;
-    const unmap = { unmap: true };
-    if (newBytes < oldBytes) {
-      process.adopt(cut, yield* seeMappings(cpu, cut, oldBytes - newBytes), unmap);
-    }
-    if (fixed) process.adopt(to, yield* seeMappings(cpu, to, newBytes), unmap);
+  // What is cut off, and what was where the mapping should go, may be gone. Of several mappings, some may
+  // have moved.
+  const cut = address + newBytes;
+  const unmap = { unmap: true };
+  if (fixed && oldBytes === newBytes) {
+    process.adoptMove(address, newAddress, yield* seeMappings(cpu, address, oldBytes));
+  }
+  process.adopt(cut, yield* seeMappings(cpu, cut, oldBytes - newBytes), unmap);
+  if (fixed) process.adopt(newAddress, yield* seeMappings(cpu, newAddress, newBytes), unmap);
+  return result;
+}
+
+export function* checkedMadvise(
+  cpu: Cpu,
+  checking: Checking,
+  address: Vaddr,
+  bytes: number,
+  advice: number,
+): Op<number> {
+  const { process } = checking.now;
+  checking.call = called('madvise', address, bytes, advice);
+  const result = yield* sysMadvise(cpu, address, bytes, advice);
+  const populates = advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
+  if (ranOut(checking, result) && (populates || result === -EAGAIN)) {
+    process.adopt(address, yield* seeMappings(cpu, address, bytes));
+    return result;
+  }
+  switch (advice) {
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+      process.dontNeed(address, bytes, advice === MADV_DONTNEED_LOCKED, result);
+      break;
+    case MADV_FREE:
+      process.free(address, bytes, result);
+      break;
+    case MADV_REMOVE:
+      process.remove(address, bytes, result);
+      break;
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+      process.adviseFork(address, bytes, advice === MADV_DONTFORK, result);
+      break;
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+      process.adviseWipe(address, bytes, advice === MADV_WIPEONFORK, result);
+      break;
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+      process.advisePopulate(address, bytes, advice === MADV_POPULATE_WRITE, result);
+      break;
+    default:
+      process.adviseOther(address, bytes, result);
   }
   return result;
 }
 
-export function* checkedDontNeed(
+/** @param flags - 0 or MLOCK_ONFAULT */
+export function* checkedMlock(
+  cpu: Cpu,
+  checking: Checking,
+  address: Vaddr,
+  bytes: number,
+  flags: number,
+): Op<number> {
+  const { process } = checking.now;
+  checking.call = called('mlock2', address, bytes, flags);
+  const result = yield* sysMlock(cpu, address, bytes, flags);
+  if (ranOut(checking, result)) {
+    process.adopt(address, yield* seeMappings(cpu, address, bytes));
+  } else {
+    process.mlock(address, bytes, (flags & MLOCK_ONFAULT) !== 0, result);
+  }
+  return result;
+}
+
+export function* checkedMunlock(
   cpu: Cpu,
   checking: Checking,
   address: Vaddr,
   bytes: number,
 ): Op<number> {
-  checking.call = called('madvise', address, bytes, MADV_DONTNEED);
-  const result = yield* sysMadvise(cpu, address, bytes, MADV_DONTNEED);
-  checking.now.process.dontNeed(address, bytes, result);
+  const { process } = checking.now;
+  checking.call = called('munlock', address, bytes);
+  const result = yield* sysMunlock(cpu, address, bytes);
+  if (ranOut(checking, result)) {
+    process.adopt(address, yield* seeMappings(cpu, address, bytes));
+  } else {
+    process.munlock(address, bytes, result);
+  }
   return result;
+}
+
+/** @param flags - MCL_ bits; 0 unlocks all there is and will be */
+export function* checkedLockAll(cpu: Cpu, checking: Checking, flags: number): Op<number> {
+  const { process } = checking.now;
+  checking.call = called(flags === 0 ? 'munlockall' : 'mlockall', flags);
+  const result = flags === 0 ? yield* sysMunlockall(cpu) : yield* sysMlockall(cpu, flags);
+  if (flags === 0) process.munlockall(result);
+  else process.mlockall((flags & MCL_CURRENT) !== 0, (flags & MCL_FUTURE) !== 0, result);
+  return result;
+}
+
+/** @param flags - MS_ bits */
+export function* checkedMsync(
+  cpu: Cpu,
+  checking: Checking,
+  address: Vaddr,
+  bytes: number,
+  flags: number,
+): Op<number> {
+  checking.call = called('msync', address, bytes, flags);
+  const result = yield* sysMsync(cpu, address, bytes, flags);
+  checking.now.process.msync(address, bytes, (flags & MS_INVALIDATE) !== 0, result);
+  return result;
+}
+
+export function* checkedMincore(
+  cpu: Cpu,
+  checking: Checking,
+  address: Vaddr,
+  bytes: number,
+): Op<number> {
+  checking.call = called('mincore', address, bytes);
+  const result = yield* sysMincore(cpu, address, bytes, []);
+  checking.now.process.mincore(address, bytes, result);
+  return result;
+}
+
+/** Not for a machine where memory may be full: which pages a call did change is nowhere to be seen. */
+export function* checkedRemapFilePages(
+  cpu: Cpu,
+  checking: Checking,
+  address: Vaddr,
+  bytes: number,
+  pgoff: number,
+  flags: number,
+): Op<number> {
+  checking.call = called('remap_file_pages', address, bytes, 0, pgoff, flags);
+  const result = yield* sysRemapFilePages(cpu, address, bytes, 0, pgoff, flags);
+  checking.now.process.remapFilePages(address, bytes, 0, pgoff, result);
+  return result;
+}
+
+export function* checkedTruncate(
+  cpu: Cpu,
+  checking: Checking,
+  { file, object }: CheckedFile,
+  sizePages: number,
+): Op<void> {
+  checking.call = called('ftruncate', file, sizePages);
+  yield* truncateFile(cpu, file, sizePages);
+  checking.contents.truncate(object, sizePages);
+}
+
+/** @returns the child, or undefined when memory is full */
+export function* forkChecked(
+  cpu: Cpu,
+  checking: Checking,
+  pid: number,
+): Op<CheckedTask | undefined> {
+  checking.call = called('fork', pid);
+  const task = yield* sysFork(cpu, pid);
+  if (task > 0) return { task, process: checking.contents.fork(checking.now.process) };
+  if (!ranOut(checking, task)) throw new InvariantError(`contents: fork gave ${task}`);
+  return undefined;
 }
 
 /** @returns the value, or less than 0 for a fault, see `userFault` */
@@ -281,7 +452,7 @@ function expectFault(result: number, expected: Fault | undefined): void {
 
 /** Whether a call failed for want of memory, in a machine where it may. */
 function ranOut(checking: Checking, result: number): boolean {
-  return checking.mayRunOut && result === -ENOMEM;
+  return checking.mayRunOut && (result === -ENOMEM || result === -EAGAIN);
 }
 
 /** What the VM has at each page of a range, for the model to follow a call that ran out of memory. */
@@ -297,8 +468,8 @@ function* seeMappings(cpu: Cpu, start: Vaddr, bytes: number): Op<(SeenMapping | 
     seen.push({
       prot: vmFlags & VM_ACCESS,
       locked: (vmFlags & VM_LOCKED) !== 0,
-      dontFork: false,
-      wipeOnFork: false,
+      dontFork: (vmFlags & VM_DONTCOPY) !== 0,
+      wipeOnFork: (vmFlags & VM_WIPEONFORK) !== 0,
     });
   }
   return seen;

@@ -12,6 +12,9 @@
  *                              and then 0 for ever, since nothing may come back
  *   memory that is moved       0, or anything that was stored to such memory
  *
+ * A forked child is the thread's alone: what it finds there once it finds again, and what it stores
+ * the parent never sees.
+ *
  * Nobody stores to the first words, by which pages of files can be told from each other.
  */
 import { EFAULT, ENOMEM } from '../base/errno.js';
@@ -23,6 +26,7 @@ import { filePageWord } from '../hardware/device.js';
 import { PAGES_PER_BYTE, PAGE_SIZE } from '../hardware/machine.js';
 import { sysBrk } from '../mm/brk.js';
 import { openFile } from '../mm/filemap.js';
+import { sysFork } from '../mm/fork.js';
 import { FILE_MEMORY } from '../mm/layout/file.js';
 import { RECORD_WORDS } from '../mm/layout/slab.js';
 import { MADV_DONTNEED, sysMadvise } from '../mm/madvise.js';
@@ -38,7 +42,7 @@ import {
 import { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
 import { sysMprotect } from '../mm/mprotect.js';
 import { sysMunmap } from '../mm/munmap.js';
-import { createTask, mmAlloc, setBrk, switchTo } from '../mm/process.js';
+import { createTask, exitTask, mmAlloc, setBrk, switchTo } from '../mm/process.js';
 import { isUserFault, loadUser, storeUser, userFault } from '../mm/user.js';
 import { VM_FAULT_OOM, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
 import { called, errorAt } from './report.js';
@@ -118,8 +122,13 @@ const FILE_FLAGS = [0, 0, FILE_MEMORY];
 const FIRST_OWN_WORD = 2;
 const MAX_PAGES = 12;
 
+/** Of how many loads one is followed by a fork. */
+const FORK_EVERY = 40;
+const CHILD_PAGES = 8;
+
 /** A thread, and what it knows. */
 interface SharedThread {
+  readonly task: Word;
   readonly random: Prng;
   /** Of all threads that share memory, in this process or others. */
   readonly number: number;
@@ -129,7 +138,15 @@ interface SharedThread {
   readonly stored: Map<Vaddr, number>;
   /** All that it stored to memory that is moved. */
   readonly moved: Set<number>;
+  /** A child's is its parent's. */
+  readonly progress: Progress;
+}
+
+interface Progress {
   step: number;
+  /** Values stored, so that none is stored twice. */
+  values: number;
+  /** The last call, for the report of what is wrong. */
   call: string;
 }
 
@@ -170,23 +187,24 @@ export function* sharedOperations(
   mayRunOut: number,
 ): Op<number> {
   yield* switchTo(cpu, task);
+  const progress: Progress = { step: 0, values: 0, call: '' };
   const thread: SharedThread = {
+    task,
     random: new Prng(seed),
     number,
     files: FILE_FLAGS.map((_, place) => firstFile + place * RECORD_WORDS.file),
     mayRunOut: mayRunOut !== 0,
     stored: new Map(),
     moved: new Set(),
-    step: 0,
-    call: '',
+    progress,
   };
   let found = 0;
   try {
-    for (; thread.step < count; thread.step++) {
+    for (; progress.step < count; progress.step++) {
       if (yield* sharedOperation(cpu, thread)) found++;
     }
   } catch (error) {
-    throw errorAt(`seed ${seed}, step ${thread.step}, thread ${number}, ${thread.call}`, error);
+    throw errorAt(`seed ${seed}, step ${progress.step}, thread ${number}, ${progress.call}`, error);
   }
   return found;
 }
@@ -200,6 +218,7 @@ function* sharedOperation(cpu: Cpu, thread: SharedThread): Op<boolean> {
     const page = region.base + random.below(region.pages) * PAGE_SIZE;
     if (operation < 3) yield* storeOwn(cpu, thread, region, page);
     else if (operation < 7) return yield* loadOwn(cpu, thread, region, page);
+    else if (random.below(FORK_EVERY) === 0) yield* runChild(cpu, thread);
     else yield* loadStamp(cpu, thread, region, page);
     return false;
   }
@@ -215,13 +234,13 @@ function* sharedOperation(cpu: Cpu, thread: SharedThread): Op<boolean> {
       yield* mapAgain(cpu, thread, region, page, bytes, prot);
       break;
     case 11:
-      thread.call = called('munmap', page, bytes);
+      thread.progress.call = called('munmap', page, bytes);
       expectResult(thread, yield* sysMunmap(cpu, page, bytes), [0]);
       forget(thread, region, page, bytes);
       break;
     case 12:
     case 13:
-      thread.call = called('mprotect', page, bytes, prot);
+      thread.progress.call = called('mprotect', page, bytes, prot);
       expectResult(thread, yield* sysMprotect(cpu, page, bytes, prot), [0, -ENOMEM]);
       break;
     case 14:
@@ -232,7 +251,7 @@ function* sharedOperation(cpu: Cpu, thread: SharedThread): Op<boolean> {
       if (random.below(2) === 0) {
         yield* resizeHeap(cpu, thread);
       } else {
-        thread.call = called('madvise', page, bytes, MADV_DONTNEED);
+        thread.progress.call = called('madvise', page, bytes, MADV_DONTNEED);
         const result = yield* sysMadvise(cpu, page, bytes, MADV_DONTNEED);
         expectResult(thread, result, [0, -ENOMEM]);
         forget(thread, region, page, bytes);
@@ -244,7 +263,7 @@ function* sharedOperation(cpu: Cpu, thread: SharedThread): Op<boolean> {
 function* storeOwn(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr): Op<void> {
   const value = ownValue(thread);
   const address = ownAddress(thread, page);
-  thread.call = called('store', address, value);
+  thread.progress.call = called('store', address, value);
   const result = yield* storeUser(cpu, address, value);
   if (isUserFault(result)) return expectFault(thread, region, userFault(result));
   thread.stored.set(page, value);
@@ -255,7 +274,7 @@ function* storeOwn(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr):
 function* loadOwn(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr): Op<boolean> {
   const into = [0];
   const address = ownAddress(thread, page);
-  thread.call = called('load', address);
+  thread.progress.call = called('load', address);
   const result = yield* loadUser(cpu, address, into);
   if (isUserFault(result)) {
     expectFault(thread, region, userFault(result));
@@ -276,7 +295,7 @@ function* loadOwn(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr): 
 function* loadStamp(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr): Op<void> {
   const word = thread.random.below(FIRST_OWN_WORD);
   const into = [0];
-  thread.call = called('load', page + 4 * word);
+  thread.progress.call = called('load', page + 4 * word);
   const result = yield* loadUser(cpu, page + 4 * word, into);
   if (isUserFault(result)) return expectFault(thread, region, userFault(result));
   const onDevice = region.file >= 0 && FILE_FLAGS[region.file] === 0;
@@ -285,6 +304,36 @@ function* loadStamp(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr)
   const [value] = into;
   if (value !== stamp && (region.shared || value !== 0)) {
     throw new InvariantError(`contents: got ${value}, expected ${stamp}`);
+  }
+}
+
+/** Forks, and uses private memory in the child, where nobody else does. */
+function* runChild(cpu: Cpu, parent: SharedThread): Op<void> {
+  parent.progress.call = called('fork', parent.number);
+  const task = yield* sysFork(cpu, parent.number);
+  if (task <= 0) return expectResult(parent, task, []);
+  yield* switchTo(cpu, task);
+  const child = { ...parent, task, stored: new Map(parent.stored), moved: new Set(parent.moved) };
+  const regions = REGIONS.filter(({ shared }) => !shared);
+  for (let count = 0; count < CHILD_PAGES; count++) {
+    const region = regions[child.random.below(regions.length)];
+    const page = region.base + child.random.below(region.pages) * PAGE_SIZE;
+    yield* loadOwn(cpu, child, region, page);
+    yield* expectToStay(cpu, child, page);
+    yield* storeOwn(cpu, child, region, page);
+    yield* expectToStay(cpu, child, page);
+  }
+  yield* exitTask(cpu);
+  yield* switchTo(cpu, parent.task);
+}
+
+/** In memory that nobody else uses, what was stored or loaded last is still there. */
+function* expectToStay(cpu: Cpu, thread: SharedThread, page: Vaddr): Op<void> {
+  const into = [0];
+  if (isUserFault(yield* loadUser(cpu, ownAddress(thread, page), into))) return;
+  const last = thread.stored.get(page);
+  if (last !== undefined && into[0] !== last) {
+    throw new InvariantError(`contents: got ${into[0]} in the child, expected ${last}`);
   }
 }
 
@@ -305,7 +354,7 @@ function* mapAgain(
   const populate = random.below(4) === 0 ? MAP_POPULATE : 0;
   const sharing = region.shared ? MAP_SHARED : MAP_PRIVATE;
   const flags = MAP_FIXED | sharing | populate | (anonymous ? MAP_ANONYMOUS : 0);
-  thread.call = called('mmap', page, bytes, prot, flags, file, pgoff);
+  thread.progress.call = called('mmap', page, bytes, prot, flags, file, pgoff);
   const result = yield* sysMmap(cpu, page, bytes, prot, flags, file, pgoff, 0);
   expectResult(thread, result, [page]);
   if (result === page) forget(thread, region, page, bytes);
@@ -318,7 +367,7 @@ function* moveWithin(cpu: Cpu, thread: SharedThread, page: Vaddr, bytes: number)
   const to = MOVED.base + random.below(last + 1) * PAGE_SIZE;
   if (to < page + bytes && page < to + newBytes) return;
   const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
-  thread.call = called('mremap', page, bytes, newBytes, flags, to);
+  thread.progress.call = called('mremap', page, bytes, newBytes, flags, to);
   const result = yield* sysMremap(cpu, page, bytes, newBytes, flags, to);
   expectResult(thread, result, [to, -EFAULT]);
 }
@@ -332,7 +381,7 @@ function* resizeInPlace(
 ): Op<void> {
   const room = region.base + region.pages * PAGE_SIZE - page;
   const newBytes = (1 + thread.random.below(room * PAGES_PER_BYTE)) * PAGE_SIZE;
-  thread.call = called('mremap', page, bytes, newBytes);
+  thread.progress.call = called('mremap', page, bytes, newBytes);
   const result = yield* sysMremap(cpu, page, bytes, newBytes, 0, 0);
   expectResult(thread, result, [page, -EFAULT, -ENOMEM]);
   if (result === page) forget(thread, region, page + newBytes, bytes - newBytes);
@@ -340,7 +389,7 @@ function* resizeInPlace(
 
 function* resizeHeap(cpu: Cpu, thread: SharedThread): Op<void> {
   const end = HEAP + thread.random.below(PAGES) * PAGE_SIZE;
-  thread.call = called('brk', end);
+  thread.progress.call = called('brk', end);
   const result = yield* sysBrk(cpu, end);
   // Where there is no memory for it, the answer is where another thread has put the end.
   if (result === end) forget(thread, HEAP_REGION, end, HEAP + PAGES * PAGE_SIZE - end);
@@ -353,9 +402,9 @@ function forget({ stored }: SharedThread, region: Region, start: Vaddr, bytes: n
   for (let page = start; page < start + bytes; page += PAGE_SIZE) stored.delete(page);
 }
 
-/** A value that no thread stores twice. */
-function ownValue({ step, number }: SharedThread): number {
-  return (step + 1) * 256 + number;
+/** A value that no thread has stored before. */
+function ownValue({ progress, number }: SharedThread): number {
+  return ++progress.values * 256 + number;
 }
 
 function ownAddress({ number }: SharedThread, page: Vaddr): Vaddr {
