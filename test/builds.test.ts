@@ -11,6 +11,9 @@ import { SimulateEngine } from '../src/engines/simulate/simulateEngine.js';
 import { ARCH_NAMES, RIGHT_DESIGNS } from './machine.js';
 
 const OPERATIONS = 1500;
+/** Whether memory may be full, as the last argument of random operations. */
+const RUNS_OUT = 1;
+const AMPLE = 0;
 
 /** The name of the first word in which two machines differ, if any. */
 function firstDifference(a: Engine, b: Engine): string | undefined {
@@ -28,7 +31,7 @@ describe('the plain and the stepped form', () => {
           fc.asyncProperty(fc.integer({ min: 1, max: 2 ** 31 }), async (seed) => {
             const plain = await ParallelEngine.create(config);
             const stepped = await SimulateEngine.create(config, COSTS_BY_ARCH[arch]);
-            const args = [seed, OPERATIONS, seed % 2];
+            const args = [seed, OPERATIONS, seed % 2, RUNS_OUT];
             const expected = await runAlone(plain, 'randomOperations', ...args);
             assert.equal(await runAlone(stepped, 'randomOperations', ...args), expected);
             assert.equal(firstDifference(plain, stepped), undefined);
@@ -80,12 +83,45 @@ describe('the three engines', () => {
     });
   }
 
+  for (const design of RIGHT_DESIGNS) {
+    it(`agree with the model of contents, and leave the same memory: ${design.name}`, async () => {
+      const config = vmConfig({ arch: 'x86_64', frames: 3000, cpus: 1, nodes: 1 }, design);
+      const engines: Engine[] = [
+        await ParallelEngine.create(config),
+        await ExploreEngine.create(config),
+        await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64),
+      ];
+      const results = [];
+      for (const engine of engines) {
+        results.push(await runAlone(engine, 'randomOperations', 3, OPERATIONS, 1, AMPLE));
+        assert.deepEqual(engine.vm.audit(engine.memory), []);
+        assert.equal(firstDifference(engines[0], engine), undefined);
+        await engine.close();
+      }
+      assert.deepEqual(results, [results[0], results[0], results[0]]);
+    });
+  }
+
+  it('agree with the model of contents where there are huge pages', async () => {
+    for (const arch of ARCH_NAMES) {
+      const config = vmConfig({ arch, frames: 9000, cpus: 1, nodes: 1 }, RIGHT_DESIGNS[0]);
+      const engine = await ParallelEngine.create(config);
+      await runAlone(engine, 'randomOperations', 1, OPERATIONS, 0, RUNS_OUT);
+      assert.deepEqual(engine.vm.audit(engine.memory), []);
+      await engine.close();
+    }
+  });
+
   it('run random processes side by side on two workers, and the audit is clean', async () => {
     for (const design of RIGHT_DESIGNS) {
-      const config = vmConfig({ arch: 'x86_64', frames: 2000, cpus: 2, nodes: 2 }, design);
+      const config = vmConfig({ arch: 'x86_64', frames: 3000, cpus: 2, nodes: 2 }, design);
       const engine = await ParallelEngine.create(config);
       await engine.run(
-        [0, 1].map((cpu) => ({ cpu, program: 'randomOperations', args: [cpu + 7, 4000, cpu] })),
+        [0, 1].map((cpu) => ({
+          cpu,
+          program: 'randomOperations',
+          args: [cpu + 7, 4000, cpu, AMPLE],
+        })),
       );
       assert.deepEqual(engine.vm.audit(engine.memory), []);
       await engine.close();
@@ -93,33 +129,64 @@ describe('the three engines', () => {
   });
 });
 
-describe('two threads of one process', () => {
+/** Two processes that share files, with two threads each; each thread is to run on a CPU of its own. */
+async function startSharing(engine: Engine): Promise<{ files: number; tasks: number[] }> {
+  const files = await runAlone(engine, 'sharedFiles');
+  const tasks = [];
+  for (let process = 0; process < 2; process++) {
+    const first = await runAlone(engine, 'sharedStart');
+    tasks.push(first, await runAlone(engine, 'pftThread', first, 2));
+  }
+  return { files, tasks };
+}
+
+async function shareMemory(
+  engine: Engine,
+  seed: number,
+  operations: number,
+  runsOut: number,
+): Promise<number[]> {
+  const { files, tasks } = await startSharing(engine);
+  const found = await engine.run(
+    tasks.map((task, cpu) => ({
+      cpu,
+      program: 'sharedOperations',
+      args: [task, 100 * seed + cpu, operations, cpu, files, runsOut],
+    })),
+  );
+  assert.deepEqual(engine.vm.audit(engine.memory), []);
+  for (const task of tasks) await runAlone(engine, 'pftExit', task);
+  assert.deepEqual(engine.vm.audit(engine.memory), []);
+  return found;
+}
+
+describe('threads of two processes', () => {
   for (const design of RIGHT_DESIGNS) {
-    it(`map, unmap, protect and touch beside each other: ${design.name}`, async () => {
-      const config = vmConfig({ arch: 'x86_64', frames: 3000, cpus: 2, nodes: 1 }, design);
+    it(`find their words in memory that others change: ${design.name}`, async () => {
+      const config = vmConfig({ arch: 'x86_64', frames: 3000, cpus: 4, nodes: 2 }, design);
       const engines: Engine[] = [
         await ParallelEngine.create(config),
+        await ExploreEngine.create(config),
         await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64),
       ];
       for (const engine of engines) {
-        for (let seed = 1; seed <= 3; seed++) {
-          const first = await runAlone(engine, 'sharedStart');
-          const tasks = [first, await runAlone(engine, 'pftThread', first, 2)];
-          await engine.run(
-            tasks.map((task, cpu) => ({
-              cpu,
-              program: 'sharedOperations',
-              args: [task, 100 * seed + cpu, 3000],
-            })),
-          );
-          assert.deepEqual(engine.vm.audit(engine.memory), []);
-          for (const task of tasks) await runAlone(engine, 'pftExit', task);
-          assert.deepEqual(engine.vm.audit(engine.memory), []);
+        for (let seed = 1; seed <= 2; seed++) {
+          const found = await shareMemory(engine, seed, 2000, AMPLE);
+          assert.ok(found.every((loads) => loads > 50));
         }
         await engine.close();
       }
     });
   }
+
+  it('find their words where memory runs out', async () => {
+    for (const arch of ARCH_NAMES) {
+      const config = vmConfig({ arch, frames: 160, cpus: 4, nodes: 1 }, RIGHT_DESIGNS[0]);
+      const engine = await SimulateEngine.create(config, COSTS_BY_ARCH[arch]);
+      await shareMemory(engine, 1, 1500, RUNS_OUT);
+      await engine.close();
+    }
+  });
 });
 
 describe('the simulate engine', () => {

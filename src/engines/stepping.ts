@@ -13,7 +13,7 @@ import { configurationHash, type Memory } from '../hardware/memory.js';
 import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
 import type { Tlb } from '../hardware/tlb.js';
 import type { Program } from '../workloads/programs.js';
-import { fillFilePage } from './device.js';
+import { fillFilePage } from '../hardware/device.js';
 import type { VmConfig } from './configuration.js';
 import { allocatePrivate, loadStepped, type SteppedVm } from './instance.js';
 

@@ -13,8 +13,9 @@ import {
 } from './addressSpaceRaces.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
-import { randomOperations, sharedOperations, sharedStart } from './randomOperations.js';
+import { randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
+import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 
 /** @returns a number: what it means is the program's business */
 export type Program = (cpu: Cpu, ...args: number[]) => Op<number>;
@@ -40,6 +41,7 @@ export const PROGRAMS = {
   randomOperations,
   referenceFault,
   referenceReclaim,
+  sharedFiles,
   sharedOperations,
   sharedStart,
   storeOwn,

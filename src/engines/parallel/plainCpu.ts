@@ -9,7 +9,7 @@ import { InvariantError } from '../../base/errors.js';
 import type { Pfn, Vaddr, Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import type { Tlb } from '../../hardware/tlb.js';
-import { fillFilePage } from '../device.js';
+import { fillFilePage } from '../../hardware/device.js';
 import type { Thread } from '../engine.js';
 import type { PlainVm } from '../instance.js';
 import type { PageCode } from './pageCode.js';
