@@ -16,8 +16,7 @@ export const EXEMPTIONS: readonly Exemption[] = [
     name: 'remap_file_pages',
     reason:
       'ours makes non-linear mappings, as Linux did until 3.19; 4.0 and later put linear ones in their place',
-    covers: (difference) =>
-      difference.step.action.call === 'remap_file_pages' && only(difference, 'areas', 'faults'),
+    covers: ({ step }) => step.action.call === 'remap_file_pages',
   },
   {
     name: 'MADV_FREE of a part of a huge page',

@@ -189,6 +189,8 @@ function* mremapTo(cpu: Cpu, mm: Word, remap: Remap): Op<Vaddr> {
   if ((flags & MREMAP_FIXED) !== 0) {
     const error = yield* doMunmap(cpu, mm, newAddress, newBytes);
     if (error < 0) return error;
+    // That may have taken the source too.
+    if ((yield* vmaAt(cpu, mm, address)) === 0) return -EFAULT;
   }
   if (newBytes < oldBytes) {
     const error = yield* doMunmap(cpu, mm, address + newBytes, oldBytes - newBytes);

@@ -8,6 +8,8 @@ import { testMachine, type TestMachine } from '../../test/machine.js';
 import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 
 const FRAMES = 3000;
+/** One of the many seeds under which each break shows within OPERATIONS. */
+const SEED = 6;
 const OPERATIONS = 4000;
 const AMPLE = 0;
 
@@ -54,7 +56,7 @@ function tamper(cpu: PlainCpu, { vm, memory }: TestMachine): void {
 describe('random operations', () => {
   it('find nothing wrong where nothing is', async () => {
     const m = await testMachine({ frames: FRAMES });
-    m.vm.PROGRAMS.randomOperations(m.cpu, 1, OPERATIONS, 0, AMPLE);
+    m.vm.PROGRAMS.randomOperations(m.cpu, SEED, OPERATIONS, 0, AMPLE);
     assert.deepEqual(m.vm.audit(m.memory), []);
   });
 
@@ -63,8 +65,8 @@ describe('random operations', () => {
       const m = await testMachine({ frames: FRAMES });
       change(m.cpu, m);
       assert.throws(
-        () => m.vm.PROGRAMS.randomOperations(m.cpu, 1, OPERATIONS, 0, AMPLE),
-        /^InvariantError: seed 1, step \d+, (load|store)\(.*\): contents: got /,
+        () => m.vm.PROGRAMS.randomOperations(m.cpu, SEED, OPERATIONS, 0, AMPLE),
+        /^InvariantError: seed \d+, step \d+, (load|store)\(.*\): contents: got /,
       );
     });
   }
@@ -79,8 +81,8 @@ describe('a thread of shared operations', () => {
       const task = m.vm.PROGRAMS.sharedStart(m.cpu);
       change(m.cpu, m);
       assert.throws(
-        () => m.vm.PROGRAMS.sharedOperations(m.cpu, task, 1, OPERATIONS, 0, files, AMPLE),
-        /^InvariantError: seed 1, step \d+, thread 0, (load|store)\(.*\): contents: got /,
+        () => m.vm.PROGRAMS.sharedOperations(m.cpu, task, SEED, OPERATIONS, 0, files, AMPLE),
+        /^InvariantError: seed \d+, step \d+, thread 0, (load|store)\(.*\): contents: got /,
       );
     });
   }
