@@ -8,8 +8,8 @@ import { testMachine, type TestMachine } from '../../test/machine.js';
 import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 
 const FRAMES = 3000;
-/** One of the many seeds under which each break shows within OPERATIONS. */
-const SEED = 6;
+/** A break need not show under each seed. */
+const SEEDS = [1, 2, 3, 4, 5, 6];
 const OPERATIONS = 4000;
 const AMPLE = 0;
 
@@ -53,19 +53,37 @@ function tamper(cpu: PlainCpu, { vm, memory }: TestMachine): void {
   }
 }
 
+/** What a run on a broken machine says, under the first seed under which it says something. */
+async function complaint(
+  change: (cpu: PlainCpu, m: TestMachine) => unknown,
+  run: (m: TestMachine, seed: number, change: () => unknown) => unknown,
+): Promise<string | undefined> {
+  for (const seed of SEEDS) {
+    const m = await testMachine({ frames: FRAMES });
+    try {
+      run(m, seed, () => change(m.cpu, m));
+    } catch (error) {
+      return String(error);
+    }
+  }
+  return undefined;
+}
+
 describe('random operations', () => {
   it('find nothing wrong where nothing is', async () => {
     const m = await testMachine({ frames: FRAMES });
-    m.vm.PROGRAMS.randomOperations(m.cpu, SEED, OPERATIONS, 0, AMPLE);
+    m.vm.PROGRAMS.randomOperations(m.cpu, SEEDS[0], OPERATIONS, 0, AMPLE);
     assert.deepEqual(m.vm.audit(m.memory), []);
   });
 
   for (const [what, { change }] of Object.entries(BREAKS)) {
     it(`tell of ${what}`, async () => {
-      const m = await testMachine({ frames: FRAMES });
-      change(m.cpu, m);
-      assert.throws(
-        () => m.vm.PROGRAMS.randomOperations(m.cpu, SEED, OPERATIONS, 0, AMPLE),
+      const said = await complaint(change, (m, seed, breakIt) => {
+        breakIt();
+        m.vm.PROGRAMS.randomOperations(m.cpu, seed, OPERATIONS, 0, AMPLE);
+      });
+      assert.match(
+        said ?? 'nothing',
         /^InvariantError: seed \d+, step \d+, (load|store)\(.*\): contents: got /,
       );
     });
@@ -76,12 +94,14 @@ describe('a thread of shared operations', () => {
   for (const [what, { change, shows }] of Object.entries(BREAKS)) {
     if (!shows) continue;
     it(`tells of ${what}`, async () => {
-      const m = await testMachine({ frames: FRAMES });
-      const files = m.vm.PROGRAMS.sharedFiles(m.cpu);
-      const task = m.vm.PROGRAMS.sharedStart(m.cpu);
-      change(m.cpu, m);
-      assert.throws(
-        () => m.vm.PROGRAMS.sharedOperations(m.cpu, task, SEED, OPERATIONS, 0, files, AMPLE),
+      const said = await complaint(change, (m, seed, breakIt) => {
+        const files = m.vm.PROGRAMS.sharedFiles(m.cpu);
+        const task = m.vm.PROGRAMS.sharedStart(m.cpu);
+        breakIt();
+        m.vm.PROGRAMS.sharedOperations(m.cpu, task, seed, OPERATIONS, 0, files, AMPLE);
+      });
+      assert.match(
+        said ?? 'nothing',
         /^InvariantError: seed \d+, step \d+, thread 0, (load|store)\(.*\): contents: got /,
       );
     });
