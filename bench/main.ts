@@ -73,6 +73,11 @@ const RATIOS: readonly Ratio[] = [
     what: 'stripped build against by hand, v18, no zeroing',
     of: faster('bare stripped 1', 'bare by hand 1'),
   },
+  {
+    what: 'a fault among 100,000 VMAs, in random order, against one among 10',
+    of: faster('vmas 10', 'vmas 100000'),
+    target: 0.67,
+  },
 ];
 
 const REPLAY_ROWS: readonly (readonly [key: string, what: string, goal: string])[] = [
@@ -129,7 +134,13 @@ function compileHostProgram(): string | undefined {
 function measure(hostProgram: string | undefined): Medians {
   const script = fileURLToPath(new URL('faultPath.js', import.meta.url));
   const ours = execFileSync(process.execPath, [script, String(PAGES)], { encoding: 'utf8' });
-  return { ...hostFaults(hostProgram), ...(JSON.parse(ours) as Medians) };
+  const many = fileURLToPath(new URL('manyVmas.js', import.meta.url));
+  const vmas = execFileSync(process.execPath, [many], { encoding: 'utf8' });
+  return {
+    ...hostFaults(hostProgram),
+    ...(JSON.parse(ours) as Medians),
+    ...(JSON.parse(vmas) as Medians),
+  };
 }
 
 /** Rates of a replay with one design, v18. */
