@@ -80,6 +80,13 @@ export const hugePages: Theme = {
     advise(huge(0), HUGE, Advice.MADV_DONTNEED),
     store(huge(300)),
   ],
+  'a fork shares it, and a write to its first page is not seen by the child': [
+    ...HUGE_PAGE,
+    store(huge(3)),
+    fork,
+    store(huge(0)),
+    ...by(1, load(huge(0)), load(huge(3))),
+  ],
   'a fork shares it, and a write of the child splits it': [
     ...HUGE_PAGE,
     store(huge(3)),

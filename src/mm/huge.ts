@@ -266,7 +266,11 @@ function* doHugePmdWpPage(
 /** Whether nothing else maps a huge page, or any page of it. */
 function* mayReuseHuge(cpu: Cpu, pfn: Pfn): Op<boolean> {
   const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
-  if ((flags & PG_anon_exclusive) !== 0) return true;
+  return (flags & PG_anon_exclusive) !== 0 || (yield* hugeMappedOnce(cpu, pfn));
+}
+
+/** Whether one entry alone maps a huge page, and no pte any page of it. */
+export function* hugeMappedOnce(cpu: Cpu, pfn: Pfn): Op<boolean> {
   if ((yield* cpu.readOnce(hugeMapcount(pfn))) !== 1) return false;
   for (let frame = 0; frame < HUGE_PAGES; frame++) {
     if ((yield* cpu.readOnce(pageOf(pfn + frame) + Page.mapcount)) !== 0) return false;

@@ -1,8 +1,8 @@
 /** MADV_FREE: pages whose contents may go when memory is short (Linux: madvise_free_pte_range, 6.x). */
-import type { Vaddr, Word } from '../base/units.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, PTE_ACCESSED, PTE_DIRTY, entryPfn, pteOffset } from '../hardware/machine.js';
-import { hugeMask, splitHugePmdLocked } from './huge.js';
+import { hugeMappedOnce, hugeMask, splitHugePmdLocked } from './huge.js';
 import { Mm } from './layout/mm.js';
 import { PG_lazyfree, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan, ptePresent } from './pgtable.js';
@@ -28,7 +28,8 @@ export function* freePageRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op
     if (table === HUGE_LEAF) {
       const pmdp = yield* findPmd(cpu, mm, address);
       if (address === hugeMask(address) && next <= end) {
-        yield* freePte(cpu, pmdp);
+        const pfn = entryPfn(yield* cpu.readOnce(pmdp));
+        if (yield* hugeMappedOnce(cpu, pfn)) yield* freeEntry(cpu, pmdp, pfn);
         address = next;
       } else {
         yield* splitHugePmdLocked(cpu, mm, pmdp);
@@ -45,7 +46,11 @@ export function* freePageRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op
 function* freePte(cpu: Cpu, ptep: Word): Op<void> {
   const entry = yield* cpu.readOnce(ptep);
   const pfn = entryPfn(entry);
-  if (!ptePresent(entry) || pfn === ZERO_PFN || !(yield* pageMappedOnce(cpu, pfn))) return;
-  yield* cpu.and(ptep, ~(PTE_DIRTY | PTE_ACCESSED));
+  if (!ptePresent(entry) || pfn === ZERO_PFN) return;
+  if (yield* pageMappedOnce(cpu, pfn)) yield* freeEntry(cpu, ptep, pfn);
+}
+
+function* freeEntry(cpu: Cpu, entryp: Word, pfn: Pfn): Op<void> {
+  yield* cpu.and(entryp, ~(PTE_DIRTY | PTE_ACCESSED));
   yield* cpu.or(pageOf(pfn) + Page.flags, PG_lazyfree);
 }

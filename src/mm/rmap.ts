@@ -10,6 +10,7 @@ import { MmCounter, updateMmCounter } from './counters.js';
 import {
   PAGE_MAPPING_ANON,
   PG_anon_exclusive,
+  PG_head,
   PG_tail,
   Page,
   hugeMapcount,
@@ -75,8 +76,9 @@ export function* pageMoveAnonRmap(cpu: Cpu, vma: Word, pfn: Pfn): Op<void> {
 export function* pageMappedOnce(cpu: Cpu, pfn: Pfn): Op<boolean> {
   const page = pageOf(pfn);
   if ((yield* cpu.readOnce(page + Page.mapcount)) !== 1) return false;
-  const head = yield* compoundHead(cpu, pfn);
-  return head === pfn || (yield* cpu.readOnce(hugeMapcount(head))) === 0;
+  const flags = yield* cpu.readOnce(page + Page.flags);
+  if ((flags & (PG_head | PG_tail)) === 0) return true;
+  return (yield* cpu.readOnce(hugeMapcount(pfn & -HUGE_PAGES))) === 0;
 }
 
 /** The frame that counts the references to a frame: the first of its huge page, or itself. */
