@@ -8,8 +8,8 @@ import { testMachine, type TestMachine } from '../../test/machine.js';
 import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 
 const FRAMES = 3000;
-/** One of the many seeds under which each break shows within OPERATIONS. */
-const SEED = 6;
+/** Not every run meets every break: one of so many must. */
+const SEEDS = 12;
 const OPERATIONS = 4000;
 const AMPLE = 0;
 
@@ -53,21 +53,50 @@ function tamper(cpu: PlainCpu, { vm, memory }: TestMachine): void {
   }
 }
 
+/** Runs a program with one seed after the other on machines that break. @returns what the runs told */
+async function reports(
+  change: Break,
+  run: (m: TestMachine, seed: number) => void,
+): Promise<string> {
+  const told: string[] = [];
+  for (let seed = 1; seed <= SEEDS && !told.some(isOfContents); seed++) {
+    const m = await testMachine({ frames: FRAMES });
+    change(m.cpu, m);
+    try {
+      run(m, seed);
+    } catch (error) {
+      told.push(String(error));
+    }
+  }
+  return told.find(isOfContents) ?? told.join('\n');
+}
+
+/** Whether it was a load or a store that told, with the place. */
+function isOfContents(report: string): boolean {
+  return /^InvariantError: seed \d+, step \d+, .*(load|store)\(.*\): contents: got /.test(report);
+}
+
+function runRandom({ vm, cpu }: TestMachine, seed: number): void {
+  vm.PROGRAMS.randomOperations(cpu, seed, OPERATIONS, 0, AMPLE);
+}
+
+function runShared({ vm, cpu }: TestMachine, seed: number): void {
+  const files = vm.PROGRAMS.sharedFiles(cpu);
+  const task = vm.PROGRAMS.sharedStart(cpu);
+  vm.PROGRAMS.sharedOperations(cpu, task, seed, OPERATIONS, 0, files, AMPLE);
+}
+
 describe('random operations', () => {
   it('find nothing wrong where nothing is', async () => {
     const m = await testMachine({ frames: FRAMES });
-    m.vm.PROGRAMS.randomOperations(m.cpu, SEED, OPERATIONS, 0, AMPLE);
+    runRandom(m, 1);
     assert.deepEqual(m.vm.audit(m.memory), []);
   });
 
   for (const [what, { change }] of Object.entries(BREAKS)) {
     it(`tell of ${what}`, async () => {
-      const m = await testMachine({ frames: FRAMES });
-      change(m.cpu, m);
-      assert.throws(
-        () => m.vm.PROGRAMS.randomOperations(m.cpu, SEED, OPERATIONS, 0, AMPLE),
-        /^InvariantError: seed \d+, step \d+, (load|store)\(.*\): contents: got /,
-      );
+      const report = await reports(change, runRandom);
+      assert.ok(isOfContents(report), report);
     });
   }
 });
@@ -76,14 +105,8 @@ describe('a thread of shared operations', () => {
   for (const [what, { change, shows }] of Object.entries(BREAKS)) {
     if (!shows) continue;
     it(`tells of ${what}`, async () => {
-      const m = await testMachine({ frames: FRAMES });
-      const files = m.vm.PROGRAMS.sharedFiles(m.cpu);
-      const task = m.vm.PROGRAMS.sharedStart(m.cpu);
-      change(m.cpu, m);
-      assert.throws(
-        () => m.vm.PROGRAMS.sharedOperations(m.cpu, task, SEED, OPERATIONS, 0, files, AMPLE),
-        /^InvariantError: seed \d+, step \d+, thread 0, (load|store)\(.*\): contents: got /,
-      );
+      const report = await reports(change, runShared);
+      assert.ok(isOfContents(report), report);
     });
   }
 });
