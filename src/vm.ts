@@ -12,7 +12,7 @@ export { sysBrk } from './mm/brk.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
 export { deleteFromPageCache, openFile, warmCachePage } from './mm/filemap.js';
 export { FILE_MAX_PAGES, FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './mm/layout/file.js';
-export { Mm, Task } from './mm/layout/mm.js';
+export { Mm, RLIM_INFINITY, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
 export {
   PG_anon_exclusive,

@@ -3,13 +3,15 @@ import { InputError } from '../base/errors.js';
 import type { VmDesign } from '../mm/design.js';
 import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
 import { pageTableLock } from './pageTableLock.js';
-import { v18, v18First, v18PerThread } from './v18.js';
+import { v18, v18Debug, v18First, v18PerThread, v18WpLocked } from './v18.js';
 
 export const DESIGNS: readonly VmDesign[] = [
   pageTableLock,
   v18First,
   v18,
   v18PerThread,
+  v18WpLocked,
+  v18Debug,
   brokenCheckThenInstall,
   brokenPlainRss,
 ];

@@ -5,7 +5,7 @@ export const pageTableLock: VmDesign = {
   name: 'page-table-lock',
   summary: 'one spinlock per mm over page tables and counters',
   source: 'Linux 2.6.10',
-  locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, holdCopySource: true },
+  locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, wpCopy: 'hold' },
   counters: 'locked',
   faultAroundPages: 16,
 };

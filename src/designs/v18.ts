@@ -5,7 +5,7 @@ export const v18First: VmDesign = {
   name: 'v18-first',
   summary: 'access bits and anonymous reads by compare-exchange, anonymous writes under the lock',
   source: 'Lameter, 2 March 2005, V18 patch 3 of 4',
-  locking: { faultLock: false, anonWriteLock: true, atomicInstall: true, holdCopySource: false },
+  locking: { faultLock: false, anonWriteLock: true, atomicInstall: true, wpCopy: 'no-hold' },
   counters: 'locked',
   faultAroundPages: 16,
 };
@@ -15,7 +15,7 @@ export const v18: VmDesign = {
   name: 'v18',
   summary: 'anonymous faults with no lock; counters are atomic words',
   source: 'Lameter, 2 March 2005, V18 patch 4 of 4',
-  locking: { faultLock: false, anonWriteLock: false, atomicInstall: true, holdCopySource: false },
+  locking: { faultLock: false, anonWriteLock: false, atomicInstall: true, wpCopy: 'no-hold' },
   counters: 'atomic',
   faultAroundPages: 16,
 };
@@ -27,4 +27,23 @@ export const v18PerThread: VmDesign = {
   summary: 'anonymous faults with no lock; counters are per-thread deltas summed on read',
   source: 'Lameter, 2 March 2005, V18 (page_state rss deltas)',
   counters: 'per-thread',
+};
+
+/** V18 as it had to be configured with DEBUG_PAGEALLOC after the review of do_wp_page. */
+export const v18Debug: VmDesign = {
+  ...v18,
+  name: 'v18-debug-pagealloc',
+  summary: 'as for DEBUG_PAGEALLOC: sections take the lock, and a page that is copied is held',
+  source: 'Lameter, 4 March 2005, first mail',
+  locking: { ...v18.locking, faultLock: true, anonWriteLock: true, wpCopy: 'hold-if-debug' },
+  debugPagealloc: true,
+};
+
+/** V18 whose copy on write takes the lock first, so that it can hold the page. */
+export const v18WpLocked: VmDesign = {
+  ...v18,
+  name: 'v18-wp-locked',
+  summary: 'v18, but copy on write takes the lock and holds the page that it copies',
+  source: 'Lameter, 4 March 2005, second mail',
+  locking: { ...v18.locking, wpCopy: 'lock-and-hold' },
 };

@@ -17,9 +17,20 @@ export interface Locking {
   readonly anonWriteLock: boolean;
   /** Whether checking a pte and installing the new one is one atomic step (ptep_cmpxchg). */
   readonly atomicInstall: boolean;
-  /** Whether do_wp_page holds a reference on the page it copies (2.6.10 does, V18 does not). */
-  readonly holdCopySource: boolean;
+  /** What keeps the page that do_wp_page copies from going away: see there. */
+  readonly wpCopy: WpCopy;
 }
+
+/**
+ * How do_wp_page treats the page that it copies (SPEC 1.5):
+ *   hold           takes a reference in the section that read the pte (2.6.10)
+ *   no-hold        takes none: what was copied is thrown away if the pte has changed (V18)
+ *   hold-if-debug  takes one only with DEBUG_PAGEALLOC, where a freed page cannot be read at all, and
+ *                  where sections must take the lock (4 March 2005, first mail)
+ *   lock-and-hold  takes page_table_lock first, looks at the pte again, and takes a reference (4 March
+ *                  2005, second mail: what a reference needs where sections take no lock)
+ */
+export type WpCopy = 'hold' | 'no-hold' | 'hold-if-debug' | 'lock-and-hold';
 
 /** How rss and anon_rss are kept (SPEC 1.2): see mm/counters.ts. */
 export type CounterForm = 'locked' | 'atomic' | 'per-thread';
@@ -35,6 +46,8 @@ export interface VmDesign {
   readonly broken?: string;
   readonly locking: Locking;
   readonly counters: CounterForm;
+  /** Whether freed frames are unmapped from the kernel, to catch who still uses them. */
+  readonly debugPagealloc?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
   readonly faultAroundPages: number;
 }
@@ -65,7 +78,7 @@ const DEFAULT_DESIGN: VmDesign = {
   name: 'default',
   summary: '',
   source: '',
-  locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, holdCopySource: true },
+  locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, wpCopy: 'hold' },
   counters: 'locked',
   faultAroundPages: 16,
 };
@@ -78,7 +91,10 @@ const { design, limits } = instanceConfiguration(import.meta.url, {
 export const FAULT_LOCK = design.locking.faultLock;
 export const ANON_WRITE_LOCK = design.locking.anonWriteLock;
 export const ATOMIC_INSTALL = design.locking.atomicInstall;
-export const HOLD_COPY_SOURCE = design.locking.holdCopySource;
+const { wpCopy } = design.locking;
+export const WP_HOLD =
+  wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && design.debugPagealloc === true);
+export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
 export const COUNTERS_LOCKED = design.counters === 'locked';
 export const COUNTERS_PER_THREAD = design.counters === 'per-thread';
 export const FAULT_AROUND_PAGES = design.faultAroundPages;

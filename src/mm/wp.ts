@@ -8,7 +8,7 @@ import { frameOf } from '../hardware/frames.js';
 import { PTE_ACCESSED, entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { HOLD_COPY_SOURCE } from './design.js';
+import { WP_HOLD, WP_LOCK_AND_HOLD } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_anon_exclusive, PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -60,12 +60,25 @@ export function* doWpPage(
     return VM_FAULT_MINOR;
   }
 
-  const hold = HOLD_COPY_SOURCE && oldPfn !== ZERO_PFN;
+  let hold = WP_HOLD && oldPfn !== ZERO_PFN;
   if (hold) yield* getPage(cpu, oldPfn);
   yield* pageTableAtomicStop(cpu, mm);
+  if (WP_LOCK_AND_HOLD && oldPfn !== ZERO_PFN) {
+    hold = yield* holdIfStillMapped(cpu, mm, ptep, entry, oldPfn);
+    if (!hold) return VM_FAULT_MINOR;
+  }
   const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
   if (hold) yield* putPage(cpu, oldPfn);
   return result;
+}
+
+/** Takes a reference while the lock keeps the pte, and with it the page, where it was read. */
+function* holdIfStillMapped(cpu: Cpu, mm: Word, ptep: Word, entry: number, pfn: Pfn): Op<boolean> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  const same = (yield* cpu.readOnce(ptep)) === entry;
+  if (same) yield* getPage(cpu, pfn);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  return same;
 }
 
 /** Whether an anonymous page is the faulting pte's alone. */
