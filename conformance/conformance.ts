@@ -3,7 +3,7 @@ import { InputError } from '../src/base/errors.js';
 import { planSteps, type CallName, type ProcessCall, type Step } from './calls.js';
 import { firstDifference, type Difference } from './compare.js';
 import { EXEMPTIONS } from './exemptions.js';
-import { LinuxSide, type Surroundings } from './linux.js';
+import { LinuxSide, type Surroundings, whyOtherwise } from './linux.js';
 import { OurSide } from './ours.js';
 import type { Reports } from './report.js';
 
@@ -41,7 +41,11 @@ export class Conformance {
   /** @returns the two sides, or why there is nothing to compare with: for tests to skip */
   static async startOrReason(): Promise<Conformance | string> {
     try {
-      return await Conformance.start();
+      const conformance = await Conformance.start();
+      const otherwise = whyOtherwise();
+      if (otherwise === undefined) return conformance;
+      conformance.stop();
+      return `${otherwise}; npm run conformance compares all the same`;
     } catch (error) {
       if (error instanceof InputError) return error.message;
       throw error;

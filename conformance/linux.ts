@@ -1,7 +1,7 @@
 /** The kernel's side: compiles the driver, sends it sequences, and reads its reports. */
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
-import { arch, platform, tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { arch, platform, release, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError, InvariantError } from '../src/base/errors.js';
@@ -68,6 +68,22 @@ function whyNoLinux(): string | undefined {
     return `needs ext4 under ${tmpdir()}, or TMPDIR to name a directory on it`;
   }
   return undefined;
+}
+
+/** The kernel whose rules for VMAs and faults our VM follows; they change from version to version. */
+const KERNEL = '6.18';
+const HUGE_PAGES_ENABLED = '/sys/kernel/mm/transparent_hugepage/enabled';
+
+/** @returns why differences from this kernel are to be expected, or undefined where none are */
+export function whyOtherwise(): string | undefined {
+  if (!release().startsWith(`${KERNEL}.`)) {
+    return `our VM follows Linux ${KERNEL}, and this is ${release()}`;
+  }
+  if (userInfo().uid !== 0) return 'only root may lock as much memory as the sequences do';
+  if (!existsSync(HUGE_PAGES_ENABLED)) return 'this kernel has no huge pages';
+  const enabled = readFileSync(HUGE_PAGES_ENABLED, 'utf8');
+  if (enabled.includes('[madvise]')) return undefined;
+  return `huge pages are not left to madvise here: ${HUGE_PAGES_ENABLED} says ${enabled.trim()}`;
 }
 
 export class LinuxSide {

@@ -11,6 +11,7 @@ import { count, formatTable, print, printJson } from '../src/cli/output.js';
 import { progressBar } from '../src/cli/progress.js';
 import { Conformance } from './conformance.js';
 import { sequences, type Mode } from './generate.js';
+import { whyOtherwise } from './linux.js';
 import { search, type Outcome } from './search.js';
 import { survey, type Kind } from './survey.js';
 
@@ -47,6 +48,10 @@ async function run(options: Options): Promise<number> {
   const modes: Mode[] = options.mode === 'both' ? ['hints', 'kernel'] : [options.mode];
   const seed = options.seed ?? Date.now() & 0x7fff_ffff;
   const conformance = await Conformance.start();
+  const otherwise = whyOtherwise();
+  if (otherwise !== undefined && !options.json) {
+    print(`note: ${otherwise}: differences are to be expected\n`);
+  }
   const outcomes: Outcome[] = [];
   const kinds: Kind[] = [];
   const start = performance.now();
