@@ -48,6 +48,8 @@ export interface VmDesign {
   readonly counters: CounterForm;
   /** Whether freed frames are unmapped from the kernel, to catch who still uses them. */
   readonly debugPagealloc?: boolean;
+  /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
+  readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
   readonly faultAroundPages: number;
 }
@@ -95,6 +97,7 @@ const { wpCopy } = design.locking;
 export const WP_HOLD =
   wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && design.debugPagealloc === true);
 export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
+export const FAIL_ALLOCATIONS = design.failAllocations === true;
 export const COUNTERS_LOCKED = design.counters === 'locked';
 export const COUNTERS_PER_THREAD = design.counters === 'per-thread';
 export const FAULT_AROUND_PAGES = design.faultAroundPages;

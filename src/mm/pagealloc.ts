@@ -11,6 +11,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { HUGE_ORDER, HUGE_PAGES, NODES, pfnNode } from '../hardware/machine.js';
 import { countEvent, countEvents } from './counters.js';
+import { shouldFail } from './failpoint.js';
 import { PG_buddy, PG_head, PG_tail, Page, pageOf } from './layout/page.js';
 import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percpu.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
@@ -27,6 +28,7 @@ export const NEW_PAGE_REFERENCES = 2;
  * @returns the frame, or 0 when memory is full
  */
 export function* allocPage(cpu: Cpu): Op<Pfn> {
+  if (yield* shouldFail(cpu)) return 0;
   const pcpu = percpuOf(cpu.id);
   let count = yield* cpu.load(pcpu + Percpu.pcpCount);
   if (count === 0) {
@@ -125,6 +127,7 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
  * @returns the first frame, or 0 when no block is large enough
  */
 export function* allocHugePage(cpu: Cpu): Op<Pfn> {
+  if (yield* shouldFail(cpu)) return 0;
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
     yield* cpu.spinLock(zone + Zone.lock);

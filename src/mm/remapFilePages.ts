@@ -60,8 +60,9 @@ function* remapRange(
   yield* cpu.store(vma + Vma.vmFlags, vmFlags | VM_NONLINEAR);
   yield* zapPageRange(cpu, mm, vma, start, end);
   if (!(yield* installFilePtes(cpu, mm, start, end, pgoff))) return -ENOMEM;
-  if ((flags & MAP_NONBLOCK) === 0) yield* populateVma(cpu, mm, vma, start, end);
-  return 0;
+  if ((flags & MAP_NONBLOCK) !== 0) return 0;
+  // What lies behind the end of the file stays empty.
+  return (yield* populateVma(cpu, mm, vma, start, end)) === -ENOMEM ? -ENOMEM : 0;
 }
 
 /** Linux: install_file_pte. @returns false when memory is full */

@@ -2,10 +2,16 @@
 import { InvariantError } from '../base/errors.js';
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { shouldFail } from './failpoint.js';
 import { Slab, type SlabTable } from './layout/slab.js';
 
 /** @returns a record filled with zeros, or 0 when the table is full */
 export function* slabAlloc(cpu: Cpu, table: SlabTable): Op<Word> {
+  return (yield* shouldFail(cpu)) ? 0 : yield* slabAllocReserved(cpu, table);
+}
+
+/** The same of a table that has room for all that can be needed. */
+export function* slabAllocReserved(cpu: Cpu, table: SlabTable): Op<Word> {
   const slab = table.slab;
   yield* cpu.spinLock(slab + Slab.lock);
   let record = yield* cpu.load(slab + Slab.freeHead);

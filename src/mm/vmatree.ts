@@ -16,7 +16,7 @@ import { PAGE_SIZE } from '../hardware/machine.js';
 import { Mm } from './layout/mm.js';
 import { TABLES } from './layout/slab.js';
 import { NODE_FANOUT, VM_GROWSDOWN, Vma, VmaNode } from './layout/vma.js';
-import { slabAlloc, slabFree } from './slab.js';
+import { slabAllocReserved, slabFree } from './slab.js';
 
 /** Kept free below a VMA that grows downwards (Linux: stack_guard_gap, 256 pages). */
 export const STACK_GUARD_GAP = 256 * PAGE_SIZE;
@@ -214,7 +214,7 @@ function* insertBehind(
 }
 
 function* allocNode(cpu: Cpu, level: number): Op<Word> {
-  const node = yield* slabAlloc(cpu, TABLES.vmaNode);
+  const node = yield* slabAllocReserved(cpu, TABLES.vmaNode);
   if (node === 0) throw new InvariantError('no node is left for the tree of VMAs');
   yield* cpu.store(node + VmaNode.level, level);
   return node;

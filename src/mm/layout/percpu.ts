@@ -23,6 +23,8 @@ export const Percpu = {
   /** Free frames: a count, then a stack of frame numbers. */
   pcpCount: 48,
   pcp: 49,
+  /** Which allocation from now on is to fail, counted from 1; 0 = none. */
+  failAfter: 95,
 } as const;
 
 /** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
