@@ -34,7 +34,13 @@ import {
   setPteHigh,
 } from './pgtable.js';
 import { linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
-import { VM_FAULT_MAJOR, VM_FAULT_MINOR, VM_FAULT_OOM, VM_FAULT_SIGBUS } from './vmfault.js';
+import {
+  VM_FAULT_MAJOR,
+  VM_FAULT_MINOR,
+  VM_FAULT_OOM,
+  VM_FAULT_RETRY,
+  VM_FAULT_SIGBUS,
+} from './vmfault.js';
 
 /**
  * Maps a page of anonymous memory or of a file where the pte is empty.
@@ -64,10 +70,13 @@ export function* doNoPage(
       return VM_FAULT_MINOR;
     }
   }
-  if (write && (vmFlags & VM_SHARED) === 0) {
-    return yield* doCowFault(cpu, mm, vma, file, address, pgoff, ptep);
+  const cow = write && (vmFlags & VM_SHARED) === 0;
+  for (;;) {
+    const result = cow
+      ? yield* doCowFault(cpu, mm, vma, file, address, pgoff, ptep)
+      : yield* mapFilePage(cpu, mm, vma, file, address, pgoff, write, ptep, 0);
+    if (result !== VM_FAULT_RETRY) return result;
   }
-  return yield* mapFilePage(cpu, mm, vma, file, address, pgoff, write, ptep, 0);
 }
 
 /**
@@ -90,10 +99,17 @@ export function* doNonlinearFault(
   yield* pageTableAtomicStop(cpu, mm);
   const file = yield* cpu.load(vma + Vma.vmFile);
   const pgoff = pteToPgoff(origEntry);
-  return yield* mapFilePage(cpu, mm, vma, file, address, pgoff, write, ptep, origEntry);
+  for (;;) {
+    const result = yield* mapFilePage(cpu, mm, vma, file, address, pgoff, write, ptep, origEntry);
+    if (result !== VM_FAULT_RETRY) return result;
+  }
 }
 
-/** Maps the very page of a file, and the rest of its folio where all of that fits (do_read_fault). */
+/**
+ * Maps the very page of a file, and the rest of its folio where all of that fits (Linux: do_read_fault).
+ *
+ * @returns a VM_FAULT_ code; VM_FAULT_RETRY if the page may have gone from the file since it was found
+ */
 function* mapFilePage(
   cpu: Cpu,
   mm: Word,
@@ -105,6 +121,7 @@ function* mapFilePage(
   ptep: Word,
   origEntry: number,
 ): Op<number> {
+  const sequence = yield* cpu.readOnce(file + File.truncateCount);
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const major = yield* needsDevice(cpu, file, pgoff);
   const pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
@@ -116,8 +133,13 @@ function* mapFilePage(
   const fileFlags = yield* cpu.load(file + File.flags);
   const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
-  yield* noteReadahead(cpu, file, pgoff, folio);
+  yield* noteReadahead(cpu, file, pgoff, pfn, folio);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
+  if ((yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
+    yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+    yield* putPage(cpu, pfn);
+    return VM_FAULT_RETRY;
+  }
   let mapped = 0;
   if (folio > 1 && origEntry === 0) {
     const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
@@ -135,7 +157,11 @@ function* mapFilePage(
   return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
 }
 
-/** A private copy for a first write, so that it need not fault twice (Linux: do_cow_fault). */
+/**
+ * A private copy for a first write, so that it need not fault twice (Linux: do_cow_fault).
+ *
+ * @returns as for `mapFilePage`
+ */
 function* doCowFault(
   cpu: Cpu,
   mm: Word,
@@ -146,6 +172,7 @@ function* doCowFault(
   ptep: Word,
 ): Op<number> {
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
+  const sequence = yield* cpu.readOnce(file + File.truncateCount);
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const copy = yield* allocPage(cpu);
   if (copy === 0) return VM_FAULT_OOM;
@@ -157,15 +184,16 @@ function* doCowFault(
   }
   if (major) yield* countEvent(cpu, PageState.pgmajfault);
   yield* countEvent(cpu, PageState.fault_file_write);
-  yield* noteReadahead(cpu, file, pgoff, 1);
+  yield* noteReadahead(cpu, file, pgoff, pfn, 1);
   yield* cpu.copyPage(frameOf(copy), frameOf(pfn));
   yield* putPage(cpu, pfn);
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
-  yield* setPteHigh(cpu, ptep, vmFlags);
-  const installed = yield* ptepInstall(cpu, ptep, 0, entry);
+  const settled = (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
+  if (settled) yield* setPteHigh(cpu, ptep, vmFlags);
+  const installed = settled && (yield* ptepInstall(cpu, ptep, 0, entry));
   if (installed) {
     yield* pageAddNewAnonRmap(cpu, mm, vma, copy, address);
     yield* lruCacheAddActive(cpu, copy);
@@ -173,6 +201,7 @@ function* doCowFault(
   }
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   if (!installed) yield* freeNewPage(cpu, copy);
+  if (!settled) return VM_FAULT_RETRY;
   return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
 }
 
@@ -183,14 +212,16 @@ function unnoticedWrite(vmFlags: number, fileFlags: number): number {
 }
 
 /** A page that marks read-ahead was reached: the mark, of its whole folio, has done its work. */
-function* noteReadahead(cpu: Cpu, file: Word, pgoff: number, folio: number): Op<void> {
+function* noteReadahead(cpu: Cpu, file: Word, pgoff: number, pfn: Pfn, folio: number): Op<void> {
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  if ((flags & PG_readahead) === 0) return;
+  yield* cpu.and(pageOf(pfn) + Page.flags, ~PG_readahead);
   const first = pgoff & -folio;
   for (let index = first; index < first + folio; index++) {
-    const pfn = yield* findGetPage(cpu, file, index);
-    if (pfn === 0) continue;
-    const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
-    if ((flags & PG_readahead) !== 0) yield* cpu.and(pageOf(pfn) + Page.flags, ~PG_readahead);
-    yield* putPage(cpu, pfn);
+    const other = yield* findGetPage(cpu, file, index);
+    if (other === 0) continue;
+    yield* cpu.and(pageOf(other) + Page.flags, ~PG_readahead);
+    yield* putPage(cpu, other);
   }
 }
 

@@ -72,7 +72,8 @@ export function* dropPages(
 ): Op<void> {
   yield* unmapMappingRange(cpu, file, first, end, evenCows);
   for (let index = first; index < end; index++) yield* deleteFromPageCache(cpu, file, index);
-  // A fault may have mapped one of them again before it was out of the cache.
+  // A fault may have mapped one of them again before it was out of the cache. One that has found it and
+  // not mapped it yet sees that the count has changed.
   yield* unmapMappingRange(cpu, file, first, end, evenCows);
 }
 
@@ -84,6 +85,7 @@ function* unmapMappingRange(
   evenCows: boolean,
 ): Op<void> {
   yield* cpu.spinLock(file + File.mmapLock);
+  yield* cpu.add(file + File.truncateCount, 1);
   let vma = yield* cpu.load(file + File.mmapList);
   while (vma !== 0) {
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);

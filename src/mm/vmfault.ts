@@ -13,6 +13,9 @@ export const VM_FAULT_SIGSEGV = -2;
 /** A huge page could not be used: the small ones must do. Never leaves handle_mm_fault. */
 export const VM_FAULT_FALLBACK = -3;
 
+/** What was to be mapped has changed meanwhile: once more. Never leaves do_no_page. */
+export const VM_FAULT_RETRY = -4;
+
 const NAMES = new Map([
   [VM_FAULT_OOM, 'VM_FAULT_OOM'],
   [VM_FAULT_SIGBUS, 'VM_FAULT_SIGBUS'],

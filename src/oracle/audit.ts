@@ -41,6 +41,8 @@ import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './re
 interface Claims {
   readonly free: Uint8Array;
   readonly lru: Uint8Array;
+  /** Whether the page cache has it as data. */
+  readonly cached: Uint8Array;
   readonly table: Uint8Array;
   /** Ptes that map the frame, and entries above the leaves that map the huge page it heads. */
   readonly ptes: Int32Array;
@@ -58,6 +60,7 @@ export function audit(memory: Memory, tlbs: readonly { tlb: Tlb; mm: Word }[] = 
   const claims: Claims = {
     free: new Uint8Array(FRAMES),
     lru: new Uint8Array(FRAMES),
+    cached: new Uint8Array(FRAMES),
     table: new Uint8Array(FRAMES),
     ptes: new Int32Array(FRAMES),
     pmds: new Int32Array(FRAMES),
@@ -175,6 +178,7 @@ function auditFiles(words: Int32Array, claims: Claims, faults: string[]): Word[]
           const pfn = words[frameOf(leaf) + j];
           if (pfn === 0) continue;
           claims.others[pfn] = claims.others[pfn] + 1;
+          claims.cached[pfn] = 1;
           cached++;
           const index = i * PAGE_WORDS + j;
           expectEqual(`page[${pfn}].mapping`, words[pageOf(pfn) + Page.mapping], file, faults);
@@ -210,6 +214,9 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     else if (mapped.pfn === head) claims.pmds[head] = claims.pmds[head] + 1;
     if (vma?.counted !== false) rss++;
     if (mapped.anon) anonRss++;
+    if (!mapped.anon && claims.cached[mapped.pfn] === 0) {
+      faults.push(`${name} maps ${hex(mapped.address)} to a page that its file has no more`);
+    }
     if (vma !== undefined) auditRmap(words, mapped, vma, name, faults);
   }
   let tasks = 0;

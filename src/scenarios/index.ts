@@ -3,6 +3,7 @@ import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
 import { mremapFault } from './mremapFault.js';
+import { truncateFault } from './truncateFault.js';
 import { munmapFault } from './munmapFault.js';
 import type { Scenario } from './scenario.js';
 
@@ -12,6 +13,7 @@ export const SCENARIOS: readonly Scenario[] = [
   cowFault,
   forkFault,
   mremapFault,
+  truncateFault,
 ];
 
 /** @throws InputError when there is no such scenario */

@@ -7,11 +7,13 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { Access } from '../hardware/mmu.js';
+import { openFile, warmCachePage } from '../mm/filemap.js';
 import { sysFork } from '../mm/fork.js';
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_PRIVATE,
+  MAP_SHARED,
   PROT_READ,
   PROT_WRITE,
   sysMmap,
@@ -19,7 +21,11 @@ import {
 import { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
 import { createTask, exitTask, mmAlloc, switchTo } from '../mm/process.js';
 import { Task } from '../mm/layout/mm.js';
+import { PG_uptodate } from '../mm/layout/page.js';
+import { Vma } from '../mm/layout/vma.js';
+import { truncateFile } from '../mm/truncate.js';
 import { isUserFault, loadUser, storeUser, touchUser } from '../mm/user.js';
+import { findVma } from '../mm/vmatree.js';
 
 const PAGE: Vaddr = 0x4000_0000;
 /** Where the page is moved to, in the same leaf table. */
@@ -73,6 +79,32 @@ export function* storeOwn(cpu: Cpu, task: Word, value: number): Op<number> {
 export function* loadOwn(cpu: Cpu, task: Word): Op<number> {
   yield* switchTo(cpu, task);
   yield* expectPage(cpu, PAGE, BEFORE);
+  return 0;
+}
+
+/**
+ * A process with two threads, whose tasks follow each other, and one page of a file that it maps shared or private.
+ *
+ * @param cached - 1 if the page is in the cache
+ * @returns the first task
+ */
+export function* fileSetup(cpu: Cpu, shared: number, cached: number): Op<Word> {
+  const first = yield* start(cpu, 0);
+  const file = yield* openFile(cpu, 1, 0);
+  if (cached === 1) yield* warmCachePage(cpu, file, 0, PG_uptodate);
+  const flags = MAP_FIXED | (shared === 1 ? MAP_SHARED : MAP_PRIVATE);
+  yield* sysMmap(cpu, PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, 0, 0);
+  const mm = yield* cpu.load(first + Task.mm);
+  yield* createTask(cpu, mm, 2);
+  yield* switchTo(cpu, 0);
+  return first;
+}
+
+/** Cuts the file that a task has mapped down to nothing. @returns 0 */
+export function* truncateAll(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  const vma = yield* findVma(cpu, cpu.mm, PAGE);
+  yield* truncateFile(cpu, yield* cpu.load(vma + Vma.vmFile), 0);
   return 0;
 }
 

@@ -3,6 +3,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import {
   endTask,
+  fileSetup,
   forkAndStore,
   forkedSetup,
   loadOwn,
@@ -10,6 +11,7 @@ import {
   storeOwn,
   threadsSetup,
   touchTwice,
+  truncateAll,
 } from './addressSpaceRaces.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
@@ -28,6 +30,7 @@ function* boot(cpu: Cpu): Op<number> {
 export const PROGRAMS = {
   boot,
   endTask,
+  fileSetup,
   firstFault,
   firstFaultSetup,
   forkAndStore,
@@ -48,6 +51,7 @@ export const PROGRAMS = {
   threadsSetup,
   touchShared,
   touchTwice,
+  truncateAll,
   unmapShared,
   zeroFrames,
 } as const satisfies Record<string, Program>;

@@ -28,6 +28,8 @@ export const File = {
   mmapList: 7,
   /** Pages that the device has; those from here on are zeros. */
   onDevice: 8,
+  /** How often pages were unmapped to go away: a fault that began before begins again. Atomic. */
+  truncateCount: 9,
 } as const;
 
 /** No fault-around: faults map one page each (a vm_ops without map_pages, as the vdso's). */
