@@ -363,8 +363,9 @@ function* installFilePage(
   if ((yield* cpu.readOnce(ptep)) !== origEntry) return false;
   yield* setPteHigh(cpu, ptep, vmFlags);
   const entry = mkPte(pfn, vmFlags) | writeBit;
-  if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) return false;
+  // Before anyone can write: see makeSharedWritable in wp.ts.
   if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
+  if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) return false;
   yield* pageAddFileRmap(cpu, pfn);
   return true;
 }

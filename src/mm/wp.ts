@@ -45,9 +45,13 @@ export function* doWpPage(
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const oldPfn = entryPfn(entry);
-  if ((vmFlags & VM_SHARED) !== 0 || (yield* mayReuse(cpu, oldPfn))) {
-    if ((vmFlags & VM_SHARED) !== 0) yield* cpu.or(pageOf(oldPfn) + Page.flags, PG_dirty);
-    else yield* pageMoveAnonRmap(cpu, vma, oldPfn);
+  if ((vmFlags & VM_SHARED) !== 0) {
+    yield* pageTableAtomicStop(cpu, mm);
+    yield* makeSharedWritable(cpu, mm, address, ptep, entry, vmFlags);
+    return VM_FAULT_MINOR;
+  }
+  if (yield* mayReuse(cpu, oldPfn)) {
+    yield* pageMoveAnonRmap(cpu, vma, oldPfn);
     const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
     // If this fails the access faults again, and has another chance.
     if (yield* ptepInstall(cpu, ptep, entry, writable)) {
@@ -70,6 +74,35 @@ export function* doWpPage(
   const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
   if (hold) yield* putPage(cpu, oldPfn);
   return result;
+}
+
+/**
+ * Notices the first write to a shared page since it was last written back, and allows more (Linux: wp_page_shared).
+ * Under the lock in every design: who writes the page back first takes its mark away and then, under the lock,
+ * write permission. By compare-exchange alone a pte that it has just seen read-only could become writable,
+ * with the mark already gone (scenario msync-fault).
+ */
+function* makeSharedWritable(
+  cpu: Cpu,
+  mm: Word,
+  address: Vaddr,
+  ptep: Word,
+  entry: number,
+  vmFlags: number,
+): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  if ((yield* cpu.readOnce(ptep)) === entry) {
+    yield* cpu.or(pageOf(entryPfn(entry)) + Page.flags, PG_dirty);
+    const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
+    // The MMU may have set a bit meanwhile: then the access faults again, and has another chance.
+    if (yield* ptepInstall(cpu, ptep, entry, writable)) {
+      cpu.tlb.drop(address);
+      yield* countEvent(cpu, PageState.fault_reuse);
+    } else {
+      yield* countEvent(cpu, PageState.cmpxchg_fail_flag_reuse);
+    }
+  }
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }
 
 /** Takes a reference while the lock keeps the pte, and with it the page, where it was read. */

@@ -12,16 +12,18 @@ import {
   NODES,
   PAGE_SIZE,
   PAGE_WORDS,
+  PTE_WRITE,
   entryPfn,
 } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
 import type { Tlb } from '../hardware/tlb.js';
-import { File } from '../mm/layout/file.js';
+import { FILE_MEMORY, File } from '../mm/layout/file.js';
 import { Mm, Task } from '../mm/layout/mm.js';
 import {
   PAGE_MAPPING_ANON,
   PG_anon_exclusive,
   PG_buddy,
+  PG_dirty,
   PG_head,
   PG_reserved,
   PG_table,
@@ -217,6 +219,9 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     if (!mapped.anon && claims.cached[mapped.pfn] === 0) {
       faults.push(`${name} maps ${hex(mapped.address)} to a page that its file has no more`);
     }
+    if (vma !== undefined && unnoticedWrite(words, mapped, vma)) {
+      faults.push(`${name} may write to ${hex(mapped.address)}, and the file does not know`);
+    }
     if (vma !== undefined) auditRmap(words, mapped, vma, name, faults);
   }
   let tasks = 0;
@@ -245,6 +250,17 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
   expectEqual(`${name}'s spare tables`, spare, hugePages, faults);
   expectEqual(`${name}.nrTables`, words[mm + Mm.nrTables], tables, faults);
   return vmas;
+}
+
+/** Whether a page of a file on a device can be written through a shared mapping and does not count as dirty. */
+function unnoticedWrite(
+  words: Int32Array,
+  { entry, pfn, anon }: MappedPage,
+  { file }: AuditedVma,
+): boolean {
+  if (anon || (entry & PTE_WRITE) === 0 || (words[file + File.flags] & FILE_MEMORY) !== 0)
+    return false;
+  return (words[pageOf(pfn) + Page.flags] & PG_dirty) === 0;
 }
 
 /** From a mapped page a way leads back to the VMA that shows it, at the very address. */

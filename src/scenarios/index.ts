@@ -4,6 +4,7 @@ import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
 import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
+import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import type { Scenario } from './scenario.js';
 
@@ -13,6 +14,7 @@ export const SCENARIOS: readonly Scenario[] = [
   cowFault,
   forkFault,
   mremapFault,
+  msyncFault,
   truncateFault,
 ];
 

@@ -19,6 +19,7 @@ import {
   sysMmap,
 } from '../mm/mmap.js';
 import { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
+import { MS_SYNC, sysMsync } from '../mm/msync.js';
 import { createTask, exitTask, mmAlloc, switchTo } from '../mm/process.js';
 import { Task } from '../mm/layout/mm.js';
 import { PG_uptodate } from '../mm/layout/page.js';
@@ -85,15 +86,16 @@ export function* loadOwn(cpu: Cpu, task: Word): Op<number> {
 /**
  * A process with two threads, whose tasks follow each other, and one page of a file that it maps shared or private.
  *
- * @param cached - 1 if the page is in the cache
+ * @param cached - 1 if the page is in the cache, 2 if it is mapped for reading too
  * @returns the first task
  */
 export function* fileSetup(cpu: Cpu, shared: number, cached: number): Op<Word> {
   const first = yield* start(cpu, 0);
   const file = yield* openFile(cpu, 1, 0);
-  if (cached === 1) yield* warmCachePage(cpu, file, 0, PG_uptodate);
+  if (cached > 0) yield* warmCachePage(cpu, file, 0, PG_uptodate);
   const flags = MAP_FIXED | (shared === 1 ? MAP_SHARED : MAP_PRIVATE);
   yield* sysMmap(cpu, PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, 0, 0);
+  if (cached === 2) yield* touchUser(cpu, PAGE, Access.READ);
   const mm = yield* cpu.load(first + Task.mm);
   yield* createTask(cpu, mm, 2);
   yield* switchTo(cpu, 0);
@@ -106,6 +108,13 @@ export function* truncateAll(cpu: Cpu, task: Word): Op<number> {
   const vma = yield* findVma(cpu, cpu.mm, PAGE);
   yield* truncateFile(cpu, yield* cpu.load(vma + Vma.vmFile), 0);
   return 0;
+}
+
+/** Stores to the page as a task, and has it written back. @returns 0 */
+export function* storeAndSync(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* storeUser(cpu, PAGE, 1);
+  return yield* sysMsync(cpu, PAGE, PAGE_SIZE, MS_SYNC);
 }
 
 /** Ends a task, and its address space with it. @returns 0 */
