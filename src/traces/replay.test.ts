@@ -83,6 +83,17 @@ describe('a replay beside the kernel’s own counts', () => {
 });
 
 describe('a replay of the trace alone', () => {
+  it('explains every fault of stress, which forks with huge pages, and its memory', async () => {
+    for (const { processes, notes } of await replay('stress', false)) {
+      assert.deepEqual(notes, []);
+      assert.equal(processes.length, 2);
+      for (const { faults, rssPeakKb } of processes) {
+        assert.equal(faults.unexplained, 0);
+        assert.equal(rssPeakKb.model, rssPeakKb.kernel);
+      }
+    }
+  });
+
   it('explains every fault, and says that it knows nothing of the page table', async () => {
     for (const { processes } of await replay('perl', false)) {
       assert.equal(processes[0].faults.unexplained, 0);

@@ -262,7 +262,8 @@ export class Replay {
   /** Whether our MMU traps on an access with the very error code that the kernel's saw. */
   private wouldFault(address: Vaddr, errorCode: number): boolean {
     const { vm, memory } = this;
-    const ptep = vm.walk(this.cpu, address);
+    // Below 0 it is the entry of a huge page, which has the same bits.
+    const ptep = Math.abs(vm.walk(this.cpu, address));
     const entry = ptep === 0 ? 0 : memory.words[ptep];
     const present = (entry & vm.PTE_PRESENT) !== 0;
     if (present !== ((errorCode & vm.PF_PROT) !== 0)) return false;
