@@ -114,7 +114,7 @@ const ERRNO = new Map([
   [95, 'EOPNOTSUPP'],
 ]);
 
-export function describeStep({ process, action, child }: Step): string {
+function describeStep({ process, action, child }: Step): string {
   const born = child === undefined ? '' : ` → process ${child}`;
   return `process ${process}: ${describeAction(action)}${born}`;
 }

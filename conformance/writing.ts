@@ -16,7 +16,7 @@ export const HUGE = 512;
 /** A page of the arena, or a place. */
 type At = number | Place;
 
-export function placeAt(at: At): Place {
+function placeAt(at: At): Place {
   return typeof at === 'number' ? { base: 'arena', offset: at * PAGE } : at;
 }
 

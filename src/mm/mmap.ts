@@ -245,7 +245,7 @@ function* findGap(cpu: Cpu, mm: Word, bytes: number): Op<Vaddr> {
  * @returns `start`, or -ENOMEM
  * Locks: mmap_sem for writing.
  */
-export function* mapRegion(
+function* mapRegion(
   cpu: Cpu,
   mm: Word,
   start: Vaddr,

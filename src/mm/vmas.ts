@@ -109,7 +109,7 @@ export function* unlinkVma(cpu: Cpu, mm: Word, vma: Word): Op<void> {
 }
 
 /** Moves a VMA's end; what it maps below stays where it is (Linux: vma_adjust). */
-export function* setVmEnd(cpu: Cpu, mm: Word, vma: Word, end: Vaddr): Op<void> {
+function* setVmEnd(cpu: Cpu, mm: Word, vma: Word, end: Vaddr): Op<void> {
   const file = yield* lockRange(cpu, vma);
   yield* cpu.storeWide(vma + Vma.vmEnd, end);
   yield* unlockRange(cpu, vma, file);

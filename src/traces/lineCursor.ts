@@ -35,7 +35,7 @@ export function isDigit(byte: number): boolean {
 }
 
 /** Space, or tab to carriage return. */
-export function isSpace(byte: number): boolean {
+function isSpace(byte: number): boolean {
   return byte === SPACE || (byte >= TAB && byte <= CARRIAGE_RETURN);
 }
 
