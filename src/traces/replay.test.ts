@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'node:test';
 import { DESIGNS } from '../designs/index.js';
+import { PlainCpu } from '../engines/parallel/plainCpu.js';
 import { replayFile, type ProcessReport, type ReplayReport } from './replayFile.js';
 
 const RECORDINGS = new URL('../../../recordings/', import.meta.url);
@@ -79,6 +80,19 @@ describe('a replay beside the kernel’s own counts', () => {
         { onlyKernel: 20, onlyModel: 0, otherKind: 0 },
       );
     }
+  });
+});
+
+describe('a replay, which keeps no contents of pages', () => {
+  it('is handed back every page table as zeros', async (t) => {
+    let frames = 0;
+    t.mock.method(PlainCpu.prototype, 'zeroPage', function (this: PlainCpu, frame: number) {
+      frames++;
+      const dirty = this.words.subarray(frame, frame + 1024).findIndex((word) => word !== 0);
+      assert.equal(dirty, -1, `word ${dirty} of a new frame is not zero`);
+    });
+    for (const name of ['forksh', 'growth', 'pft2thp', 'stress']) await replay(name, false);
+    assert.ok(frames > 10_000);
   });
 });
 
