@@ -48,6 +48,10 @@ async function run(options: Options): Promise<number> {
   const modes: Mode[] = options.mode === 'both' ? ['hints', 'kernel'] : [options.mode];
   const seed = options.seed ?? Date.now() & 0x7fff_ffff;
   const conformance = await Conformance.start();
+  process.once('SIGINT', () => {
+    conformance.stop();
+    process.exit(130);
+  });
   const otherwise = whyOtherwise();
   if (otherwise !== undefined && !options.json) {
     print(`note: ${otherwise}: differences are to be expected\n`);
