@@ -6,7 +6,7 @@
  */
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { PTE_ACCESSED, PTE_DIRTY, PTE_WRITE, pageMask } from '../hardware/machine.js';
+import { PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
 import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { Mm, Task } from './layout/mm.js';
@@ -14,7 +14,7 @@ import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
 import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
-import { pteAllocMap, ptePresent, ptepInstall } from './pgtable.js';
+import { pteAllocMap, ptePresent, ptepSetAccessFlags } from './pgtable.js';
 import { expandStack } from './stack.js';
 import { findVma } from './vmatree.js';
 import {
@@ -122,11 +122,8 @@ function* handlePteFault(
   if (write && (entry & PTE_WRITE) === 0) {
     return yield* doWpPage(cpu, mm, vma, address, ptep, entry);
   }
-  // Another CPU was faster. Set the bits that the access needs; if that fails the access faults
-  // again, and has another chance.
-  const updated = entry | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
-  if (yield* ptepInstall(cpu, ptep, entry, updated)) cpu.tlb.drop(address);
-  else yield* countEvent(cpu, PageState.cmpxchg_fail_flag_update);
+  // Another CPU was faster.
+  const updated = yield* ptepSetAccessFlags(cpu, address, ptep, entry, write);
   yield* pageTableAtomicStop(cpu, mm);
   if (updated === entry) yield* countEvent(cpu, PageState.spurious_page_faults);
   return VM_FAULT_MINOR;

@@ -137,12 +137,15 @@ function* adoptNode(cpu: Cpu, pfn: Pfn): Op<void> {
  */
 export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: number): Op<Pfn> {
   const cached = yield* findGetPage(cpu, file, index);
-  if (cached !== 0) return cached;
+  return cached !== 0 ? cached : yield* addCachePage(cpu, file, index, flags);
+}
+
+/** The same for a page that was not there when it was looked for. */
+export function* addCachePage(cpu: Cpu, file: Word, index: number, flags: number): Op<Pfn> {
   const pfn = yield* allocPage(cpu);
   if (pfn === 0) return 0;
   const page = pageOf(pfn);
-  const onDevice = index < (yield* cpu.readOnce(file + File.onDevice));
-  if (onDevice) yield* cpu.readFilePage(frameOf(pfn), file, index);
+  if (yield* isOnDevice(cpu, file, index)) yield* cpu.readFilePage(frameOf(pfn), file, index);
   else yield* cpu.zeroPage(frameOf(pfn));
   yield* cpu.store(page + Page.flags, PG_cache | flags);
   yield* cpu.store(page + Page.mapping, file);
@@ -156,13 +159,9 @@ export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: numbe
   return yield* findGetPage(cpu, file, index);
 }
 
-/** Whether a page must be read from a device first. */
-export function* needsDevice(cpu: Cpu, file: Word, index: number): Op<boolean> {
-  if (index >= (yield* cpu.readOnce(file + File.onDevice))) return false;
-  const cached = yield* findGetPage(cpu, file, index);
-  if (cached === 0) return true;
-  yield* putPage(cpu, cached);
-  return false;
+/** Whether a device has a page; what it has not is made of zeros. */
+export function* isOnDevice(cpu: Cpu, file: Word, index: number): Op<boolean> {
+  return index < (yield* cpu.readOnce(file + File.onDevice));
 }
 
 /** Brings a page into the cache as it would be found there, and keeps no reference to it. */

@@ -17,7 +17,6 @@ import {
   PAGE_SIZE,
   PMD_HUGE,
   PTE_ACCESSED,
-  PTE_DIRTY,
   PTE_WRITE,
   entryPfn,
 } from '../hardware/machine.js';
@@ -50,7 +49,8 @@ import {
   mkPte,
   pmdHuge,
   ptepGetAndClear,
-  ptepInstall,
+  ptepReuse,
+  ptepSetAccessFlags,
   setPteHigh,
   tableEntry,
 } from './pgtable.js';
@@ -223,9 +223,7 @@ export function* doHugePmdFault(
   if (write && (entry & PTE_WRITE) === 0) {
     return yield* doHugePmdWpPage(cpu, mm, vma, address, pmdp, entry);
   }
-  const updated = entry | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
-  if (yield* ptepInstall(cpu, pmdp, entry, updated)) cpu.tlb.drop(address);
-  else yield* countEvent(cpu, PageState.cmpxchg_fail_flag_update);
+  yield* ptepSetAccessFlags(cpu, address, pmdp, entry, write);
   yield* pageTableAtomicStop(cpu, mm);
   return VM_FAULT_MINOR;
 }
@@ -246,12 +244,8 @@ function* doHugePmdWpPage(
   const pfn = entryPfn(entry);
   if (yield* mayReuseHuge(cpu, pfn)) {
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
-    const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
-    if (yield* ptepInstall(cpu, pmdp, entry, writable)) {
+    if (yield* ptepReuse(cpu, pmdp, entry, vmFlags)) {
       yield* cpu.or(pageOf(pfn) + Page.flags, PG_anon_exclusive);
-      yield* countEvent(cpu, PageState.fault_reuse);
-    } else {
-      yield* countEvent(cpu, PageState.cmpxchg_fail_flag_reuse);
     }
     yield* pageTableAtomicStop(cpu, mm);
     // The TLB holds the huge page in pieces.

@@ -3,7 +3,7 @@ import { EACCES, EAGAIN, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { ADDRESSES, PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
-import { needsDevice, readCachePage } from './filemap.js';
+import { isOnDevice, readCachePage } from './filemap.js';
 import { File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { PG_uptodate } from './layout/page.js';
@@ -168,7 +168,7 @@ function* readAhead(cpu: Cpu, vma: Word, file: Word, start: Vaddr, end: Vaddr): 
   const stop = Math.min(first + pages, yield* cpu.readOnce(file + File.size));
   for (let index = first; index < stop; index++) {
     // Of a file in memory, what nobody wrote is not there to be read.
-    if (!(yield* needsDevice(cpu, file, index))) continue;
+    if (!(yield* isOnDevice(cpu, file, index))) continue;
     const pfn = yield* readCachePage(cpu, file, index, PG_uptodate);
     if (pfn === 0) return;
     yield* putPage(cpu, pfn);

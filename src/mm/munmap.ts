@@ -5,11 +5,11 @@ import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
 import { accountVm } from './accounting.js';
 import { Mm } from './layout/mm.js';
-import { VM_NONLINEAR, Vma } from './layout/vma.js';
+import { Vma } from './layout/vma.js';
 import { freePgtables } from './pgtable.js';
 import { freeVma, splitVma, tooManyVmas, unlinkVma } from './vmas.js';
 import { findVma } from './vmatree.js';
-import { forgetFilePtes, zapPageRange } from './zap.js';
+import { unmapPageRange } from './zap.js';
 
 /** System call. @returns 0 or a negative errno */
 export function* sysMunmap(cpu: Cpu, address: Vaddr, length: number): Op<number> {
@@ -46,8 +46,7 @@ export function* doMunmap(cpu: Cpu, mm: Word, address: Vaddr, length: number): O
     const from = yield* cpu.loadWide(vma + Vma.vmStart);
     const to = yield* cpu.loadWide(vma + Vma.vmEnd);
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
-    yield* zapPageRange(cpu, mm, vma, from, to);
-    if ((vmFlags & VM_NONLINEAR) !== 0) yield* forgetFilePtes(cpu, mm, from, to);
+    yield* unmapPageRange(cpu, mm, vma, from, to);
     yield* unlinkVma(cpu, mm, vma);
     // Off the lists that lead to it, before the tables go that a walk along them would read.
     yield* freeVma(cpu, vma);

@@ -16,7 +16,7 @@ import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
 import { FAULT_AROUND_PAGES } from './design.js';
-import { findGetPage, mayMapAround, needsDevice, readCachePage } from './filemap.js';
+import { addCachePage, findGetPage, isOnDevice, mayMapAround } from './filemap.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, PG_readahead, PG_uptodate, Page, folioPages, pageOf } from './layout/page.js';
@@ -123,8 +123,9 @@ function* mapFilePage(
 ): Op<number> {
   const sequence = yield* cpu.readOnce(file + File.truncateCount);
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
-  const major = yield* needsDevice(cpu, file, pgoff);
-  const pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
+  const cached = yield* findGetPage(cpu, file, pgoff);
+  const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
+  const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
   if (pfn === 0) return VM_FAULT_OOM;
   if (major) yield* countEvent(cpu, PageState.pgmajfault);
   yield* countEvent(cpu, write ? PageState.fault_file_write : PageState.fault_file_read);
@@ -176,8 +177,9 @@ function* doCowFault(
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const copy = yield* allocPage(cpu);
   if (copy === 0) return VM_FAULT_OOM;
-  const major = yield* needsDevice(cpu, file, pgoff);
-  const pfn = yield* readCachePage(cpu, file, pgoff, PG_uptodate);
+  const cached = yield* findGetPage(cpu, file, pgoff);
+  const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
+  const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
   if (pfn === 0) {
     yield* freeNewPage(cpu, copy);
     return VM_FAULT_OOM;

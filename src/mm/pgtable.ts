@@ -110,6 +110,41 @@ export function* ptepInstall(cpu: Cpu, ptep: Word, old: number, entry: number): 
 }
 
 /**
+ * Sets in an entry the bits that an access needs (Linux: ptep_set_access_flags). If that fails the access
+ * faults again, and has another chance.
+ *
+ * @returns the entry that was wanted
+ * Locks: as for `ptepInstall`.
+ */
+export function* ptepSetAccessFlags(
+  cpu: Cpu,
+  address: Vaddr,
+  ptep: Word,
+  entry: number,
+  write: boolean,
+): Op<number> {
+  const updated = entry | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+  if (yield* ptepInstall(cpu, ptep, entry, updated)) cpu.tlb.drop(address);
+  else yield* countEvents(cpu, PageState.cmpxchg_fail_flag_update, 1);
+  return updated;
+}
+
+/**
+ * Lets a page that is mapped read-only be written where it is. If that fails the access faults again, and has
+ * another chance.
+ *
+ * @returns whether it was done; the caller drops the old translation
+ * Locks: as for `ptepInstall`.
+ */
+export function* ptepReuse(cpu: Cpu, ptep: Word, entry: number, vmFlags: number): Op<boolean> {
+  const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
+  const done = yield* ptepInstall(cpu, ptep, entry, writable);
+  const event = done ? PageState.fault_reuse : PageState.cmpxchg_fail_flag_reuse;
+  yield* countEvents(cpu, event, 1);
+  return done;
+}
+
+/**
  * Puts a translation that was just installed into this CPU's TLB, so that the access that faulted need
  * not walk again (Linux: update_mmu_cache; a hint, and nothing on processors that load TLBs themselves).
  */

@@ -90,7 +90,7 @@ function* unmapMappingRange(
   while (vma !== 0) {
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
     const mm = yield* cpu.load(vma + Vma.vmMm);
-    const pages = { file, first, end, evenCows };
+    const pages = { first, end, evenCows };
     if ((vmFlags & VM_NONLINEAR) !== 0) {
       const start = yield* cpu.loadWide(vma + Vma.vmStart);
       const stop = yield* cpu.loadWide(vma + Vma.vmEnd);

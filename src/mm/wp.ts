@@ -5,7 +5,7 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { PTE_ACCESSED, entryPfn } from '../hardware/machine.js';
+import { entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
 import { WP_HOLD, WP_LOCK_AND_HOLD } from './design.js';
@@ -16,7 +16,7 @@ import { VM_SHARED, Vma } from './layout/vma.js';
 import { pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
-import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh } from './pgtable.js';
+import { mkDirtyWritable, mkPte, ptepInstall, ptepReuse, setPteHigh } from './pgtable.js';
 import {
   getPage,
   pageAddNewAnonRmap,
@@ -52,14 +52,7 @@ export function* doWpPage(
   }
   if (yield* mayReuse(cpu, oldPfn)) {
     yield* pageMoveAnonRmap(cpu, vma, oldPfn);
-    const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
-    // If this fails the access faults again, and has another chance.
-    if (yield* ptepInstall(cpu, ptep, entry, writable)) {
-      cpu.tlb.drop(address);
-      yield* countEvent(cpu, PageState.fault_reuse);
-    } else {
-      yield* countEvent(cpu, PageState.cmpxchg_fail_flag_reuse);
-    }
+    if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
     yield* pageTableAtomicStop(cpu, mm);
     return VM_FAULT_MINOR;
   }
@@ -93,14 +86,8 @@ function* makeSharedWritable(
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   if ((yield* cpu.readOnce(ptep)) === entry) {
     yield* cpu.or(pageOf(entryPfn(entry)) + Page.flags, PG_dirty);
-    const writable = mkDirtyWritable(entry | PTE_ACCESSED, vmFlags);
-    // The MMU may have set a bit meanwhile: then the access faults again, and has another chance.
-    if (yield* ptepInstall(cpu, ptep, entry, writable)) {
-      cpu.tlb.drop(address);
-      yield* countEvent(cpu, PageState.fault_reuse);
-    } else {
-      yield* countEvent(cpu, PageState.cmpxchg_fail_flag_reuse);
-    }
+    // The MMU may have set a bit since.
+    if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
   }
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }

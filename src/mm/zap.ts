@@ -38,8 +38,8 @@ const GATHER_PAGES = 256;
 interface Gather {
   /** Whether its pages count towards rss. */
   readonly counted: boolean;
-  /** Whether empty ptes remember a page of the file, and are to go on doing so. */
-  readonly nonlinear: boolean;
+  /** Whether empty ptes are to remember pages of the file: those of a non-linear mapping that stays. */
+  readonly remember: boolean;
   /** Frames to put. */
   readonly frames: Pfn[];
   /** Ptes cleared; with any, the TLBs are stale. */
@@ -50,7 +50,6 @@ interface Gather {
 
 /** Pages of a file, where only they are to go (Linux: struct zap_details). */
 export interface ZapDetails {
-  readonly file: Word;
   /** First page, and one past the last. */
   readonly first: number;
   readonly end: number;
@@ -82,6 +81,16 @@ export function* zapAndReclaimTables(
 }
 
 /**
+ * Unmaps the pages of a part of a VMA that goes itself, with all that its empty ptes remember.
+ *
+ * Locks: mmap_sem for writing; takes page_table_lock.
+ */
+export function* unmapPageRange(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end: Vaddr): Op<void> {
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  yield* zapRange(cpu, mm, start, end, vmFlags & ~VM_NONLINEAR);
+}
+
+/**
  * Unmaps the pages of a range, all within one VMA.
  *
  * @param details - if given, what of them
@@ -96,9 +105,20 @@ export function* zapPageRange(
   details?: ZapDetails,
 ): Op<void> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  yield* zapRange(cpu, mm, start, end, vmFlags, details);
+}
+
+function* zapRange(
+  cpu: Cpu,
+  mm: Word,
+  start: Vaddr,
+  end: Vaddr,
+  vmFlags: number,
+  details?: ZapDetails,
+): Op<void> {
   const gather: Gather = {
     counted: (vmFlags & VM_PFNMAP) === 0,
-    nonlinear: (vmFlags & VM_NONLINEAR) !== 0,
+    remember: (vmFlags & VM_NONLINEAR) !== 0,
     frames: [],
     cleared: 0,
     anon: 0,
@@ -152,7 +172,10 @@ function* zapHuge(cpu: Cpu, mm: Word, address: Vaddr, end: Vaddr, gather: Gather
 
 function* zapPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op<void> {
   const present = yield* cpu.readOnce(ptep);
-  if (!ptePresent(present)) return;
+  if (!ptePresent(present)) {
+    if (present !== 0 && !gather.remember) yield* cpu.writeOnce(ptep, 0);
+    return;
+  }
   if (details !== undefined && !(yield* isAmong(cpu, entryPfn(present), details))) return;
   const entry = yield* ptepGetAndClear(cpu, ptep);
   if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, 0);
@@ -164,7 +187,7 @@ function* zapPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op
     gather.anon++;
   } else {
     if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
-    if (gather.nonlinear) {
+    if (gather.remember) {
       const index = yield* cpu.load(pageOf(pfn) + Page.index);
       yield* cpu.writeOnce(ptep, pgoffToPte(index));
     }
@@ -178,22 +201,6 @@ function* isAmong(cpu: Cpu, pfn: Pfn, details: ZapDetails): Op<boolean> {
   if (yield* pageAnon(cpu, pfn)) return details.evenCows;
   const index = yield* cpu.load(pageOf(pfn) + Page.index);
   return index >= details.first && index < details.end;
-}
-
-/** Takes what is left of a non-linear mapping out of the tables: the pages that empty ptes remember. */
-export function* forgetFilePtes(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<void> {
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
-  let address = start;
-  while (address < end) {
-    const table = yield* leafTable(cpu, mm, address);
-    if (table < 0) {
-      address = nextSpan(address, -table);
-      continue;
-    }
-    yield* cpu.writeOnce(table + pteOffset(address), 0);
-    address += PAGE_SIZE;
-  }
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }
 
 /** Flushes, then frees: until the flush another CPU may still use what its TLB holds. */
