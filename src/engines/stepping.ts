@@ -13,7 +13,7 @@ import { configurationHash, type Memory } from '../hardware/memory.js';
 import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
 import type { Tlb } from '../hardware/tlb.js';
 import type { Program } from '../workloads/programs.js';
-import { fillFilePage } from '../hardware/device.js';
+import { MemoryDevice } from './device.js';
 import type { VmConfig } from './configuration.js';
 import { allocatePrivate, loadStepped, type SteppedVm } from './instance.js';
 
@@ -98,6 +98,8 @@ export class SteppedMachine {
   private readonly words: Int32Array;
   private readonly wides: Float64Array;
   private readonly pageWords: number;
+  /** What the files and the swap file are kept on. */
+  readonly device: MemoryDevice;
 
   private constructor(
     readonly vm: SteppedVm,
@@ -106,6 +108,7 @@ export class SteppedMachine {
     this.words = memory.words;
     this.wides = memory.wides;
     this.pageWords = vm.PAGE_WORDS;
+    this.device = new MemoryDevice(vm.PAGE_WORDS);
     this.cpus = Array.from({ length: vm.CPUS }, (_, id) => new SteppedCpu(vm, id));
   }
 
@@ -125,6 +128,10 @@ export class SteppedMachine {
         return this.words[cpu.x] >= 0;
       case CODE.downWrite:
         return this.words[cpu.x] === 0;
+      case CODE.lockBit:
+        return (this.words[cpu.x] & cpu.y) === 0;
+      case CODE.sleepOn:
+        return this.words[cpu.x] !== cpu.y;
       default:
         return true;
     }
@@ -207,8 +214,36 @@ export class SteppedMachine {
       case CODE.copyPage:
         words.copyWithin(x, y, y + this.pageWords);
         return undefined;
-      case CODE.readFilePage:
-        fillFilePage(words, x, this.pageWords, y, cpu.z);
+      case CODE.tryDownRead:
+        if (words[x] < 0) return false;
+        words[x] = words[x] + 1;
+        return true;
+      case CODE.lockBit:
+        words[x] = words[x] | y;
+        return undefined;
+      case CODE.tryLockBit:
+        if ((words[x] & y) !== 0) return false;
+        words[x] = words[x] | y;
+        return true;
+      case CODE.unlockBit:
+        if ((words[x] & y) === 0) {
+          throw new InvariantError(
+            `cpu ${cpu.id} unlocks ${this.vm.nameOf(x)}, which is not locked`,
+          );
+        }
+        words[x] = words[x] & ~y;
+        return undefined;
+      case CODE.sleepOn:
+        return undefined;
+      case CODE.wakeUp:
+        words[x] = words[x] + 1;
+        return undefined;
+      case CODE.readDevice:
+        return this.device.read(words, x, y, cpu.z);
+      case CODE.writeDevice:
+        return this.device.write(words, x, y, cpu.z);
+      case CODE.truncateDevice:
+        this.device.truncate(x, y);
         return undefined;
       case CODE.invalidate:
         this.cpus[x].tlb.drop(y);

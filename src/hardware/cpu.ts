@@ -66,11 +66,32 @@ export interface Cpu {
   downWrite(word: Word): Op<void>;
   upWrite(word: Word): Op<void>;
 
+  /** Takes a semaphore for reading if no writer has it. @returns whether it did */
+  tryDownRead(word: Word): Op<boolean>;
+  /** Sets a bit that was clear, and waits until it is (Linux: bit_spin_lock, lock_page). */
+  lockBit(word: Word, bit: number): Op<void>;
+  /** @returns whether the bit was clear and is set now */
+  tryLockBit(word: Word, bit: number): Op<boolean>;
+  unlockBit(word: Word, bit: number): Op<void>;
+  /** Sleeps while a word has a value: `wakeUp` changes it. */
+  sleepOn(word: Word, value: number): Op<void>;
+  /** Adds one to a word, and wakes who sleeps on it. */
+  wakeUp(word: Word): Op<void>;
+
   /** Fills a frame with zeros. @param frame - its first word */
   zeroPage(frame: Word): Op<void>;
   copyPage(to: Word, from: Word): Op<void>;
-  /** Reads one page of a file from its device. @param index - in pages from the file's start */
-  readFilePage(frame: Word, file: number, index: number): Op<void>;
+  /**
+   * Reads one page of a file, or of the swap file, from the device that holds it.
+   *
+   * @param index - in pages from the file's start
+   * @returns whether the device could
+   */
+  readDevice(frame: Word, file: number, index: number): Op<boolean>;
+  /** Writes one page to the device. @returns whether the device could */
+  writeDevice(frame: Word, file: number, index: number): Op<boolean>;
+  /** Makes all pages of a file from `index` on zeros. */
+  truncateDevice(file: number, index: number): Op<void>;
 
   /**
    * Drops a translation from a CPU's TLB and waits until it is gone (an inter-processor interrupt

@@ -145,7 +145,7 @@ export function* addCachePage(cpu: Cpu, file: Word, index: number, flags: number
   const pfn = yield* allocPage(cpu);
   if (pfn === 0) return 0;
   const page = pageOf(pfn);
-  if (yield* isOnDevice(cpu, file, index)) yield* cpu.readFilePage(frameOf(pfn), file, index);
+  if (yield* isOnDevice(cpu, file, index)) yield* cpu.readDevice(frameOf(pfn), file, index);
   else yield* cpu.zeroPage(frameOf(pfn));
   yield* cpu.store(page + Page.flags, PG_cache | flags);
   yield* cpu.store(page + Page.mapping, file);

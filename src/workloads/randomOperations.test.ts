@@ -23,8 +23,8 @@ const BREAKS: Readonly<Record<string, { readonly change: Break; readonly shows: 
   },
   'a page that is read from the wrong place': {
     change: (cpu) => {
-      const read = cpu.readFilePage.bind(cpu);
-      cpu.readFilePage = (frame, file, index) => read(frame, file, index + 1);
+      const read = cpu.readDevice.bind(cpu);
+      cpu.readDevice = (frame, file, index) => read(frame, file, index + 1);
     },
     shows: true,
   },

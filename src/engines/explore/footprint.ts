@@ -37,6 +37,7 @@ export function footprintOf(machine: SteppedMachine, cpu: SteppedCpu, into: Foot
   switch (cpu.op) {
     case CODE.load:
     case CODE.readOnce:
+    case CODE.sleepOn:
       into.touch = Touch.READ;
       break;
     case CODE.cas:
@@ -58,7 +59,11 @@ export function footprintOf(machine: SteppedMachine, cpu: SteppedCpu, into: Foot
       into.end = cpu.x + 2;
       break;
     case CODE.zeroPage:
-    case CODE.readFilePage:
+    case CODE.readDevice:
+      into.end = cpu.x + vm.PAGE_WORDS;
+      break;
+    case CODE.writeDevice:
+      into.touch = Touch.READ;
       into.end = cpu.x + vm.PAGE_WORDS;
       break;
     case CODE.copyPage:

@@ -9,7 +9,7 @@ import { InvariantError } from '../../base/errors.js';
 import type { Pfn, Vaddr, Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import type { Tlb } from '../../hardware/tlb.js';
-import { fillFilePage } from '../../hardware/device.js';
+import { MemoryDevice, type Device } from '../device.js';
 import type { Thread } from '../engine.js';
 import type { PlainVm } from '../instance.js';
 import type { PageCode } from './pageCode.js';
@@ -33,6 +33,8 @@ export interface PlainCpuOptions {
    * otherwise nothing but the zeros of fresh memory: whoever uses this may store no other values.
    */
   readonly contents?: boolean;
+  /** What the files and the swap file are kept on; without, memory of this CPU's own. */
+  readonly device?: Device | undefined;
   /** Zeroes and copies pages, where the memory allows it; without, JavaScript does. */
   readonly pageCode?: PageCode | undefined;
 }
@@ -58,6 +60,7 @@ export class PlainCpu {
   private readonly zeroing: boolean;
   private readonly contents: boolean;
   private readonly pageCode: PageCode | undefined;
+  private readonly device: Device;
 
   constructor(
     vm: PlainVm,
@@ -73,6 +76,7 @@ export class PlainCpu {
     this.tlb = new vm.Tlb();
     this.node = vm.cpuNode(id);
     this.pageWords = vm.PAGE_WORDS;
+    this.device = options.device ?? new MemoryDevice(vm.PAGE_WORDS);
     this.cpuLine = vm.cpuLine;
     this.layout = vm.CpuLine;
     const line = vm.cpuLine(id);
@@ -217,9 +221,57 @@ export class PlainCpu {
     else this.words.copyWithin(to, from, from + this.pageWords);
   }
 
-  readFilePage(frame: Word, file: number, index: number): void {
-    if (!this.contents) return;
-    fillFilePage(this.words, frame, this.pageWords, file, index);
+  tryDownRead(sem: Word): boolean {
+    for (;;) {
+      const count = Atomics.load(this.words, sem);
+      if (count < 0) return false;
+      if (Atomics.compareExchange(this.words, sem, count, count + 1) === count) return true;
+    }
+  }
+
+  lockBit(word: Word, bit: number): void {
+    if ((Atomics.or(this.words, word, bit) & bit) === 0) return;
+    for (let tries = 1; ; tries++) {
+      this.interrupts();
+      if (tries % SPINS === 0) Atomics.wait(this.nap, 0, 0, NAP_MS);
+      if ((Atomics.load(this.words, word) & bit) !== 0) continue;
+      if ((Atomics.or(this.words, word, bit) & bit) === 0) return;
+    }
+  }
+
+  tryLockBit(word: Word, bit: number): boolean {
+    return (Atomics.or(this.words, word, bit) & bit) === 0;
+  }
+
+  unlockBit(word: Word, bit: number): void {
+    if ((Atomics.and(this.words, word, ~bit) & bit) !== 0) return;
+    throw new InvariantError(`cpu ${this.id} unlocks bit ${bit} of word ${word}, which is clear`);
+  }
+
+  sleepOn(word: Word, value: number): void {
+    if (Atomics.load(this.words, word) !== value) return;
+    this.whileAsleep(() => {
+      while (Atomics.load(this.words, word) === value) {
+        Atomics.wait(this.words, word, value, SLEEP_MS);
+      }
+    });
+  }
+
+  wakeUp(word: Word): void {
+    Atomics.add(this.words, word, 1);
+    Atomics.notify(this.words, word);
+  }
+
+  readDevice(frame: Word, file: number, index: number): boolean {
+    return !this.contents || this.device.read(this.words, frame, file, index);
+  }
+
+  writeDevice(frame: Word, file: number, index: number): boolean {
+    return !this.contents || this.device.write(this.words, frame, file, index);
+  }
+
+  truncateDevice(file: number, index: number): void {
+    this.device.truncate(file, index);
   }
 
   invalidate(cpu: number, address: Vaddr): void {

@@ -22,7 +22,8 @@ export interface MachineCosts {
   /** Factor where the page lies on another node. */
   readonly remotePage: number;
   readonly copyPageNs: number;
-  readonly readFilePageNs: number;
+  /** Reading or writing a page of a device. */
+  readonly deviceNs: number;
   readonly trapEnterNs: number;
   readonly trapExitNs: number;
   readonly syscallNs: number;
@@ -45,7 +46,7 @@ const ia64: MachineCosts = {
   zeroPageNs: 9000,
   remotePage: 1.45,
   copyPageNs: 12000,
-  readFilePageNs: 100_000,
+  deviceNs: 100_000,
   trapEnterNs: 400,
   trapExitNs: 280,
   syscallNs: 500,
@@ -66,7 +67,7 @@ const x86: MachineCosts = {
   zeroPageNs: 250,
   remotePage: 1.6,
   copyPageNs: 400,
-  readFilePageNs: 80_000,
+  deviceNs: 80_000,
   trapEnterNs: 250,
   trapExitNs: 150,
   syscallNs: 150,

@@ -23,6 +23,15 @@ export interface SimulatedSpan {
   readonly endNs: number;
 }
 
+/** Operations that may let go on who waits for the same word. */
+const releases = new Set<number>([
+  CODE.spinUnlock,
+  CODE.upRead,
+  CODE.upWrite,
+  CODE.unlockBit,
+  CODE.wakeUp,
+]);
+
 export class SimulateEngine implements Engine {
   /** Simulated time at the end of the last run. */
   nowNs = 0;
@@ -82,9 +91,7 @@ export class SimulateEngine implements Engine {
         }
         const done = this.finishTime(cpu, now);
         const value = machine.perform(cpu);
-        if (cpu.op === CODE.spinUnlock || cpu.op === CODE.upRead || cpu.op === CODE.upWrite) {
-          this.wake(cpu.x, done, queue);
-        }
+        if (releases.has(cpu.op)) this.wake(cpu.x, done, queue);
         if (!thread.resume(value)) {
           ends.set(id, done);
           break;
@@ -133,12 +140,14 @@ export class SimulateEngine implements Engine {
       case CODE.load:
       case CODE.readOnce:
       case CODE.loadWide:
+      case CODE.sleepOn:
         return lines.read(cpu.x, cpu.id, now);
       case CODE.store:
       case CODE.writeOnce:
       case CODE.storeWide:
         return lines.write(cpu.x, cpu.id, now, false);
-      case CODE.spinLock: {
+      case CODE.spinLock:
+      case CODE.lockBit: {
         const spinners = this.waiters.get(cpu.x)?.length ?? 0;
         return lines.write(cpu.x, cpu.id, now, true, spinners * costs.spinnerNs);
       }
@@ -146,8 +155,11 @@ export class SimulateEngine implements Engine {
         return now + costs.zeroPageNs * this.pageFactor(cpu);
       case CODE.copyPage:
         return now + costs.copyPageNs * this.pageFactor(cpu);
-      case CODE.readFilePage:
-        return now + costs.readFilePageNs;
+      case CODE.readDevice:
+      case CODE.writeDevice:
+        return now + costs.deviceNs;
+      case CODE.truncateDevice:
+        return now;
       case CODE.invalidate:
         return now + (cpu.x === cpu.id ? costs.hitNs : costs.ipiNs);
       case CODE.interrupts:
