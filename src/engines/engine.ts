@@ -3,6 +3,7 @@
  */
 import type { Memory } from '../hardware/memory.js';
 import type { ProgramName } from '../workloads/programs.js';
+import type { DeviceRequests } from './deviceRequests.js';
 import type { SteppedVm } from './instance.js';
 
 /** A program to run, by name: a worker cannot be handed a function. */
@@ -21,6 +22,8 @@ export interface Thread {
 export interface Engine {
   /** The machine's memory, to be read between runs. */
   readonly memory: Memory;
+  /** To the device that holds the files and the swap file: counts, and which are to fail. */
+  readonly requests: DeviceRequests;
   /** Layout, names and audit: what does not run on a CPU is the same in both forms. */
   readonly vm: Pick<
     SteppedVm,

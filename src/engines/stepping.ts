@@ -13,7 +13,8 @@ import { configurationHash, type Memory } from '../hardware/memory.js';
 import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
 import type { Tlb } from '../hardware/tlb.js';
 import type { Program } from '../workloads/programs.js';
-import { MemoryDevice } from './device.js';
+import { MemoryDevice, type Device, type DeviceContents } from './device.js';
+import { CountedDevice, DeviceRequests } from './deviceRequests.js';
 import type { VmConfig } from './configuration.js';
 import { allocatePrivate, loadStepped, type SteppedVm } from './instance.js';
 
@@ -92,6 +93,13 @@ export class SteppedThread {
   }
 }
 
+/** Everything that can change of a machine whose CPUs are idle. */
+export interface MachineState {
+  readonly words: Int32Array;
+  readonly device: DeviceContents;
+  readonly requests: Int32Array;
+}
+
 /** A machine whose CPUs are stepped. */
 export class SteppedMachine {
   readonly cpus: readonly SteppedCpu[];
@@ -99,7 +107,9 @@ export class SteppedMachine {
   private readonly wides: Float64Array;
   private readonly pageWords: number;
   /** What the files and the swap file are kept on. */
-  readonly device: MemoryDevice;
+  private readonly contents: MemoryDevice;
+  private readonly device: Device;
+  readonly requests = new DeviceRequests();
 
   private constructor(
     readonly vm: SteppedVm,
@@ -108,7 +118,8 @@ export class SteppedMachine {
     this.words = memory.words;
     this.wides = memory.wides;
     this.pageWords = vm.PAGE_WORDS;
-    this.device = new MemoryDevice(vm.PAGE_WORDS);
+    this.contents = new MemoryDevice(vm.PAGE_WORDS);
+    this.device = new CountedDevice(this.contents, this.requests);
     this.cpus = Array.from({ length: vm.CPUS }, (_, id) => new SteppedCpu(vm, id));
   }
 
@@ -117,6 +128,22 @@ export class SteppedMachine {
     const vm = await loadStepped(config);
     const hash = configurationHash(config);
     return new SteppedMachine(vm, vm.createMemory(vm.TOTAL_WORDS, hash, allocatePrivate));
+  }
+
+  /** The state between two runs, to go back to. */
+  save(): MachineState {
+    return {
+      words: this.words.slice(),
+      device: this.contents.save(),
+      requests: this.requests.words.slice(),
+    };
+  }
+
+  restore(state: MachineState): void {
+    this.words.set(state.words);
+    this.contents.restore(state.device);
+    this.requests.words.set(state.requests);
+    this.idle();
   }
 
   /** Whether the pending operation of a CPU can go now, but for `invalidate`. */

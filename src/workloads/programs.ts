@@ -15,6 +15,7 @@ import {
   truncateAll,
 } from './addressSpaceRaces.js';
 import { askDaemon, servingDaemon } from './daemon.js';
+import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { randomOperations } from './randomOperations.js';
@@ -45,6 +46,7 @@ export const PROGRAMS = {
   pftThread,
   pftTouch,
   randomOperations,
+  readPages,
   referenceFault,
   referenceReclaim,
   servingDaemon,
@@ -58,6 +60,7 @@ export const PROGRAMS = {
   touchTwice,
   truncateAll,
   unmapShared,
+  writePages,
   zeroFrames,
 } as const satisfies Record<string, Program>;
 

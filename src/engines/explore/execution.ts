@@ -8,7 +8,13 @@ import type { Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import type { Tlb } from '../../hardware/tlb.js';
 import type { Thread } from '../engine.js';
-import { SteppedThread, isSilent, type SteppedCpu, type SteppedMachine } from '../stepping.js';
+import {
+  SteppedThread,
+  isSilent,
+  type MachineState,
+  type SteppedCpu,
+  type SteppedMachine,
+} from '../stepping.js';
 
 const blockingCodes = new Set(
   OPERATION_NAMES.filter((name) => OPERATIONS[name].blocks === true).map((name) => CODE[name]),
@@ -42,7 +48,7 @@ export class Execution {
   failure: string | undefined;
   private readonly byCpu = new Map<number, number>();
   private readonly daemons: readonly number[];
-  private readonly initial: Int32Array;
+  private readonly initial: MachineState;
   /** Threads that have not ended, daemons apart. */
   private left = 0;
   private daemonsAreTold = false;
@@ -52,7 +58,7 @@ export class Execution {
     private readonly threads: readonly Thread[],
     private readonly check: EndCheck = machine.vm.audit,
   ) {
-    this.initial = machine.memory.words.slice();
+    this.initial = machine.save();
     this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]));
     this.ended = threads.map(() => false);
     threads.forEach(({ cpu }, index) => this.byCpu.set(cpu, index));
@@ -62,8 +68,7 @@ export class Execution {
   /** Goes back to the beginning. */
   restart(): void {
     const { machine } = this;
-    machine.memory.words.set(this.initial);
-    machine.idle();
+    machine.restore(this.initial);
     this.failure = undefined;
     this.left = this.threads.length - this.daemons.length;
     this.daemonsAreTold = false;

@@ -10,6 +10,7 @@ import type { Memory } from '../../hardware/memory.js';
 import { Work } from '../../hardware/cpu.js';
 import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
+import type { DeviceRequests } from '../deviceRequests.js';
 import type { Engine, Thread } from '../engine.js';
 import type { SteppedVm } from '../instance.js';
 import { SteppedMachine, SteppedThread, type SteppedCpu } from '../stepping.js';
@@ -58,6 +59,10 @@ export class SimulateEngine implements Engine {
 
   get memory(): Memory {
     return this.machine.memory;
+  }
+
+  get requests(): DeviceRequests {
+    return this.machine.requests;
   }
 
   static async create(config: VmConfig, costs: MachineCosts): Promise<SimulateEngine> {
