@@ -11,6 +11,7 @@ import { vmConfig } from './configuration.js';
 import { MemoryDevice, type Device } from './device.js';
 import { runAlone, type Engine } from './engine.js';
 import { ExploreEngine } from './explore/exploreEngine.js';
+import { searchAll } from './explore/search.js';
 import { FileDevice, createDeviceShare, removeDevice } from './parallel/fileDevice.js';
 import { ParallelEngine } from './parallel/parallelEngine.js';
 import { COSTS_BY_ARCH } from './simulate/costs.js';
@@ -173,6 +174,44 @@ describe('requests that are to fail', () => {
     for (const faults of [{ nth: 0 }, { probability: 2 }, { probability: NaN }]) {
       assert.throws(() => requests.fail(faults), InputError);
     }
+  });
+});
+
+describe('a device that takes its time', () => {
+  it('serves so many requests of a simulated machine at once, and the others wait', async () => {
+    const costs = { ...COSTS_BY_ARCH.x86_64, deviceRequests: 2 };
+    const config = vmConfig({ arch: 'x86_64', frames: 64, cpus: 4, nodes: 1 }, RIGHT_DESIGNS[0]);
+    const spent = async (cpus: number): Promise<number> => {
+      const engine = await SimulateEngine.create(config, costs);
+      const threads = Array.from({ length: cpus }, (_, cpu) => ({
+        cpu,
+        program: 'writePages' as const,
+        args: [1, cpu, 1, 1],
+      }));
+      const startNs = engine.nowNs;
+      await engine.run(threads);
+      return Math.floor((engine.nowNs - startNs) / costs.deviceNs);
+    };
+    assert.equal(await spent(1), 1);
+    assert.equal(await spent(2), 1);
+    assert.equal(await spent(4), 2);
+  });
+
+  it('answers before or after any other step, and a search tries both', async () => {
+    const engine = await ExploreEngine.create(CONFIG);
+    const found = new Set<number>();
+    const execution = engine.execution(
+      [
+        { cpu: 0, program: 'readPages', args: [1, 0, 1, 7] },
+        { cpu: 1, program: 'writePages', args: [1, 0, 1, 7] },
+      ],
+      () => {
+        found.add(execution.running[0].result);
+        return [];
+      },
+    );
+    assert.equal(searchAll(execution, { executions: 1000 }).outcome, 'exhausted');
+    assert.deepEqual([...found].sort(), [0, 1]);
   });
 });
 

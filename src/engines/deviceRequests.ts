@@ -62,6 +62,12 @@ export class DeviceRequests {
     Atomics.store(words, PROBABILITY, Math.round(probability * CERTAIN));
   }
 
+  /** Whether any request may be told to fail. */
+  get mayFail(): boolean {
+    const { words } = this;
+    return Atomics.load(words, PROBABILITY) !== 0 || Atomics.load(words, FAIL_AT) !== 0;
+  }
+
   counts(): DeviceCounts {
     const { words } = this;
     const writes = Atomics.load(words, WRITES);

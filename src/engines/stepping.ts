@@ -320,3 +320,8 @@ const silentCodes = new Set(
 export function isSilent(op: number): boolean {
   return silentCodes.has(op);
 }
+
+/** Whether an operation is a request to the device, for which a CPU sleeps. */
+export function isRequest(op: number): boolean {
+  return op === CODE.readDevice || op === CODE.writeDevice;
+}

@@ -10,6 +10,7 @@ import type { Tlb } from '../../hardware/tlb.js';
 import type { Thread } from '../engine.js';
 import {
   SteppedThread,
+  isRequest,
   isSilent,
   type MachineState,
   type SteppedCpu,
@@ -96,7 +97,8 @@ export class Execution {
     const index = this.byCpu.get(cpuId);
     if (index === undefined || this.ended[index]) return true;
     const { op } = this.cpuOf(index);
-    return op === CODE.interrupts || (isBlocking(op) && !this.isEnabledButForInterrupts(index));
+    if (op === CODE.interrupts || isRequest(op)) return true;
+    return isBlocking(op) && !this.isEnabledButForInterrupts(index);
   }
 
   private isEnabledButForInterrupts(index: number): boolean {

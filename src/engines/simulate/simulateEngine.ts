@@ -13,7 +13,7 @@ import type { VmConfig } from '../configuration.js';
 import type { DeviceRequests } from '../deviceRequests.js';
 import type { Engine, Thread } from '../engine.js';
 import type { SteppedVm } from '../instance.js';
-import { SteppedMachine, SteppedThread, type SteppedCpu } from '../stepping.js';
+import { SteppedMachine, SteppedThread, isRequest, type SteppedCpu } from '../stepping.js';
 import { CacheLines } from './cacheLines.js';
 import type { MachineCosts } from './costs.js';
 import { EventQueue } from './eventQueue.js';
@@ -41,6 +41,8 @@ export class SimulateEngine implements Engine {
   readonly lines: CacheLines;
   /** CPUs that wait for a word: a lock or a semaphore. */
   private readonly waiters = new Map<Word, number[]>();
+  /** When each place of the device is free again, in simulated nanoseconds. */
+  private readonly deviceFreeNs: number[];
   private readonly workNs: Readonly<Record<Work, number>>;
 
   private constructor(
@@ -49,6 +51,7 @@ export class SimulateEngine implements Engine {
     private readonly costs: MachineCosts,
   ) {
     this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, costs);
+    this.deviceFreeNs = new Array<number>(costs.deviceRequests).fill(0);
     this.workNs = {
       [Work.TRAP_ENTER]: costs.trapEnterNs,
       [Work.TRAP_EXIT]: costs.trapExitNs,
@@ -78,6 +81,8 @@ export class SimulateEngine implements Engine {
     const running: (SteppedThread | undefined)[] = [];
     const ends = new Map<number, number>();
     const queue = new EventQueue();
+    /** CPUs that wait for the device. */
+    const requested = new Set<number>();
     const daemons = threads.filter(({ daemon }) => daemon === true).map(({ cpu }) => cpu);
     let left = threads.length - daemons.length;
     const end = (cpu: number, time: number): void => {
@@ -104,6 +109,12 @@ export class SimulateEngine implements Engine {
         const { cpu } = thread;
         if (!machine.isEnabled(cpu)) {
           this.waitersOf(cpu.x).push(id);
+          break;
+        }
+        if (isRequest(cpu.op) && !requested.delete(id)) {
+          // It has its effect when the device has served it.
+          requested.add(id);
+          queue.push(this.servedTime(now), id);
           break;
         }
         const done = this.finishTime(cpu, now);
@@ -173,7 +184,6 @@ export class SimulateEngine implements Engine {
         return now + costs.copyPageNs * this.pageFactor(cpu);
       case CODE.readDevice:
       case CODE.writeDevice:
-        return now + costs.deviceNs;
       case CODE.truncateDevice:
         return now;
       case CODE.invalidate:
@@ -185,6 +195,15 @@ export class SimulateEngine implements Engine {
       default:
         return lines.write(cpu.x, cpu.id, now, true);
     }
+  }
+
+  /** When the device, asked now, has served the request: at the place that is free first. */
+  private servedTime(now: number): number {
+    const { deviceFreeNs, costs } = this;
+    const free = Math.min(...deviceFreeNs);
+    const done = Math.max(now, free) + costs.deviceNs;
+    deviceFreeNs[deviceFreeNs.indexOf(free)] = done;
+    return done;
   }
 
   private pageFactor(cpu: SteppedCpu): number {
