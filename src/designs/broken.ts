@@ -18,5 +18,5 @@ export const brokenPlainRss: VmDesign = {
   summary: 'ptes by compare-exchange, but rss is a plain word without a lock',
   source: 'SPEC S1-b',
   broken: 'two increments of rss overlap and one is lost',
-  counters: 'locked',
+  counters: 'plain',
 };

@@ -2,16 +2,22 @@
 import { InputError } from '../base/errors.js';
 import type { VmDesign } from '../mm/design.js';
 import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
-import { pageTableLock } from './pageTableLock.js';
+import { pageTableLock, pageTableLockExchange } from './pageTableLock.js';
+import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
 import { v18, v18Debug, v18First, v18PerThread, v18WpLocked } from './v18.js';
 
 export const DESIGNS: readonly VmDesign[] = [
   pageTableLock,
+  pageTableLockExchange,
   v18First,
   v18,
   v18PerThread,
   v18WpLocked,
   v18Debug,
+  tableLock,
+  hashedLocks,
+  pteBit,
+  linux,
   brokenCheckThenInstall,
   brokenPlainRss,
 ];

@@ -5,7 +5,23 @@ export const pageTableLock: VmDesign = {
   name: 'page-table-lock',
   summary: 'one spinlock per mm over page tables and counters',
   source: 'Linux 2.6.10',
-  locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, wpCopy: 'hold' },
+  locking: {
+    pteLock: 'mm',
+    fault: 'walk',
+    anonWriteLock: true,
+    atomicInstall: false,
+    pteUpdate: 'clear-then-set',
+    wpCopy: 'hold',
+  },
   counters: 'locked',
   faultAroundPages: 16,
+};
+
+/** The same with the mail that does away with spurious faults. */
+export const pageTableLockExchange: VmDesign = {
+  ...pageTableLock,
+  name: 'page-table-lock-exchange',
+  summary: 'page-table-lock, but a pte in use gets its new value in one step',
+  source: 'Lameter, 31 March 2005',
+  locking: { ...pageTableLock.locking, pteUpdate: 'exchange' },
 };

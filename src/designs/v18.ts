@@ -5,7 +5,14 @@ export const v18First: VmDesign = {
   name: 'v18-first',
   summary: 'access bits and anonymous reads by compare-exchange, anonymous writes under the lock',
   source: 'Lameter, 2 March 2005, V18 patch 3 of 4',
-  locking: { faultLock: false, anonWriteLock: true, atomicInstall: true, wpCopy: 'no-hold' },
+  locking: {
+    pteLock: 'mm',
+    fault: 'none',
+    anonWriteLock: true,
+    atomicInstall: true,
+    pteUpdate: 'exchange',
+    wpCopy: 'no-hold',
+  },
   counters: 'locked',
   faultAroundPages: 16,
 };
@@ -15,7 +22,7 @@ export const v18: VmDesign = {
   name: 'v18',
   summary: 'anonymous faults with no lock; counters are atomic words',
   source: 'Lameter, 2 March 2005, V18 patch 4 of 4',
-  locking: { faultLock: false, anonWriteLock: false, atomicInstall: true, wpCopy: 'no-hold' },
+  locking: { ...v18First.locking, anonWriteLock: false },
   counters: 'atomic',
   faultAroundPages: 16,
 };
@@ -35,7 +42,7 @@ export const v18Debug: VmDesign = {
   name: 'v18-debug-pagealloc',
   summary: 'as for DEBUG_PAGEALLOC: sections take the lock, and a page that is copied is held',
   source: 'Lameter, 4 March 2005, first mail',
-  locking: { ...v18.locking, faultLock: true, anonWriteLock: true, wpCopy: 'hold-if-debug' },
+  locking: { ...v18.locking, fault: 'walk', anonWriteLock: true, wpCopy: 'hold-if-debug' },
   debugPagealloc: true,
 };
 

@@ -64,6 +64,7 @@ export const PTE_USER = arch.pte.user;
 export const PTE_PROTNONE = arch.pte.protNone;
 export const PTE_EXEC = arch.pte.exec;
 export const PTE_FILE = arch.pte.file;
+export const PTE_LOCK = arch.pte.lock;
 export const PMD_HUGE = arch.pte.huge;
 export const NO_EXEC_HIGH = arch.noExecHigh;
 export const TABLE_FLAGS = arch.tableFlags;

@@ -6,10 +6,18 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
+import { ANON_COUNTERS_LOCK } from './design.js';
+import { Mm } from './layout/mm.js';
 import { ZERO_PFN } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Vma } from './layout/vma.js';
-import { anonWriteStart, anonWriteStop, pageTableAtomicStop } from './locking.js';
+import {
+  anonWriteStart,
+  anonWriteStop,
+  pageTableAtomicStop,
+  sectionStart,
+  sectionStop,
+} from './locking.js';
 import { lruCacheAddActive } from './lru.js';
 import { allocZeroedPage, freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh, updateMmuCache } from './pgtable.js';
@@ -32,6 +40,7 @@ export function* doAnonymousPage(
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   if (!write) {
+    yield* sectionStart(cpu, mm, ptep);
     yield* setPteHigh(cpu, ptep, vmFlags);
     const zero = mkPte(ZERO_PFN, vmFlags);
     if (yield* ptepInstall(cpu, ptep, 0, zero)) {
@@ -40,7 +49,7 @@ export function* doAnonymousPage(
     } else {
       yield* countEvent(cpu, PageState.cmpxchg_fail_anon_read);
     }
-    yield* pageTableAtomicStop(cpu, mm);
+    yield* sectionStop(cpu, mm, ptep);
     return VM_FAULT_MINOR;
   }
   yield* pageTableAtomicStop(cpu, mm);
@@ -50,20 +59,22 @@ export function* doAnonymousPage(
   if (pfn === 0) return VM_FAULT_OOM;
   const entry = mkDirtyWritable(mkPte(pfn, vmFlags), vmFlags);
 
-  yield* anonWriteStart(cpu, mm);
+  yield* anonWriteStart(cpu, mm, ptep);
   yield* setPteHigh(cpu, ptep, vmFlags);
   if (!(yield* ptepInstall(cpu, ptep, 0, entry))) {
-    yield* anonWriteStop(cpu, mm);
+    yield* anonWriteStop(cpu, mm, ptep);
     yield* freeNewPage(cpu, pfn);
     yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);
     return VM_FAULT_MINOR;
   }
   updateMmuCache(cpu, address, entry, vmFlags);
   // Only now: a page on the LRU list can be found by reclaim, which must find it mapped.
+  if (ANON_COUNTERS_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
   yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
-  yield* lruCacheAddActive(cpu, pfn);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
+  if (ANON_COUNTERS_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  yield* lruCacheAddActive(cpu, pfn);
   yield* countEvent(cpu, PageState.fault_anon_write);
-  yield* anonWriteStop(cpu, mm);
+  yield* anonWriteStop(cpu, mm, ptep);
   return VM_FAULT_MINOR;
 }

@@ -3,14 +3,15 @@
  * counts of the system.
  *
  * The form is a design's choice:
- *   locked      plain words, changed under page_table_lock (2.6.10)
+ *   locked      plain words, changed under page_table_lock (2.6.10), which is taken for them where the
+ *               locks of ptes are others
  *   atomic      atomic words (V18, patch 4 of 4: atomic_t rss, anon_rss)
  *   per-thread  each task adds to words of its own; a reader sums over the tasks (V18, patch 3 of 4
  *               keeps rss and anon_rss in page_state for that)
  */
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { COUNTERS_LOCKED, COUNTERS_PER_THREAD } from './design.js';
+import { COUNTERS_LOCK, COUNTERS_PER_THREAD, COUNTERS_PLAIN } from './design.js';
 import { Mm, Task } from './layout/mm.js';
 import { Percpu, percpuOf } from './layout/percpu.js';
 
@@ -21,20 +22,22 @@ export const enum MmCounter {
 }
 
 /**
- * Adds to a counter of the current task's address space (Linux: update_mm_counter).
+ * Adds to a counter of an address space (Linux: update_mm_counter).
  *
  * @param delta - in pages
- * Locks: page_table_lock for the locked form; none for the others.
+ * Locks: page_table_lock for the locked form where that is the lock of ptes; none for the others.
  */
 export function* updateMmCounter(cpu: Cpu, mm: Word, counter: MmCounter, delta: number): Op<void> {
   if (COUNTERS_PER_THREAD && mm === cpu.mm) {
     const word = cpu.current + Task.rss + counter;
     const value = yield* cpu.load(word);
     yield* cpu.store(word, value + delta);
-  } else if (COUNTERS_LOCKED) {
+  } else if (COUNTERS_PLAIN) {
+    if (COUNTERS_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
     const word = mm + Mm.rss + counter;
     const value = yield* cpu.load(word);
     yield* cpu.store(word, value + delta);
+    if (COUNTERS_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   } else {
     yield* cpu.add(mm + Mm.rss + counter, delta);
   }
@@ -62,9 +65,16 @@ export function* getMmCounter(cpu: Cpu, mm: Word, counter: MmCounter): Op<number
  * Raises the high-water mark to the present rss (Linux: update_hiwater_rss, since 2.6.15: called
  * before rss falls instead of after each rise, so that faults do not pay for it).
  *
- * Locks: page_table_lock.
+ * Locks: takes page_table_lock.
  */
 export function* updateHiwaterRss(cpu: Cpu, mm: Word): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* raiseHiwaterRss(cpu, mm);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}
+
+/** Locks: page_table_lock. */
+export function* raiseHiwaterRss(cpu: Cpu, mm: Word): Op<void> {
   const rss = yield* getMmCounter(cpu, mm, MmCounter.rss);
   const highest = yield* cpu.load(mm + Mm.hiwaterRss);
   if (rss > highest) yield* cpu.store(mm + Mm.hiwaterRss, rss);

@@ -5,21 +5,46 @@
  * nothing per fault.
  */
 import { instanceConfiguration } from '../base/instance.js';
+import { PTE_LOCK } from '../hardware/machine.js';
 
 /** How changes to page tables by different CPUs are kept apart. */
 export interface Locking {
+  /** What a lock on ptes is: see locking.ts. */
+  readonly pteLock: PteLock;
   /**
-   * Whether page_table_atomic_start/stop take mm->page_table_lock (V18, patch 3 of 4: they do
-   * where CONFIG_ATOMIC_TABLE_OPS is off). With false, ptes are updated by compare-exchange.
+   * Where the fault path takes that lock first:
+   *   walk     before it walks the tables (2.6.10; V18 where CONFIG_ATOMIC_TABLE_OPS is off)
+   *   install  to look at a pte again, and to change it (2.6.15)
+   *   none     never: a pte is changed by compare-exchange (V18, patch 3 of 4)
    */
-  readonly faultLock: boolean;
-  /** Whether do_anonymous_page takes page_table_lock to install a page it wrote to. */
+  readonly fault: 'walk' | 'install' | 'none';
+  /** Whether do_anonymous_page takes the lock to install a page it wrote to. */
   readonly anonWriteLock: boolean;
   /** Whether checking a pte and installing the new one is one atomic step (ptep_cmpxchg). */
   readonly atomicInstall: boolean;
+  /** How a pte in use is given another value: see ptepExchange in pgtable.ts. */
+  readonly pteUpdate: PteUpdate;
   /** What keeps the page that do_wp_page copies from going away: see there. */
   readonly wpCopy: WpCopy;
+  /** Whether faults lock their VMA alone, and mmap_sem only where that fails (Linux 6.4). */
+  readonly vmaLock?: boolean;
 }
+
+/**
+ * What a lock on ptes is:
+ *   mm      mm->page_table_lock (2.6.10)
+ *   table   a lock in the record of each leaf table's frame (2.6.15)
+ *   hashed  one of a few locks, by the leaf table's frame
+ *   bit     a bit of the pte
+ */
+export type PteLock = 'mm' | 'table' | 'hashed' | 'bit';
+
+/**
+ * How a pte in use is given another value:
+ *   exchange        in one step (ptep_xchg)
+ *   clear-then-set  it is empty in between; another CPU that comes by takes a fault for nothing
+ */
+export type PteUpdate = 'exchange' | 'clear-then-set';
 
 /**
  * How do_wp_page treats the page that it copies (SPEC 1.5):
@@ -33,7 +58,7 @@ export interface Locking {
 export type WpCopy = 'hold' | 'no-hold' | 'hold-if-debug' | 'lock-and-hold';
 
 /** How rss and anon_rss are kept (SPEC 1.2): see mm/counters.ts. */
-export type CounterForm = 'locked' | 'atomic' | 'per-thread';
+export type CounterForm = 'locked' | 'atomic' | 'per-thread' | 'plain';
 
 export interface VmDesign {
   /** As typed on the command line. */
@@ -80,7 +105,14 @@ const DEFAULT_DESIGN: VmDesign = {
   name: 'default',
   summary: '',
   source: '',
-  locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, wpCopy: 'hold' },
+  locking: {
+    pteLock: 'mm',
+    fault: 'walk',
+    anonWriteLock: true,
+    atomicInstall: false,
+    pteUpdate: 'clear-then-set',
+    wpCopy: 'hold',
+  },
   counters: 'locked',
   faultAroundPages: 16,
 };
@@ -90,15 +122,30 @@ const { design, limits } = instanceConfiguration(import.meta.url, {
   limits: DEFAULT_LIMITS,
 });
 
-export const FAULT_LOCK = design.locking.faultLock;
+const { pteLock, fault, wpCopy } = design.locking;
+export const PTE_LOCK_MM = pteLock === 'mm';
+export const PTE_LOCK_HASHED = pteLock === 'hashed';
+export const PTE_LOCK_BIT = pteLock === 'bit';
+/** The bit of a pte that is its lock; 0 where the lock is elsewhere. */
+export const PTE_LOCKED = PTE_LOCK_BIT ? PTE_LOCK : 0;
+/** page_table_lock is held over the walk. */
+export const WALK_LOCK = fault === 'walk';
+/** Each decision on a pte that was read takes the pte's lock. */
+export const SECTION_LOCK = fault === 'install';
 export const ANON_WRITE_LOCK = design.locking.anonWriteLock;
 export const ATOMIC_INSTALL = design.locking.atomicInstall;
-const { wpCopy } = design.locking;
+export const PTE_EXCHANGE = design.locking.pteUpdate === 'exchange';
+export const VMA_LOCK = design.locking.vmaLock === true;
 export const WP_HOLD =
   wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && design.debugPagealloc === true);
 export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
-export const COUNTERS_LOCKED = design.counters === 'locked';
+/** A plain word; under page_table_lock, which is taken where the path does not hold it. */
+export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';
+/** Counters need page_table_lock and the locks of ptes are others. */
+export const COUNTERS_LOCK = design.counters === 'locked' && !PTE_LOCK_MM;
+/** The same where only do_anonymous_page holds no lock. */
+export const ANON_COUNTERS_LOCK = design.counters === 'locked' && PTE_LOCK_MM && !ANON_WRITE_LOCK;
 export const COUNTERS_PER_THREAD = design.counters === 'per-thread';
 export const FAULT_AROUND_PAGES = design.faultAroundPages;
 export const LIMITS = limits;

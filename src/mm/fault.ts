@@ -8,13 +8,14 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
+import { SECTION_LOCK } from './design.js';
 import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
-import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { pageTableAtomicStart, sectionStart, sectionStop } from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
-import { pteAllocMap, ptePresent, ptepSetAccessFlags } from './pgtable.js';
+import { pteAllocMap, ptePresent, ptepGet, ptepSetAccessFlags } from './pgtable.js';
 import { expandStack } from './stack.js';
 import { findVma } from './vmatree.js';
 import {
@@ -114,17 +115,22 @@ function* handlePteFault(
   write: boolean,
   ptep: Word,
 ): Op<number> {
-  const entry = yield* cpu.readOnce(ptep);
+  const entry = yield* ptepGet(cpu, ptep);
   if (!ptePresent(entry)) {
     if (entry !== 0) return yield* doNonlinearFault(cpu, mm, vma, address, write, ptep, entry);
     return yield* doNoPage(cpu, mm, vma, address, write, ptep);
+  }
+  yield* sectionStart(cpu, mm, ptep);
+  if (SECTION_LOCK && (yield* ptepGet(cpu, ptep)) !== entry) {
+    yield* sectionStop(cpu, mm, ptep);
+    return VM_FAULT_MINOR;
   }
   if (write && (entry & PTE_WRITE) === 0) {
     return yield* doWpPage(cpu, mm, vma, address, ptep, entry);
   }
   // Another CPU was faster.
   const updated = yield* ptepSetAccessFlags(cpu, address, ptep, entry, write);
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* sectionStop(cpu, mm, ptep);
   if (updated === entry) yield* countEvent(cpu, PageState.spurious_page_faults);
   return VM_FAULT_MINOR;
 }

@@ -77,6 +77,15 @@ export function* findGetPage(cpu: Cpu, file: Word, index: number): Op<Pfn> {
   return pfn;
 }
 
+/** Whether a file's page is a certain frame. */
+export function* isCached(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<boolean> {
+  yield* cpu.spinLock(file + File.treeLock);
+  const slot = yield* slotOf(cpu, file, index);
+  const cached = slot !== 0 && (yield* cpu.load(slot)) === pfn;
+  yield* cpu.spinUnlock(file + File.treeLock);
+  return cached;
+}
+
 /**
  * Puts a new page into the cache, which takes over the caller's reference (Linux:
  * add_to_page_cache_lru).

@@ -30,8 +30,17 @@ import {
   VM_WIPEONFORK,
   Vma,
 } from './layout/vma.js';
-import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
-import { HUGE_LEAF, leafTable, nextSpan, pteAllocMap, ptePresent } from './pgtable.js';
+import { entryLock, entryUnlock, twoTablesLock, twoTablesUnlock } from './locking.js';
+import {
+  HUGE_LEAF,
+  leafTable,
+  nextSpan,
+  pteAlloc,
+  ptePresent,
+  ptepClearBits,
+  ptepGet,
+  ptepSet,
+} from './pgtable.js';
 import { createTask, discardTask, mmAlloc, mmPut } from './process.js';
 import { getPage, pageAddFileRmap, pageAnon, pageDupAnonRmap } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -127,10 +136,8 @@ function* copyPageRange(
       if (!(yield* copyHugePmd(cpu, childMm, mm, address))) return false;
       address += HUGE_SIZE;
     } else {
-      yield* pageTableAtomicStart(cpu, childMm);
-      const target = yield* pteAllocMap(cpu, childMm, address);
+      const target = yield* pteAlloc(cpu, childMm, address, 0);
       if (target === 0) return false;
-      yield* pageTableAtomicStop(cpu, childMm);
       const stop = Math.min(end, nextSpan(address, 1));
       const childTable = target - pteOffset(address);
       yield* copyPteRange(cpu, childMm, mm, childTable, table, address, stop, vmFlags);
@@ -150,19 +157,26 @@ function* copyPteRange(
   end: Vaddr,
   vmFlags: number,
 ): Op<void> {
-  yield* cpu.spinLock(childMm + Mm.pageTableLock);
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* twoTablesLock(cpu, childMm, childTable, mm, table);
   for (let address = start; address < end; address += PAGE_SIZE) {
     const offset = pteOffset(address);
     yield* copyPte(cpu, childMm, childTable + offset, table + offset, vmFlags);
   }
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  yield* cpu.spinUnlock(childMm + Mm.pageTableLock);
+  yield* twoTablesUnlock(cpu, childMm, childTable, mm, table);
+}
+
+function* copyPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number): Op<void> {
+  if ((yield* cpu.readOnce(from)) === 0) return;
+  yield* entryLock(cpu, from);
+  yield* entryLock(cpu, to);
+  yield* copyLockedPte(cpu, childMm, to, from, vmFlags);
+  yield* entryUnlock(cpu, to);
+  yield* entryUnlock(cpu, from);
 }
 
 /** Copies one pte, and takes write from both if the page is private (Linux: copy_one_pte). */
-function* copyPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number): Op<void> {
-  let entry = yield* cpu.readOnce(from);
+function* copyLockedPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number): Op<void> {
+  let entry = yield* ptepGet(cpu, from);
   if (entry === 0) return;
   if (ENTRY_WORDS === 2) {
     const high = yield* cpu.readOnce(from + 1);
@@ -170,14 +184,14 @@ function* copyPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number
   }
   const pfn = entryPfn(entry);
   if (!ptePresent(entry) || pfn === ZERO_PFN) {
-    yield* cpu.writeOnce(to, entry);
+    yield* ptepSet(cpu, to, entry);
     return;
   }
   if ((vmFlags & VM_SHARED) !== 0) {
     entry &= ~PTE_DIRTY;
   } else if ((entry & PTE_WRITE) !== 0) {
     // The MMU may set bits in the parent's entry at this moment: they stay.
-    entry = (yield* cpu.and(from, ~PTE_WRITE)) & ~PTE_WRITE;
+    entry = (yield* ptepClearBits(cpu, from, PTE_WRITE)) & ~PTE_WRITE;
   }
   yield* getPage(cpu, pfn);
   if (yield* pageAnon(cpu, pfn)) {
@@ -187,5 +201,5 @@ function* copyPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number
     yield* pageAddFileRmap(cpu, pfn);
   }
   if ((vmFlags & VM_PFNMAP) === 0) yield* updateMmCounter(cpu, childMm, MmCounter.rss, 1);
-  yield* cpu.writeOnce(to, entry & ~PTE_ACCESSED);
+  yield* ptepSet(cpu, to, entry & ~PTE_ACCESSED);
 }

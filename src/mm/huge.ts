@@ -22,6 +22,7 @@ import {
 } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
+import { SECTION_LOCK } from './design.js';
 import { Mm } from './layout/mm.js';
 import {
   PAGE_MAPPING_ANON,
@@ -37,18 +38,18 @@ import {
 import { PageState } from './layout/percpu.js';
 import { VM_HUGEPAGE, Vma } from './layout/vma.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { entryLock, entryUnlock, pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive } from './lru.js';
 import { allocHugePage, freeHugePage } from './pagealloc.js';
 import {
   allocTable,
-  entryAllocMap,
   findPmd,
   freeTable,
   mkDirtyWritable,
   mkPte,
   pmdHuge,
-  ptepGetAndClear,
+  pteAlloc,
+  ptepGet,
   ptepReuse,
   ptepSetAccessFlags,
   setPteHigh,
@@ -96,14 +97,12 @@ export function* doHugePmdAnonymousPage(
     yield* freeTable(cpu, spare);
     return VM_FAULT_FALLBACK;
   }
-  yield* pageTableAtomicStart(cpu, mm);
-  const pmdp = yield* entryAllocMap(cpu, mm, address, 1);
+  const pmdp = yield* pteAlloc(cpu, mm, address, 1);
   if (pmdp === 0) {
     yield* freeTable(cpu, spare);
     if (write) yield* freeNewHugePage(cpu, pfn);
     return VM_FAULT_OOM;
   }
-  yield* pageTableAtomicStop(cpu, mm);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   const installed = yield* installHugePage(cpu, mm, vma, address, pmdp, 0, pfn, write);
   if (installed) {
@@ -215,17 +214,34 @@ export function* doHugePmdFault(
   write: boolean,
   pmdp: Word,
 ): Op<number> {
-  const entry = yield* cpu.readOnce(pmdp);
+  yield* hugeSectionStart(cpu, mm, pmdp);
+  const entry = yield* ptepGet(cpu, pmdp);
   if (!pmdHuge(entry)) {
-    yield* pageTableAtomicStop(cpu, mm);
+    yield* hugeSectionStop(cpu, mm, pmdp);
     return VM_FAULT_FALLBACK;
   }
   if (write && (entry & PTE_WRITE) === 0) {
     return yield* doHugePmdWpPage(cpu, mm, vma, address, pmdp, entry);
   }
   yield* ptepSetAccessFlags(cpu, address, pmdp, entry, write);
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* hugeSectionStop(cpu, mm, pmdp);
   return VM_FAULT_MINOR;
+}
+
+/** A section on an entry that maps a huge page: its lock is page_table_lock in every design. */
+function* hugeSectionStart(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
+  if (!SECTION_LOCK) return;
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* entryLock(cpu, pmdp);
+}
+
+/** Ends it, and the atomic section with it. */
+function* hugeSectionStop(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
+  if (SECTION_LOCK) {
+    yield* entryUnlock(cpu, pmdp);
+    yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  }
+  yield* pageTableAtomicStop(cpu, mm);
 }
 
 /** A write to a huge page that is mapped read-only (Linux: do_huge_pmd_wp_page). */
@@ -238,7 +254,7 @@ function* doHugePmdWpPage(
   entry: number,
 ): Op<number> {
   if (yield* isHugeZero(cpu, entry)) {
-    yield* pageTableAtomicStop(cpu, mm);
+    yield* hugeSectionStop(cpu, mm, pmdp);
     return yield* replaceHugeZero(cpu, mm, vma, address, pmdp, entry);
   }
   const pfn = entryPfn(entry);
@@ -247,12 +263,12 @@ function* doHugePmdWpPage(
     if (yield* ptepReuse(cpu, pmdp, entry, vmFlags)) {
       yield* cpu.or(pageOf(pfn) + Page.flags, PG_anon_exclusive);
     }
-    yield* pageTableAtomicStop(cpu, mm);
+    yield* hugeSectionStop(cpu, mm, pmdp);
     // The TLB holds the huge page in pieces.
     yield* flushTlbMm(cpu, mm);
     return VM_FAULT_MINOR;
   }
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* hugeSectionStop(cpu, mm, pmdp);
   yield* splitHugePmd(cpu, mm, pmdp);
   return VM_FAULT_FALLBACK;
 }
@@ -308,10 +324,10 @@ export function* splitHugePmd(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
 }
 
 /** Locks: page_table_lock. */
-export function* splitHugePmdLocked(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
+function* splitHugePmdLocked(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
   if (!pmdHuge(yield* cpu.readOnce(pmdp))) return;
   // Empty for a while: who faults meanwhile waits for the lock before it hangs a table here.
-  const entry = yield* ptepGetAndClear(cpu, pmdp);
+  const entry = yield* cpu.xchg(pmdp, 0);
   const high = ENTRY_WORDS === 2 ? yield* cpu.readOnce(pmdp + 1) : 0;
   yield* flushTlbMm(cpu, mm);
   const table = yield* withdrawTable(cpu, mm);
@@ -355,7 +371,7 @@ export function* splitHugePmdAt(cpu: Cpu, mm: Word, address: Vaddr): Op<void> {
  * Locks: page_table_lock.
  */
 export function* clearHugePmd(cpu: Cpu, mm: Word, pmdp: Word): Op<Pfn> {
-  const entry = yield* ptepGetAndClear(cpu, pmdp);
+  const entry = yield* cpu.xchg(pmdp, 0);
   if (ENTRY_WORDS === 2) yield* cpu.writeOnce(pmdp + 1, 0);
   const table = yield* withdrawTable(cpu, mm);
   yield* cpu.add(mm + Mm.nrTables, -1);
@@ -376,13 +392,11 @@ export function* clearHugePmd(cpu: Cpu, mm: Word, pmdp: Word): Op<Pfn> {
 export function* copyHugePmd(cpu: Cpu, childMm: Word, mm: Word, address: Vaddr): Op<boolean> {
   const spare = yield* allocTable(cpu);
   if (spare === 0) return false;
-  yield* pageTableAtomicStart(cpu, childMm);
-  const target = yield* entryAllocMap(cpu, childMm, address, 1);
+  const target = yield* pteAlloc(cpu, childMm, address, 1);
   if (target === 0) {
     yield* freeTable(cpu, spare);
     return false;
   }
-  yield* pageTableAtomicStop(cpu, childMm);
   const pmdp = yield* findPmd(cpu, mm, address);
   yield* cpu.spinLock(childMm + Mm.pageTableLock);
   yield* cpu.spinLock(mm + Mm.pageTableLock);

@@ -2,10 +2,19 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, PTE_ACCESSED, PTE_DIRTY, entryPfn, pteOffset } from '../hardware/machine.js';
-import { hugeMappedOnce, hugeMask, splitHugePmdLocked } from './huge.js';
+import { hugeMappedOnce, hugeMask, splitHugePmd } from './huge.js';
 import { Mm } from './layout/mm.js';
 import { PG_lazyfree, Page, ZERO_PFN, pageOf } from './layout/page.js';
-import { HUGE_LEAF, findPmd, leafTable, nextSpan, ptePresent } from './pgtable.js';
+import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
+import {
+  HUGE_LEAF,
+  findPmd,
+  leafTable,
+  nextSpan,
+  ptePresent,
+  ptepClearBits,
+  ptepGet,
+} from './pgtable.js';
 import { pageMappedOnce } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
 
@@ -13,10 +22,9 @@ import { flushTlbMm } from './tlbflush.js';
  * Marks the pages of a range as free for the taking. They stay mapped, clean: a write makes them dirty,
  * and theirs again. A page that another process maps too is left alone.
  *
- * Locks: mmap_sem; takes page_table_lock.
+ * Locks: mmap_sem; takes those of the ptes.
  */
 export function* freePageRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<void> {
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
   let address = start;
   while (address < end) {
     const table = yield* leafTable(cpu, mm, address);
@@ -28,29 +36,35 @@ export function* freePageRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op
     if (table === HUGE_LEAF) {
       const pmdp = yield* findPmd(cpu, mm, address);
       if (address === hugeMask(address) && next <= end) {
+        yield* cpu.spinLock(mm + Mm.pageTableLock);
         const pfn = entryPfn(yield* cpu.readOnce(pmdp));
         if (yield* hugeMappedOnce(cpu, pfn)) yield* freeEntry(cpu, pmdp, pfn);
+        yield* cpu.spinUnlock(mm + Mm.pageTableLock);
         address = next;
       } else {
-        yield* splitHugePmdLocked(cpu, mm, pmdp);
+        yield* splitHugePmd(cpu, mm, pmdp);
       }
       continue;
     }
     const stop = Math.min(end, next);
+    yield* ptesLock(cpu, mm, table);
     for (; address < stop; address += PAGE_SIZE) yield* freePte(cpu, table + pteOffset(address));
+    yield* ptesUnlock(cpu, mm, table);
   }
   yield* flushTlbMm(cpu, mm);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }
 
 function* freePte(cpu: Cpu, ptep: Word): Op<void> {
-  const entry = yield* cpu.readOnce(ptep);
+  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  yield* entryLock(cpu, ptep);
+  const entry = yield* ptepGet(cpu, ptep);
   const pfn = entryPfn(entry);
-  if (!ptePresent(entry) || pfn === ZERO_PFN) return;
-  if (yield* pageMappedOnce(cpu, pfn)) yield* freeEntry(cpu, ptep, pfn);
+  const small = ptePresent(entry) && pfn !== ZERO_PFN;
+  if (small && (yield* pageMappedOnce(cpu, pfn))) yield* freeEntry(cpu, ptep, pfn);
+  yield* entryUnlock(cpu, ptep);
 }
 
 function* freeEntry(cpu: Cpu, entryp: Word, pfn: Pfn): Op<void> {
-  yield* cpu.and(entryp, ~(PTE_DIRTY | PTE_ACCESSED));
+  yield* ptepClearBits(cpu, entryp, PTE_DIRTY | PTE_ACCESSED);
   yield* cpu.or(pageOf(pfn) + Page.flags, PG_lazyfree);
 }

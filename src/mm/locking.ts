@@ -1,29 +1,137 @@
 /**
- * How a design keeps changes to page tables apart: the sections of the fault path, and the
- * population of upper levels (V18, patch 3 of 4).
+ * How a design keeps changes to page tables apart (SPEC S1, 1.9). All code changes ptes by the same steps,
+ * whatever the design:
+ *
+ *   pageTableAtomicStart  the walk; 2.6.10 holds page_table_lock from here on
+ *     sectionStart        a decision on one pte that the fault path has read: V18 takes no lock for it
+ *     sectionStop
+ *   pteLock ... pteUnlock    one pte must stand still: always a lock
+ *   ptesLock ... ptesUnlock  the same for all of a leaf table; entryLock for each of them within
+ *
+ * What the lock is: the mm's, one per leaf table, one of a few that tables are hashed to, or a bit in the pte
+ * itself; then a lock on a table is none, and entryLock is the lock.
+ *
+ * Upper levels, the spare tables of huge pages and the list of tasks are under mm->page_table_lock in every
+ * design.
+ *
+ * Order: mmap_sem, the VMA's lock, a page's lock, the file's mmapLock, the anon_vma's lock, locks of ptes,
+ * the file's treeLock, the swap lock, a zone's locks.
  */
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { wordPfn } from '../hardware/frames.js';
 import { ATOMIC_POPULATE } from '../hardware/machine.js';
-import { ANON_WRITE_LOCK, FAULT_LOCK } from './design.js';
+import {
+  ANON_WRITE_LOCK,
+  PTE_LOCKED,
+  PTE_LOCK_BIT,
+  PTE_LOCK_HASHED,
+  PTE_LOCK_MM,
+  SECTION_LOCK,
+  WALK_LOCK,
+} from './design.js';
+import { hashedPteLock } from './layout/hashedLocks.js';
 import { Mm } from './layout/mm.js';
+import { PAGE_PTL, pageOf } from './layout/page.js';
 
-/** Begins a section of atomic pte operations: takes page_table_lock where the design needs it. */
+/**
+ * Begins a section of atomic pte operations (V18, patch 3 of 4): takes page_table_lock where the design holds it
+ * over the walk.
+ */
 export function* pageTableAtomicStart(cpu: Cpu, mm: Word): Op<void> {
-  if (FAULT_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
+  if (WALK_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
 }
 
 export function* pageTableAtomicStop(cpu: Cpu, mm: Word): Op<void> {
-  if (FAULT_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (WALK_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}
+
+/**
+ * Begins to act on a pte that was read in an atomic section. Where this takes a lock, the pte may have changed
+ * since; where the design has neither lock, it may change at any moment: only ptepInstall tells.
+ */
+export function* sectionStart(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  if (SECTION_LOCK) yield* pteLock(cpu, mm, ptep);
+}
+
+/** Ends that, and the atomic section with it. */
+export function* sectionStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  if (SECTION_LOCK) yield* pteUnlock(cpu, mm, ptep);
+  yield* pageTableAtomicStop(cpu, mm);
 }
 
 /** Begins the section in which do_anonymous_page installs a page that was written to. */
-export function* anonWriteStart(cpu: Cpu, mm: Word): Op<void> {
-  if (ANON_WRITE_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
+export function* anonWriteStart(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  if (ANON_WRITE_LOCK) yield* pteLock(cpu, mm, ptep);
 }
 
-export function* anonWriteStop(cpu: Cpu, mm: Word): Op<void> {
-  if (ANON_WRITE_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+export function* anonWriteStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  if (ANON_WRITE_LOCK) yield* pteUnlock(cpu, mm, ptep);
+}
+
+/** Keeps a pte as it is, but for bits that the MMU sets (Linux: pte_offset_map_lock). */
+export function* pteLock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  yield* ptesLock(cpu, mm, ptep);
+  yield* entryLock(cpu, ptep);
+}
+
+export function* pteUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  yield* entryUnlock(cpu, ptep);
+  yield* ptesUnlock(cpu, mm, ptep);
+}
+
+/** Begins work on the ptes of one leaf table. @param table - any word of it */
+export function* ptesLock(cpu: Cpu, mm: Word, table: Word): Op<void> {
+  if (!PTE_LOCK_BIT) yield* cpu.spinLock(pteLockptr(mm, table));
+}
+
+export function* ptesUnlock(cpu: Cpu, mm: Word, table: Word): Op<void> {
+  if (!PTE_LOCK_BIT) yield* cpu.spinUnlock(pteLockptr(mm, table));
+}
+
+/** The share of the lock that is a pte's own. */
+export function* entryLock(cpu: Cpu, ptep: Word): Op<void> {
+  if (PTE_LOCK_BIT) yield* cpu.lockBit(ptep, PTE_LOCKED);
+}
+
+export function* entryUnlock(cpu: Cpu, ptep: Word): Op<void> {
+  if (PTE_LOCK_BIT) yield* cpu.unlockBit(ptep, PTE_LOCKED);
+}
+
+/** The lock of a leaf table (Linux: pte_lockptr). */
+function pteLockptr(mm: Word, table: Word): Word {
+  if (PTE_LOCK_MM) return mm + Mm.pageTableLock;
+  const pfn = wordPfn(table);
+  return PTE_LOCK_HASHED ? hashedPteLock(pfn) : pageOf(pfn) + PAGE_PTL;
+}
+
+/** Begins work on two leaf tables: their locks in order, and one only where both have the same. */
+export function* twoTablesLock(
+  cpu: Cpu,
+  mm: Word,
+  table: Word,
+  otherMm: Word,
+  otherTable: Word,
+): Op<void> {
+  if (PTE_LOCK_BIT) return;
+  const one = pteLockptr(mm, table);
+  const other = pteLockptr(otherMm, otherTable);
+  yield* cpu.spinLock(Math.min(one, other));
+  if (one !== other) yield* cpu.spinLock(Math.max(one, other));
+}
+
+export function* twoTablesUnlock(
+  cpu: Cpu,
+  mm: Word,
+  table: Word,
+  otherMm: Word,
+  otherTable: Word,
+): Op<void> {
+  if (PTE_LOCK_BIT) return;
+  const one = pteLockptr(mm, table);
+  const other = pteLockptr(otherMm, otherTable);
+  yield* cpu.spinUnlock(one);
+  if (one !== other) yield* cpu.spinUnlock(other);
 }
 
 /**
@@ -35,7 +143,7 @@ export function* anonWriteStop(cpu: Cpu, mm: Word): Op<void> {
  * architecture populates by compare-exchange.
  */
 export function* testAndPopulate(cpu: Cpu, mm: Word, entryp: Word, entry: number): Op<boolean> {
-  if (FAULT_LOCK) return yield* populateIfNone(cpu, entryp, entry);
+  if (WALK_LOCK) return yield* populateIfNone(cpu, entryp, entry);
   if (ATOMIC_POPULATE) return yield* cpu.cas(entryp, 0, entry);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   const populated = yield* populateIfNone(cpu, entryp, entry);

@@ -13,7 +13,7 @@ import {
   pageMask,
   pteOffset,
 } from '../hardware/machine.js';
-import { ATOMIC_INSTALL } from './design.js';
+import { PTE_EXCHANGE } from './design.js';
 import { FILE_MEMORY, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { PG_anon_exclusive, Page, pageOf } from './layout/page.js';
@@ -27,6 +27,7 @@ import {
   VM_WRITE,
   Vma,
 } from './layout/vma.js';
+import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import {
   HUGE_LEAF,
   findPmd,
@@ -34,7 +35,10 @@ import {
   nextSpan,
   pteModify,
   ptePresent,
+  ptepGet,
   ptepGetAndClear,
+  ptepInstall,
+  ptepSet,
   setPteHigh,
 } from './pgtable.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -141,7 +145,6 @@ function* changeProtection(
 ): Op<void> {
   const file = yield* cpu.load(vma + Vma.vmFile);
   const unnoticed = file !== 0 && ((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0;
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
   let address = start;
   while (address < end) {
     const table = yield* leafTable(cpu, mm, address);
@@ -152,34 +155,44 @@ function* changeProtection(
     if (table === HUGE_LEAF) {
       // All of it is in the range: where a VMA ends, its entry was split.
       const pmdp = yield* findPmd(cpu, mm, address);
+      yield* cpu.spinLock(mm + Mm.pageTableLock);
       yield* changePte(cpu, pmdp, vmFlags, unnoticed);
+      yield* cpu.spinUnlock(mm + Mm.pageTableLock);
       address = nextSpan(address, 1);
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
+    yield* ptesLock(cpu, mm, table);
     for (; address < stop; address += PAGE_SIZE) {
       yield* changePte(cpu, table + pteOffset(address), vmFlags, unnoticed);
     }
+    yield* ptesUnlock(cpu, mm, table);
   }
   yield* flushTlbMm(cpu, mm);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}
+
+function* changePte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: boolean): Op<void> {
+  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  yield* entryLock(cpu, ptep);
+  yield* changeLockedPte(cpu, ptep, vmFlags, unnoticed);
+  yield* entryUnlock(cpu, ptep);
 }
 
 /**
  * The MMU may set accessed and dirty at any moment: a compare-exchange that is tried again keeps
  * them (V18), and so does taking the entry away first (2.6.10).
  */
-function* changePte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: boolean): Op<void> {
+function* changeLockedPte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: boolean): Op<void> {
   for (;;) {
-    const entry = yield* cpu.readOnce(ptep);
+    const entry = yield* ptepGet(cpu, ptep);
     if (!ptePresent(entry)) return;
     const write = yield* mayWriteAtOnce(cpu, entry, vmFlags, unnoticed);
     if (ENTRY_WORDS === 2) yield* setPteHigh(cpu, ptep, vmFlags);
-    if (ATOMIC_INSTALL) {
-      if (yield* cpu.cas(ptep, entry, pteModify(entry, vmFlags) | write)) return;
+    if (PTE_EXCHANGE) {
+      if (yield* ptepInstall(cpu, ptep, entry, pteModify(entry, vmFlags) | write)) return;
     } else {
       const taken = yield* ptepGetAndClear(cpu, ptep);
-      yield* cpu.writeOnce(ptep, pteModify(taken, vmFlags) | write);
+      yield* ptepSet(cpu, ptep, pteModify(taken, vmFlags) | write);
       return;
     }
   }

@@ -17,25 +17,24 @@ import { accountLocked, accountVm, mayExpandVm, mayLock } from './accounting.js'
 import { anonVmaClone, anonVmaUnlink } from './anonvma.js';
 import { MAX_MAP_COUNT } from './design.js';
 import { hugeMask, splitHugePmd } from './huge.js';
-import { File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { VM_LOCKED, VM_LOCKED_MASK, VM_MAYSHARE, VM_PFNMAP, Vma } from './layout/vma.js';
-import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { entryLock, entryUnlock, twoTablesLock, twoTablesUnlock } from './locking.js';
 import { getUnmappedArea } from './mmap.js';
 import { doMunmap } from './munmap.js';
 import {
   HUGE_LEAF,
-  entryAllocMap,
   findPmd,
   leafTable,
   nextSpan,
-  pteAllocMap,
+  pteAlloc,
   ptepGetAndClear,
+  ptepSet,
 } from './pgtable.js';
 import { mmPopulate } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
-import { allocVma, freeVma, linkVma, mergeVma } from './vmas.js';
+import { allocVma, freeVma, linkVma, mergeVma, rmapLock, rmapUnlock } from './vmas.js';
 import { findVma } from './vmatree.js';
 
 /** Flags of the call (include/uapi/linux/mman.h). */
@@ -286,12 +285,11 @@ function* cloneVma(
 function* moveVma(cpu: Cpu, mm: Word, remap: Remap, target: Vaddr): Op<Vaddr> {
   const { address, oldBytes, newBytes, flags } = remap;
   const vma = yield* vmaAt(cpu, mm, address);
-  const file = yield* cpu.load(vma + Vma.vmFile);
   const copy = yield* cloneVma(cpu, mm, vma, address, target, newBytes);
   if (copy === 0) return -ENOMEM;
-  if (!(yield* movePageTables(cpu, mm, file, address, target, oldBytes))) {
+  if (!(yield* movePageTables(cpu, mm, vma, address, target, oldBytes))) {
     // The old range has what could not be moved; put back what was, and leave no trace.
-    yield* movePageTables(cpu, mm, file, target, address, oldBytes);
+    yield* movePageTables(cpu, mm, vma, target, address, oldBytes);
     yield* doMunmap(cpu, mm, target, newBytes);
     return -ENOMEM;
   }
@@ -318,7 +316,7 @@ function* emptyOldVma(cpu: Cpu, mm: Word, address: Vaddr, bytes: number, copy: W
 function* movePageTables(
   cpu: Cpu,
   mm: Word,
-  file: Word,
+  vma: Word,
   from: Vaddr,
   to: Vaddr,
   bytes: number,
@@ -335,7 +333,7 @@ function* movePageTables(
     const whole = address === hugeMask(address) && offset + HUGE_SIZE <= bytes;
     if (whole && target === hugeMask(target)) {
       const pmdp = yield* findPmd(cpu, mm, address);
-      if (yield* movePmd(cpu, mm, file, pmdp, target)) {
+      if (yield* movePmd(cpu, mm, vma, pmdp, target)) {
         offset += HUGE_SIZE;
         continue;
       }
@@ -350,15 +348,14 @@ function* movePageTables(
       nextSpan(address, 1) - address,
       nextSpan(target, 1) - target,
     );
-    if (!(yield* movePtes(cpu, mm, file, table, address, target, extent))) return false;
+    if (!(yield* movePtes(cpu, mm, vma, table, address, target, extent))) return false;
     offset += extent;
   }
-  yield* flushTlbMm(cpu, mm);
   return true;
 }
 
 /**
- * Moves the ptes of one leaf table to another. Who looks for the ptes of a file's page walks the list of its
+ * Moves the ptes of one leaf table to another. Who looks for the ptes of a page walks the lists of its
  * VMAs: while a pte is in neither place, that must wait.
  *
  * @returns false when there is no memory for the other table
@@ -366,36 +363,41 @@ function* movePageTables(
 function* movePtes(
   cpu: Cpu,
   mm: Word,
-  file: Word,
+  vma: Word,
   table: Word,
   from: Vaddr,
   to: Vaddr,
   bytes: number,
 ): Op<boolean> {
-  yield* pageTableAtomicStart(cpu, mm);
-  const target = yield* pteAllocMap(cpu, mm, to);
+  const target = yield* pteAlloc(cpu, mm, to, 0);
   if (target === 0) return false;
-  yield* pageTableAtomicStop(cpu, mm);
   const targetTable = target - pteOffset(to);
-  if (file !== 0) yield* cpu.spinLock(file + File.mmapLock);
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* rmapLock(cpu, vma);
+  yield* twoTablesLock(cpu, mm, table, mm, targetTable);
   for (let offset = 0; offset < bytes; offset += PAGE_SIZE) {
     yield* movePte(cpu, table + pteOffset(from + offset), targetTable + pteOffset(to + offset));
   }
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  if (file !== 0) yield* cpu.spinUnlock(file + File.mmapLock);
+  yield* twoTablesUnlock(cpu, mm, table, mm, targetTable);
+  yield* flushTlbMm(cpu, mm);
+  yield* rmapUnlock(cpu, vma);
   return true;
 }
 
 function* movePte(cpu: Cpu, from: Word, to: Word): Op<void> {
   if ((yield* cpu.readOnce(from)) === 0) return;
+  yield* entryLock(cpu, from);
+  yield* entryLock(cpu, to);
   const entry = yield* ptepGetAndClear(cpu, from);
-  if (ENTRY_WORDS === 2) {
-    const high = yield* cpu.readOnce(from + 1);
-    yield* cpu.writeOnce(to + 1, high);
-    yield* cpu.writeOnce(from + 1, 0);
-  }
-  yield* cpu.writeOnce(to, entry);
+  if (ENTRY_WORDS === 2) yield* moveHighWord(cpu, from, to);
+  yield* ptepSet(cpu, to, entry);
+  yield* entryUnlock(cpu, to);
+  yield* entryUnlock(cpu, from);
+}
+
+function* moveHighWord(cpu: Cpu, from: Word, to: Word): Op<void> {
+  const high = yield* cpu.readOnce(from + 1);
+  yield* cpu.writeOnce(to + 1, high);
+  yield* cpu.writeOnce(from + 1, 0);
 }
 
 /**
@@ -404,16 +406,16 @@ function* movePte(cpu: Cpu, from: Word, to: Word): Op<void> {
  *
  * @returns whether it could; if not, memory is full or a table is in the way: ptes must be moved one by one
  */
-function* movePmd(cpu: Cpu, mm: Word, file: Word, pmdp: Word, to: Vaddr): Op<boolean> {
-  yield* pageTableAtomicStart(cpu, mm);
-  const target = yield* entryAllocMap(cpu, mm, to, 1);
-  if (target === 0) return false;
-  yield* pageTableAtomicStop(cpu, mm);
-  if ((yield* cpu.readOnce(target)) !== 0) return false;
-  if (file !== 0) yield* cpu.spinLock(file + File.mmapLock);
+function* movePmd(cpu: Cpu, mm: Word, vma: Word, pmdp: Word, to: Vaddr): Op<boolean> {
+  const target = yield* pteAlloc(cpu, mm, to, 1);
+  if (target === 0 || (yield* cpu.readOnce(target)) !== 0) return false;
+  yield* rmapLock(cpu, vma);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
-  yield* movePte(cpu, pmdp, target);
+  const entry = yield* cpu.xchg(pmdp, 0);
+  if (ENTRY_WORDS === 2) yield* moveHighWord(cpu, pmdp, target);
+  yield* cpu.writeOnce(target, entry);
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  if (file !== 0) yield* cpu.spinUnlock(file + File.mmapLock);
+  yield* flushTlbMm(cpu, mm);
+  yield* rmapUnlock(cpu, vma);
   return true;
 }

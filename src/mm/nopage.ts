@@ -15,14 +15,21 @@ import {
 import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
-import { FAULT_AROUND_PAGES } from './design.js';
-import { addCachePage, findGetPage, isOnDevice, mayMapAround } from './filemap.js';
+import { FAULT_AROUND_PAGES, PTE_LOCK_BIT } from './design.js';
+import { addCachePage, findGetPage, isCached, isOnDevice, mayMapAround } from './filemap.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
-import { Mm } from './layout/mm.js';
 import { PG_dirty, PG_readahead, PG_uptodate, Page, folioPages, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_PFNMAP, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
-import { pageTableAtomicStop } from './locking.js';
+import {
+  entryLock,
+  entryUnlock,
+  pageTableAtomicStop,
+  pteLock,
+  pteUnlock,
+  ptesLock,
+  ptesUnlock,
+} from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, freeNewPage } from './pagealloc.js';
 import {
@@ -30,6 +37,7 @@ import {
   mkDirtyWritable,
   mkPte,
   pteToPgoff,
+  ptepGet,
   ptepInstall,
   setPteHigh,
 } from './pgtable.js';
@@ -135,9 +143,9 @@ function* mapFilePage(
   const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
   yield* noteReadahead(cpu, file, pgoff, pfn, folio);
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* ptesLock(cpu, mm, ptep);
   if ((yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
-    yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+    yield* ptesUnlock(cpu, mm, ptep);
     yield* putPage(cpu, pfn);
     return VM_FAULT_RETRY;
   }
@@ -146,15 +154,23 @@ function* mapFilePage(
     const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
     mapped = yield* mapWholeFolio(cpu, spot, folio, vmFlags, writeBit);
   }
-  if (mapped > 0) {
-    yield* putPage(cpu, pfn);
-  } else if (yield* installFilePage(cpu, ptep, origEntry, pfn, vmFlags, writeBit)) {
-    mapped = 1;
+  let settled = true;
+  if (mapped === 0) {
+    yield* entryLock(cpu, ptep);
+    // A lock that is the pte's own is held only now.
+    settled = !PTE_LOCK_BIT || (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
+    if (settled && (yield* installFilePage(cpu, ptep, origEntry, pfn, vmFlags, writeBit))) {
+      mapped = 1;
+    } else {
+      yield* putPage(cpu, pfn);
+    }
+    yield* entryUnlock(cpu, ptep);
   } else {
     yield* putPage(cpu, pfn);
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  yield* ptesUnlock(cpu, mm, ptep);
+  if (!settled) return VM_FAULT_RETRY;
   return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
 }
 
@@ -192,7 +208,7 @@ function* doCowFault(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* pteLock(cpu, mm, ptep);
   const settled = (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
   if (settled) yield* setPteHigh(cpu, ptep, vmFlags);
   const installed = settled && (yield* ptepInstall(cpu, ptep, 0, entry));
@@ -201,7 +217,7 @@ function* doCowFault(
     yield* lruCacheAddActive(cpu, copy);
     yield* countRss(cpu, mm, vmFlags, 1);
   }
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  yield* pteUnlock(cpu, mm, ptep);
   if (!installed) yield* freeNewPage(cpu, copy);
   if (!settled) return VM_FAULT_RETRY;
   return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
@@ -273,7 +289,7 @@ function* fileSpot(
  * VMA's, whichever is later; and of a folio that reaches into that, all.
  *
  * @returns whether the faulting page is mapped now
- * Locks: takes page_table_lock.
+ * Locks: takes those of the ptes.
  */
 function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op<boolean> {
   const { file, ptep, at, pgoff } = spot;
@@ -281,7 +297,7 @@ function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op
   const end = Math.min(first + FAULT_AROUND_PAGES, spot.end);
   const writeBit = unnoticedWrite(vmFlags, yield* cpu.load(file + File.flags));
   let mapped = 0;
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* ptesLock(cpu, mm, ptep);
   let index = first;
   while (index < end) {
     const pfn = yield* findGetPage(cpu, file, pgoff + index - at);
@@ -292,8 +308,7 @@ function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op
     const wanted = yield* mayMapAround(cpu, pfn);
     const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
     if (folio === 1) {
-      const slot = ptep + (index - at) * ENTRY_WORDS;
-      if (wanted && (yield* installFilePage(cpu, slot, 0, pfn, vmFlags, writeBit))) mapped++;
+      if (wanted && (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit))) mapped++;
       else yield* putPage(cpu, pfn);
       index++;
       continue;
@@ -305,8 +320,8 @@ function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
   yield* countEvents(cpu, PageState.fault_around_pages, mapped);
-  const done = (yield* cpu.readOnce(ptep)) !== 0;
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  const done = (yield* ptepGet(cpu, ptep)) !== 0;
+  yield* ptesUnlock(cpu, mm, ptep);
   return done;
 }
 
@@ -324,10 +339,31 @@ function* mapFolio(
   for (let index = Math.max(spot.first, folioFirst); index < end; index++) {
     const pfn = yield* findGetPage(cpu, spot.file, spot.pgoff + index - spot.at);
     if (pfn === 0) continue;
-    const slot = spot.ptep + (index - spot.at) * ENTRY_WORDS;
-    if (yield* installFilePage(cpu, slot, 0, pfn, vmFlags, writeBit)) mapped++;
+    if (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit)) mapped++;
     else yield* putPage(cpu, pfn);
   }
+  return mapped;
+}
+
+/**
+ * Maps a page that was found in the cache at an index of the leaf table, if that is empty. Where the lock is the
+ * pte's own, the page must still be in the cache once that is held: truncation takes it out first, and then looks
+ * at the ptes.
+ */
+function* mapCached(
+  cpu: Cpu,
+  spot: FileSpot,
+  index: number,
+  pfn: Pfn,
+  vmFlags: number,
+  writeBit: number,
+): Op<boolean> {
+  const ptep = spot.ptep + (index - spot.at) * ENTRY_WORDS;
+  yield* entryLock(cpu, ptep);
+  const cached =
+    !PTE_LOCK_BIT || (yield* isCached(cpu, spot.file, spot.pgoff + index - spot.at, pfn));
+  const mapped = cached && (yield* installFilePage(cpu, ptep, 0, pfn, vmFlags, writeBit));
+  yield* entryUnlock(cpu, ptep);
   return mapped;
 }
 
@@ -348,7 +384,7 @@ function* mapWholeFolio(
   if (first < spot.first || first + folio > spot.end) return 0;
   for (let index = first; index < first + folio; index++) {
     const slot = spot.ptep + (index - spot.at) * ENTRY_WORDS;
-    if ((yield* cpu.readOnce(slot)) !== 0) return 0;
+    if ((yield* ptepGet(cpu, slot)) !== 0) return 0;
   }
   return yield* mapFolio(cpu, spot, first, folio, vmFlags, writeBit);
 }
@@ -362,7 +398,7 @@ function* installFilePage(
   vmFlags: number,
   writeBit: number,
 ): Op<boolean> {
-  if ((yield* cpu.readOnce(ptep)) !== origEntry) return false;
+  if ((yield* ptepGet(cpu, ptep)) !== origEntry) return false;
   yield* setPteHigh(cpu, ptep, vmFlags);
   const entry = mkPte(pfn, vmFlags) | writeBit;
   // Before anyone can write: see makeSharedWritable in wp.ts.

@@ -30,7 +30,7 @@ import {
 } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
-import { ATOMIC_INSTALL } from './design.js';
+import { ATOMIC_INSTALL, PTE_EXCHANGE, PTE_LOCKED } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -94,19 +94,59 @@ export function* setPteHigh(cpu: Cpu, ptep: Word, vmFlags: number): Op<void> {
   yield* cpu.writeOnce(ptep + 1, (vmFlags & VM_EXEC) !== 0 ? 0 : NO_EXEC_HIGH);
 }
 
+/** Reads an entry, without the bits that are locks. */
+export function* ptepGet(cpu: Cpu, ptep: Word): Op<number> {
+  return (yield* cpu.readOnce(ptep)) & ~PTE_LOCKED;
+}
+
+/**
+ * Writes an entry that is empty, or that nobody else may change.
+ *
+ * Locks: those of the pte.
+ */
+export function* ptepSet(cpu: Cpu, ptep: Word, entry: number): Op<void> {
+  yield* cpu.writeOnce(ptep, entry | PTE_LOCKED);
+}
+
 /**
  * Replaces an entry if it still is what was read before (V18: ptep_cmpxchg; 2.6.10: pte_same and
- * set_pte).
+ * set_pte, but that a bit that the MMU sets in between is not lost).
  *
  * @returns whether it was replaced
- * Locks: page_table_lock where the design does not install atomically.
+ * Locks: those of the pte where the design does not install atomically.
  */
 export function* ptepInstall(cpu: Cpu, ptep: Word, old: number, entry: number): Op<boolean> {
-  if (ATOMIC_INSTALL) return yield* cpu.cas(ptep, old, entry);
-  const now = yield* cpu.readOnce(ptep);
-  if (now !== old) return false;
-  yield* cpu.writeOnce(ptep, entry);
+  if (ATOMIC_INSTALL || (old !== 0 && ptePresent(old))) {
+    const expected = old | PTE_LOCKED;
+    return yield* cpu.cas(ptep, expected, entry | PTE_LOCKED);
+  }
+  if ((yield* ptepGet(cpu, ptep)) !== old) return false;
+  yield* ptepSet(cpu, ptep, entry);
   return true;
+}
+
+/** Clears an entry and returns it, with what the MMU set in it (Linux: ptep_get_and_clear). */
+export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
+  return (yield* cpu.xchg(ptep, PTE_LOCKED)) & ~PTE_LOCKED;
+}
+
+/**
+ * Gives an entry in use another value (V18: ptep_xchg; 31 March 2005). Where the design clears it first, another
+ * CPU that comes by between finds nothing there.
+ *
+ * @returns the old one, with what the MMU set in it
+ * Locks: those of the pte.
+ */
+export function* ptepExchange(cpu: Cpu, ptep: Word, entry: number): Op<number> {
+  if (PTE_EXCHANGE) return (yield* cpu.xchg(ptep, entry | PTE_LOCKED)) & ~PTE_LOCKED;
+  const old = yield* ptepGetAndClear(cpu, ptep);
+  yield* ptepSet(cpu, ptep, entry);
+  return old;
+}
+
+/** Takes bits from an entry; the MMU may be setting others. @returns what it was */
+export function* ptepClearBits(cpu: Cpu, ptep: Word, bits: number): Op<number> {
+  return (yield* cpu.and(ptep, ~bits)) & ~PTE_LOCKED;
 }
 
 /**
@@ -151,11 +191,6 @@ export function* ptepReuse(cpu: Cpu, ptep: Word, entry: number, vmFlags: number)
 export function updateMmuCache(cpu: Cpu, address: Vaddr, entry: number, vmFlags: number): void {
   const checksFetch = NO_EXEC_HIGH !== 0 || PTE_EXEC !== 0;
   cpu.tlb.fill(address, entry, checksFetch && (vmFlags & VM_EXEC) === 0);
-}
-
-/** Clears an entry and returns it, with what the MMU set in it (Linux: ptep_get_and_clear). */
-export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
-  return yield* cpu.xchg(ptep, 0);
 }
 
 /**
@@ -203,6 +238,18 @@ export function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number
     table = frameOf(entryPfn(entry));
   }
   return table + levelIndex(address, level) * ENTRY_WORDS;
+}
+
+/**
+ * The same outside of an atomic section.
+ *
+ * Locks: mmap_sem.
+ */
+export function* pteAlloc(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
+  yield* pageTableAtomicStart(cpu, mm);
+  const entryp = yield* entryAllocMap(cpu, mm, address, level);
+  if (entryp !== 0) yield* pageTableAtomicStop(cpu, mm);
+  return entryp;
 }
 
 /** Takes an empty table, or 0 when memory is full (Linux: pte_alloc_one and its like). */

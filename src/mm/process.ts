@@ -7,7 +7,7 @@ import { MIB, type Vaddr, type Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { PAGE_SIZE, TASK_SIZE } from '../hardware/machine.js';
-import { MmCounter, getMmCounter, updateHiwaterRss } from './counters.js';
+import { MmCounter, getMmCounter, raiseHiwaterRss } from './counters.js';
 import { Mm, RLIM_INFINITY, Task } from './layout/mm.js';
 import { TABLES } from './layout/slab.js';
 import { lruAddDrain } from './lru.js';
@@ -137,7 +137,7 @@ export function* exitTask(cpu: Cpu): Op<void> {
 /** Takes a task out of its mm's list and folds its counts into the mm's. */
 function* detachMm(cpu: Cpu, task: Word, mm: Word): Op<void> {
   yield* cpu.spinLock(mm + Mm.pageTableLock);
-  yield* updateHiwaterRss(cpu, mm);
+  yield* raiseHiwaterRss(cpu, mm);
   yield* foldCounter(cpu, task, mm, MmCounter.rss);
   yield* foldCounter(cpu, task, mm, MmCounter.anonRss);
   let link = mm + Mm.taskList;

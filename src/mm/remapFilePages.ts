@@ -5,9 +5,9 @@ import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, PAGE_SIZE, pageMask } from '../hardware/machine.js';
 import { Mm } from './layout/mm.js';
 import { VM_NONLINEAR, VM_SHARED, Vma } from './layout/vma.js';
-import { pageTableAtomicStart, pageTableAtomicStop } from './locking.js';
+import { pteLock, pteUnlock } from './locking.js';
 import { MAP_NONBLOCK } from './mmap.js';
-import { PTE_FILE_MAX_PAGES, pgoffToPte, pteAllocMap } from './pgtable.js';
+import { PTE_FILE_MAX_PAGES, pgoffToPte, pteAlloc, ptepSet } from './pgtable.js';
 import { populateVma } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { findVma } from './vmatree.js';
@@ -74,11 +74,11 @@ function* installFilePtes(
   pgoff: number,
 ): Op<boolean> {
   for (let address = start; address < end; address += PAGE_SIZE) {
-    yield* pageTableAtomicStart(cpu, mm);
-    const ptep = yield* pteAllocMap(cpu, mm, address);
+    const ptep = yield* pteAlloc(cpu, mm, address, 0);
     if (ptep === 0) return false;
-    yield* cpu.writeOnce(ptep, pgoffToPte(pgoff + (address - start) * PAGES_PER_BYTE));
-    yield* pageTableAtomicStop(cpu, mm);
+    yield* pteLock(cpu, mm, ptep);
+    yield* ptepSet(cpu, ptep, pgoffToPte(pgoff + (address - start) * PAGES_PER_BYTE));
+    yield* pteUnlock(cpu, mm, ptep);
   }
   return true;
 }

@@ -2,7 +2,7 @@
  * Pages of a file that go away, or lose their dirt, under the mappings that show them (Linux: mm/truncate.c,
  * unmap_mapping_range; page_mkclean of mm/rmap.c).
  *
- * Locks: the file's mmapLock keeps its VMAs where they are; then each mm's page_table_lock.
+ * Locks: the file's mmapLock keeps its VMAs where they are; then those of the ptes.
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
@@ -17,11 +17,11 @@ import {
 } from '../hardware/machine.js';
 import { deleteFromPageCache, readCachePage } from './filemap.js';
 import { File } from './layout/file.js';
-import { Mm } from './layout/mm.js';
 import { PG_dirty, PG_uptodate } from './layout/page.js';
 import { VM_NONLINEAR, VM_SHARED, Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
-import { leafTable, nextSpan, ptePresent } from './pgtable.js';
+import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
+import { leafTable, nextSpan, ptePresent, ptepClearBits, ptepGet } from './pgtable.js';
 import { flushTlbMm } from './tlbflush.js';
 import { zapPageRange } from './zap.js';
 
@@ -143,7 +143,6 @@ export function* pageMkclean(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<
 }
 
 function* cleanPtes(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, pfn: Pfn): Op<void> {
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
   let cleaned = false;
   let address = start;
   while (address < end) {
@@ -152,14 +151,23 @@ function* cleanPtes(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, pfn: Pfn): Op<
       address = nextSpan(address, -table);
       continue;
     }
-    const ptep = table + pteOffset(address);
-    const entry = yield* cpu.readOnce(ptep);
-    if (ptePresent(entry) && entryPfn(entry) === pfn) {
-      yield* cpu.and(ptep, ~(PTE_WRITE | PTE_DIRTY));
-      cleaned = true;
+    const stop = Math.min(end, nextSpan(address, 1));
+    yield* ptesLock(cpu, mm, table);
+    for (; address < stop; address += PAGE_SIZE) {
+      if (yield* cleanPte(cpu, table + pteOffset(address), pfn)) cleaned = true;
     }
-    address += PAGE_SIZE;
+    yield* ptesUnlock(cpu, mm, table);
   }
   if (cleaned) yield* flushTlbMm(cpu, mm);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}
+
+/** @returns whether the pte maps the page */
+function* cleanPte(cpu: Cpu, ptep: Word, pfn: Pfn): Op<boolean> {
+  if ((yield* cpu.readOnce(ptep)) === 0) return false;
+  yield* entryLock(cpu, ptep);
+  const entry = yield* ptepGet(cpu, ptep);
+  const maps = ptePresent(entry) && entryPfn(entry) === pfn;
+  if (maps) yield* ptepClearBits(cpu, ptep, PTE_WRITE | PTE_DIRTY);
+  yield* entryUnlock(cpu, ptep);
+  return maps;
 }

@@ -110,25 +110,25 @@ export function* unlinkVma(cpu: Cpu, mm: Word, vma: Word): Op<void> {
 
 /** Moves a VMA's end; what it maps below stays where it is (Linux: vma_adjust). */
 function* setVmEnd(cpu: Cpu, mm: Word, vma: Word, end: Vaddr): Op<void> {
-  const file = yield* lockRange(cpu, vma);
+  yield* rmapLock(cpu, vma);
   yield* cpu.storeWide(vma + Vma.vmEnd, end);
-  yield* unlockRange(cpu, vma, file);
+  yield* rmapUnlock(cpu, vma);
   const next = yield* cpu.load(vma + Vma.vmNext);
   yield* gapChanged(cpu, mm, next);
 }
 
-/** @returns the VMA's file, for `unlockRange` */
-function* lockRange(cpu: Cpu, vma: Word): Op<Word> {
+/** Keeps walks from a page back to its ptes out of a VMA: the lists that lead to it are locked. */
+export function* rmapLock(cpu: Cpu, vma: Word): Op<void> {
   const file = yield* cpu.load(vma + Vma.vmFile);
   if (file !== 0) yield* cpu.spinLock(file + File.mmapLock);
   const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
   if (anonVma !== 0) yield* anonVmaLock(cpu, anonVma);
-  return file;
 }
 
-function* unlockRange(cpu: Cpu, vma: Word, file: Word): Op<void> {
+export function* rmapUnlock(cpu: Cpu, vma: Word): Op<void> {
   const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
   if (anonVma !== 0) yield* anonVmaUnlock(cpu, anonVma);
+  const file = yield* cpu.load(vma + Vma.vmFile);
   if (file !== 0) yield* cpu.spinUnlock(file + File.mmapLock);
 }
 

@@ -5,18 +5,25 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { entryPfn } from '../hardware/machine.js';
+import { PTE_WRITE, entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { WP_HOLD, WP_LOCK_AND_HOLD } from './design.js';
-import { Mm } from './layout/mm.js';
+import { SECTION_LOCK, WALK_LOCK, WP_HOLD, WP_LOCK_AND_HOLD } from './design.js';
 import { PG_anon_exclusive, PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
-import { pageTableAtomicStop } from './locking.js';
+import { pteLock, pteUnlock, sectionStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
-import { mkDirtyWritable, mkPte, ptepInstall, ptepReuse, setPteHigh } from './pgtable.js';
+import {
+  mkDirtyWritable,
+  mkPte,
+  ptePresent,
+  ptepGet,
+  ptepInstall,
+  ptepReuse,
+  setPteHigh,
+} from './pgtable.js';
 import {
   getPage,
   pageAddNewAnonRmap,
@@ -28,12 +35,15 @@ import {
 import { flushTlbPage } from './tlbflush.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
+/** Whether what is decided here is decided under the lock of the pte. */
+const LOCKED = WALK_LOCK || SECTION_LOCK || WP_LOCK_AND_HOLD;
+
 /**
  * Makes a shared page writable, reuses a page that nobody else maps, or copies.
  *
  * @param entry - the pte as read: present, not writable
  * @returns a VM_FAULT_ code
- * Locks: entered in an atomic section, which it ends.
+ * Locks: entered in a section on the pte, which it ends.
  */
 export function* doWpPage(
   cpu: Cpu,
@@ -46,27 +56,47 @@ export function* doWpPage(
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const oldPfn = entryPfn(entry);
   if ((vmFlags & VM_SHARED) !== 0) {
-    yield* pageTableAtomicStop(cpu, mm);
+    yield* sectionStop(cpu, mm, ptep);
     yield* makeSharedWritable(cpu, mm, address, ptep, entry, vmFlags);
     return VM_FAULT_MINOR;
   }
+  if (WP_LOCK_AND_HOLD) {
+    yield* pteLock(cpu, mm, ptep);
+    if ((yield* ptepGet(cpu, ptep)) !== entry) {
+      yield* pteUnlock(cpu, mm, ptep);
+      return VM_FAULT_MINOR;
+    }
+  }
   if (yield* mayReuse(cpu, oldPfn)) {
-    yield* pageMoveAnonRmap(cpu, vma, oldPfn);
-    if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
-    yield* pageTableAtomicStop(cpu, mm);
+    if (LOCKED) yield* pageMoveAnonRmap(cpu, vma, oldPfn);
+    const reused = yield* ptepReuse(cpu, ptep, entry, vmFlags);
+    if (reused) cpu.tlb.drop(address);
+    yield* decided(cpu, mm, ptep);
+    if (reused && !LOCKED) yield* adoptReused(cpu, mm, vma, ptep, oldPfn);
     return VM_FAULT_MINOR;
   }
-
-  let hold = WP_HOLD && oldPfn !== ZERO_PFN;
+  const hold = (WP_HOLD || WP_LOCK_AND_HOLD) && oldPfn !== ZERO_PFN;
   if (hold) yield* getPage(cpu, oldPfn);
-  yield* pageTableAtomicStop(cpu, mm);
-  if (WP_LOCK_AND_HOLD && oldPfn !== ZERO_PFN) {
-    hold = yield* holdIfStillMapped(cpu, mm, ptep, entry, oldPfn);
-    if (!hold) return VM_FAULT_MINOR;
-  }
+  yield* decided(cpu, mm, ptep);
   const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
   if (hold) yield* putPage(cpu, oldPfn);
   return result;
+}
+
+/** Ends the section in which the pte was looked at. */
+function* decided(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  if (WP_LOCK_AND_HOLD) yield* pteUnlock(cpu, mm, ptep);
+  else yield* sectionStop(cpu, mm, ptep);
+}
+
+/** What a reuse by compare-exchange could not note in a page that might have gone meanwhile. */
+function* adoptReused(cpu: Cpu, mm: Word, vma: Word, ptep: Word, pfn: Pfn): Op<void> {
+  yield* pteLock(cpu, mm, ptep);
+  const entry = yield* ptepGet(cpu, ptep);
+  if (ptePresent(entry) && (entry & PTE_WRITE) !== 0 && entryPfn(entry) === pfn) {
+    yield* pageMoveAnonRmap(cpu, vma, pfn);
+  }
+  yield* pteUnlock(cpu, mm, ptep);
 }
 
 /**
@@ -83,22 +113,13 @@ function* makeSharedWritable(
   entry: number,
   vmFlags: number,
 ): Op<void> {
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
-  if ((yield* cpu.readOnce(ptep)) === entry) {
+  yield* pteLock(cpu, mm, ptep);
+  if ((yield* ptepGet(cpu, ptep)) === entry) {
     yield* cpu.or(pageOf(entryPfn(entry)) + Page.flags, PG_dirty);
     // The MMU may have set a bit since.
     if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
   }
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-}
-
-/** Takes a reference while the lock keeps the pte, and with it the page, where it was read. */
-function* holdIfStillMapped(cpu: Cpu, mm: Word, ptep: Word, entry: number, pfn: Pfn): Op<boolean> {
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
-  const same = (yield* cpu.readOnce(ptep)) === entry;
-  if (same) yield* getPage(cpu, pfn);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  return same;
+  yield* pteUnlock(cpu, mm, ptep);
 }
 
 /** Whether an anonymous page is the faulting pte's alone. */
@@ -126,10 +147,10 @@ function* copyPage(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* pteLock(cpu, mm, ptep);
   yield* setPteHigh(cpu, ptep, vmFlags);
   if (!(yield* ptepInstall(cpu, ptep, entry, copy))) {
-    yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+    yield* pteUnlock(cpu, mm, ptep);
     yield* freeNewPage(cpu, newPfn);
     return VM_FAULT_MINOR;
   }
@@ -143,7 +164,7 @@ function* copyPage(
   yield* pageAddNewAnonRmap(cpu, mm, vma, newPfn, address);
   yield* lruCacheAddActive(cpu, newPfn);
   yield* countEvent(cpu, PageState.fault_cow);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  yield* pteUnlock(cpu, mm, ptep);
   if (!fromZero) yield* putPage(cpu, oldPfn);
   return VM_FAULT_MINOR;
 }

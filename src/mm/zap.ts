@@ -13,10 +13,11 @@ import {
   pteOffset,
 } from '../hardware/machine.js';
 import { MmCounter, updateHiwaterRss, updateMmCounter } from './counters.js';
-import { clearHugePmd, hugeMask, splitHugePmdLocked } from './huge.js';
+import { clearHugePmd, hugeMask, splitHugePmd } from './huge.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, VM_PFNMAP, Vma } from './layout/vma.js';
+import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { putPage } from './lru.js';
 import {
   HUGE_LEAF,
@@ -26,10 +27,14 @@ import {
   nextSpan,
   pgoffToPte,
   ptePresent,
+  ptepExchange,
+  ptepGet,
   ptepGetAndClear,
+  ptepSet,
 } from './pgtable.js';
 import { pageAnon, pageRemoveRmap } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
+import { rmapLock, rmapUnlock } from './vmas.js';
 
 /** Pages whose ptes are cleared before the TLBs are flushed and the pages freed. */
 const GATHER_PAGES = 256;
@@ -75,15 +80,18 @@ export function* zapAndReclaimTables(
   const first = Math.ceil(start / HUGE_SIZE) * HUGE_SIZE;
   for (let address = first; address + HUGE_SIZE <= end; address += HUGE_SIZE) {
     const table = yield* leafTable(cpu, mm, address);
-    if (table > 0)
-      yield* freePgtables(cpu, mm, address, address + HUGE_SIZE, address, address + HUGE_SIZE);
+    if (table <= 0) continue;
+    // Walks that come by a file or an anon_vma hold no mmap_sem.
+    yield* rmapLock(cpu, vma);
+    yield* freePgtables(cpu, mm, address, address + HUGE_SIZE, address, address + HUGE_SIZE);
+    yield* rmapUnlock(cpu, vma);
   }
 }
 
 /**
  * Unmaps the pages of a part of a VMA that goes itself, with all that its empty ptes remember.
  *
- * Locks: mmap_sem for writing; takes page_table_lock.
+ * Locks: mmap_sem for writing; takes those of the ptes.
  */
 export function* unmapPageRange(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end: Vaddr): Op<void> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
@@ -94,7 +102,7 @@ export function* unmapPageRange(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end
  * Unmaps the pages of a range, all within one VMA.
  *
  * @param details - if given, what of them
- * Locks: mmap_sem for writing, or the lock of the file's list of VMAs; takes page_table_lock.
+ * Locks: mmap_sem for writing, or the lock of the file's list of VMAs; takes those of the ptes.
  */
 export function* zapPageRange(
   cpu: Cpu,
@@ -124,7 +132,6 @@ function* zapRange(
     anon: 0,
     rss: 0,
   };
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
   yield* updateHiwaterRss(cpu, mm);
   let address = start;
   while (address < end) {
@@ -138,14 +145,15 @@ function* zapRange(
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
-    for (; address < stop; address += PAGE_SIZE) {
+    yield* ptesLock(cpu, mm, table);
+    for (; address < stop && gather.cleared < GATHER_PAGES; address += PAGE_SIZE) {
       yield* zapPte(cpu, table + pteOffset(address), gather, details);
-      if (gather.cleared < GATHER_PAGES) continue;
-      yield* finishGather(cpu, mm, gather);
     }
+    yield* countGather(cpu, mm, gather);
+    yield* ptesUnlock(cpu, mm, table);
+    if (gather.cleared >= GATHER_PAGES) yield* finishGather(cpu, mm, gather);
   }
   yield* finishGather(cpu, mm, gather);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }
 
 /**
@@ -157,41 +165,50 @@ function* zapHuge(cpu: Cpu, mm: Word, address: Vaddr, end: Vaddr, gather: Gather
   const pmdp = yield* findPmd(cpu, mm, address);
   const next = nextSpan(address, 1);
   if (address !== hugeMask(address) || next > end) {
-    yield* splitHugePmdLocked(cpu, mm, pmdp);
+    yield* splitHugePmd(cpu, mm, pmdp);
     return address;
   }
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
   const pfn = yield* clearHugePmd(cpu, mm, pmdp);
-  gather.cleared++;
   if (pfn !== 0) {
     gather.rss += HUGE_PAGES;
     gather.anon += HUGE_PAGES;
     gather.frames.push(pfn);
   }
+  yield* countGather(cpu, mm, gather);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  gather.cleared++;
   return next;
 }
 
 function* zapPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op<void> {
-  const present = yield* cpu.readOnce(ptep);
+  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  yield* entryLock(cpu, ptep);
+  yield* zapLockedPte(cpu, ptep, gather, details);
+  yield* entryUnlock(cpu, ptep);
+}
+
+function* zapLockedPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op<void> {
+  const present = yield* ptepGet(cpu, ptep);
   if (!ptePresent(present)) {
-    if (present !== 0 && !gather.remember) yield* cpu.writeOnce(ptep, 0);
+    if (present !== 0 && !gather.remember) yield* ptepSet(cpu, ptep, 0);
     return;
   }
-  if (details !== undefined && !(yield* isAmong(cpu, entryPfn(present), details))) return;
-  const entry = yield* ptepGetAndClear(cpu, ptep);
+  const pfn = entryPfn(present);
+  if (details !== undefined && !(yield* isAmong(cpu, pfn, details))) return;
+  const anon = pfn !== ZERO_PFN && (yield* pageAnon(cpu, pfn));
+  const remembered =
+    gather.remember && !anon ? pgoffToPte(yield* cpu.load(pageOf(pfn) + Page.index)) : 0;
+  const entry =
+    remembered === 0
+      ? yield* ptepGetAndClear(cpu, ptep)
+      : yield* ptepExchange(cpu, ptep, remembered);
   if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, 0);
   gather.cleared++;
-  const pfn = entryPfn(entry);
   if (pfn === ZERO_PFN) return;
   if (gather.counted) gather.rss++;
-  if (yield* pageAnon(cpu, pfn)) {
-    gather.anon++;
-  } else {
-    if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
-    if (gather.remember) {
-      const index = yield* cpu.load(pageOf(pfn) + Page.index);
-      yield* cpu.writeOnce(ptep, pgoffToPte(index));
-    }
-  }
+  if (anon) gather.anon++;
+  else if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   yield* pageRemoveRmap(cpu, pfn);
   gather.frames.push(pfn);
 }
@@ -203,15 +220,19 @@ function* isAmong(cpu: Cpu, pfn: Pfn, details: ZapDetails): Op<boolean> {
   return index >= details.first && index < details.end;
 }
 
+/** Counts what was unmapped. Locks: those of the ptes. */
+function* countGather(cpu: Cpu, mm: Word, gather: Gather): Op<void> {
+  if (gather.rss !== 0) yield* updateMmCounter(cpu, mm, MmCounter.rss, -gather.rss);
+  if (gather.anon !== 0) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -gather.anon);
+  gather.rss = 0;
+  gather.anon = 0;
+}
+
 /** Flushes, then frees: until the flush another CPU may still use what its TLB holds. */
 function* finishGather(cpu: Cpu, mm: Word, gather: Gather): Op<void> {
   if (gather.cleared === 0) return;
-  yield* updateMmCounter(cpu, mm, MmCounter.rss, -gather.rss);
-  yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -gather.anon);
   yield* flushTlbMm(cpu, mm);
   for (const pfn of gather.frames) yield* putPage(cpu, pfn);
   gather.frames.length = 0;
   gather.cleared = 0;
-  gather.rss = 0;
-  gather.anon = 0;
 }

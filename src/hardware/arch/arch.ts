@@ -28,6 +28,8 @@ export interface Arch {
     readonly dirty: number;
     /** Of an entry that is not present: the rest is a page offset in a file (2.6: pte_file). */
     readonly file: number;
+    /** Of any leaf entry: free for the kernel, which may use it as a lock; 0 where there is none. */
+    readonly lock: number;
     /** Of an entry one level above the leaves: it maps a huge page itself; 0 where none can. */
     readonly huge: number;
     /** Set in every user mapping beside the others. */

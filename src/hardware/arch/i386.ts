@@ -26,6 +26,7 @@ export const i386: Arch = {
     dirty: 0x040,
     protNone: 0x100,
     file: 0x040,
+    lock: 0x200,
     huge: 0x080,
     exec: 0,
   },

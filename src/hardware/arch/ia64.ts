@@ -31,6 +31,7 @@ export const ia64: Arch = {
     exec: 0x200,
     write: 0x400,
     file: 0x004,
+    lock: 0x1000,
     huge: 0,
   },
   noExecHigh: 0,

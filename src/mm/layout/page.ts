@@ -30,6 +30,9 @@ export const Page = {
 
 export const PAGE_RECORD = 8;
 
+/** Of a leaf table's frame, in the place of its mapping: the spinlock over its ptes (Linux: page->ptl). */
+export const PAGE_PTL = Page.mapping;
+
 /** Not reference counted: the zero page (Linux 2.6: PG_reserved). */
 export const PG_reserved = 1 << 0;
 /** Holds a page table. */

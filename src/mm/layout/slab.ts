@@ -5,7 +5,7 @@
 import type { Word } from '../../base/units.js';
 import { LINE_WORDS } from '../../hardware/machine.js';
 import { LIMITS } from '../design.js';
-import { PERCPUS_END } from './percpu.js';
+import { HASHED_LOCKS_END } from './hashedLocks.js';
 
 export const Slab = {
   /** Spinlock over the rest. */
@@ -30,7 +30,7 @@ export interface SlabTable {
   readonly end: Word;
 }
 
-const SLABS: Word = PERCPUS_END;
+const SLABS: Word = HASHED_LOCKS_END;
 const names = ['task', 'mm', 'vma', 'vmaNode', 'anonVma', 'anonVmaChain', 'file'] as const;
 /** Words of each table's records. */
 export const RECORD_WORDS = {
