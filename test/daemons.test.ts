@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { vmConfig } from '../src/engines/configuration.js';
 import type { Engine, Thread } from '../src/engines/engine.js';
 import { ExploreEngine } from '../src/engines/explore/exploreEngine.js';
+import { RandomEngine } from '../src/engines/explore/randomEngine.js';
 import { searchAll } from '../src/engines/explore/search.js';
 import { ParallelEngine } from '../src/engines/parallel/parallelEngine.js';
 import { COSTS_BY_ARCH } from '../src/engines/simulate/costs.js';
@@ -15,6 +16,7 @@ const CONFIG = vmConfig({ arch: 'x86_64', frames: 64, cpus: 2, nodes: 1 }, RIGHT
 const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
   parallel: () => ParallelEngine.create(CONFIG),
   explore: () => ExploreEngine.create(CONFIG),
+  random: () => RandomEngine.create(CONFIG, { seed: 1 }),
   simulate: () => SimulateEngine.create(CONFIG, COSTS_BY_ARCH.x86_64),
 };
 

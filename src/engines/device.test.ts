@@ -11,6 +11,7 @@ import { vmConfig } from './configuration.js';
 import { MemoryDevice, type Device } from './device.js';
 import { runAlone, type Engine } from './engine.js';
 import { ExploreEngine } from './explore/exploreEngine.js';
+import { RandomEngine } from './explore/randomEngine.js';
 import { searchAll } from './explore/search.js';
 import { FileDevice, createDeviceShare, removeDevice } from './parallel/fileDevice.js';
 import { ParallelEngine } from './parallel/parallelEngine.js';
@@ -138,6 +139,7 @@ describe('requests that are to fail', () => {
   const engines: Readonly<Record<string, () => Promise<Engine>>> = {
     parallel: () => ParallelEngine.create(CONFIG),
     explore: () => ExploreEngine.create(CONFIG),
+    random: () => RandomEngine.create(CONFIG, { seed: 1 }),
     simulate: () => SimulateEngine.create(CONFIG, COSTS_BY_ARCH.x86_64),
   };
   for (const [name, create] of Object.entries(engines)) {

@@ -21,6 +21,9 @@ const blockingCodes = new Set(
   OPERATION_NAMES.filter((name) => OPERATIONS[name].blocks === true).map((name) => CODE[name]),
 );
 
+/** Functions that a deadlock is reported with, of each thread: the innermost. */
+const WAITING_CALLERS = 3;
+
 /** Whether an operation waits until it can go. */
 function isBlocking(op: number): boolean {
   return blockingCodes.has(op);
@@ -92,6 +95,11 @@ export class Execution {
     return this.machine.isEnabled(cpu);
   }
 
+  /** Whether a thread waits for the device. */
+  isRequesting(index: number): boolean {
+    return !this.ended[index] && isRequest(this.cpuOf(index).op);
+  }
+
   /** A CPU answers in user mode between two instructions, and wherever it waits. */
   private answersInterrupts(cpuId: number): boolean {
     const index = this.byCpu.get(cpuId);
@@ -154,10 +162,12 @@ export class Execution {
     if (this.failure !== undefined) return [this.failure];
     const waiting = this.running.filter((_, index) => !this.ended[index]);
     if (waiting.length > 0) {
-      return waiting.map(({ cpu }) => {
+      return waiting.map((thread) => {
+        const { cpu } = thread;
+        const where = thread.callers().slice(-WAITING_CALLERS).join(' > ');
         const word = this.machine.vm.nameOf(cpu.x);
         const value = this.machine.memory.words[cpu.x];
-        return `deadlock: cpu ${cpu.id} waits in ${OPERATION_NAMES[cpu.op]} of ${word} (${value})`;
+        return `deadlock: cpu ${cpu.id} waits in ${OPERATION_NAMES[cpu.op]} of ${word} (${value}), ${where}`;
       });
     }
     const { memory, cpus } = this.machine;
