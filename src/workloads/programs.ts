@@ -1,6 +1,7 @@
 /** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
+import { kswapd } from '../mm/kswapd.js';
 import {
   endTask,
   fileSetup,
@@ -39,6 +40,7 @@ export const PROGRAMS = {
   firstFaultSetup,
   forkAndStore,
   forkedSetup,
+  kswapd,
   loadOwn,
   movePage,
   pftExit,
