@@ -256,6 +256,16 @@ export class SteppedMachine {
     }
   }
 
+  /** Tells the daemon of a CPU to return. @returns the word that it may sleep on */
+  stopDaemon(cpu: number): Word {
+    const { CpuLine, cpuLine } = this.vm;
+    const line = cpuLine(cpu);
+    const wakeup = line + CpuLine.wakeup;
+    this.words[line + CpuLine.stop] = 1;
+    this.words[wakeup] = this.words[wakeup] + 1;
+    return wakeup;
+  }
+
   /** Makes every CPU idle, as between two runs. */
   idle(): void {
     for (const cpu of this.cpus) {
@@ -263,7 +273,9 @@ export class SteppedMachine {
       cpu.mm = 0;
       cpu.pgd = 0;
       cpu.tlb.drop(-1);
-      this.words[this.vm.cpuLine(cpu.id) + this.vm.CpuLine.activeMm] = 0;
+      const line = this.vm.cpuLine(cpu.id);
+      this.words[line + this.vm.CpuLine.activeMm] = 0;
+      this.words[line + this.vm.CpuLine.stop] = 0;
     }
   }
 }

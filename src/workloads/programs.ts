@@ -14,6 +14,7 @@ import {
   touchTwice,
   truncateAll,
 } from './addressSpaceRaces.js';
+import { askDaemon, servingDaemon } from './daemon.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { randomOperations } from './randomOperations.js';
@@ -29,6 +30,7 @@ function* boot(cpu: Cpu): Op<number> {
 }
 
 export const PROGRAMS = {
+  askDaemon,
   boot,
   endTask,
   fileSetup,
@@ -45,6 +47,7 @@ export const PROGRAMS = {
   randomOperations,
   referenceFault,
   referenceReclaim,
+  servingDaemon,
   sharedFiles,
   sharedOperations,
   sharedStart,

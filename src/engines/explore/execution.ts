@@ -41,7 +41,11 @@ export class Execution {
   /** What went wrong, once something has. */
   failure: string | undefined;
   private readonly byCpu = new Map<number, number>();
+  private readonly daemons: readonly number[];
   private readonly initial: Int32Array;
+  /** Threads that have not ended, daemons apart. */
+  private left = 0;
+  private daemonsAreTold = false;
 
   constructor(
     readonly machine: SteppedMachine,
@@ -52,6 +56,7 @@ export class Execution {
     this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]));
     this.ended = threads.map(() => false);
     threads.forEach(({ cpu }, index) => this.byCpu.set(cpu, index));
+    this.daemons = [...threads.keys()].filter((index) => threads[index].daemon === true);
   }
 
   /** Goes back to the beginning. */
@@ -60,10 +65,13 @@ export class Execution {
     machine.memory.words.set(this.initial);
     machine.idle();
     this.failure = undefined;
+    this.left = this.threads.length - this.daemons.length;
+    this.daemonsAreTold = false;
     this.threads.forEach(({ program, args }, index) => {
       const thread = this.running[index];
       this.advance(index, () => thread.start(machine.vm.PROGRAMS[program], args));
     });
+    this.stopIdleDaemons();
   }
 
   cpuOf(index: number): SteppedCpu {
@@ -104,6 +112,18 @@ export class Execution {
   step(index: number): void {
     const thread = this.running[index];
     this.advance(index, () => thread.resume(this.machine.perform(thread.cpu)));
+    this.stopIdleDaemons();
+  }
+
+  /**
+   * Tells the daemons to return when all others have ended and no daemon can go: a state that every order
+   * of independent steps leads to, so that a search need not try others for it.
+   */
+  private stopIdleDaemons(): void {
+    if (this.left > 0 || this.daemons.length === 0 || this.daemonsAreTold) return;
+    if (this.enabledMask() !== 0) return;
+    this.daemonsAreTold = true;
+    for (const index of this.daemons) this.machine.stopDaemon(this.threads[index].cpu);
   }
 
   /** Runs on past operations that no other CPU can see. A broken invariant ends the execution. */
@@ -119,6 +139,7 @@ export class Execution {
       this.failure = error.message;
       this.ended[index] = true;
     }
+    if (this.ended[index] && this.threads[index].daemon === undefined) this.left--;
   }
 
   /** @returns what is wrong when no thread can go: a deadlock, or what the audit finds */

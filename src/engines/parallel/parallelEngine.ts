@@ -44,7 +44,7 @@ export class ParallelEngine implements Engine {
 
   /** A single thread runs here, without a worker. */
   async run(threads: readonly Thread[]): Promise<number[]> {
-    if (threads.length === 1) {
+    if (threads.length === 1 && threads[0].daemon === undefined) {
       const { cpu, program, args } = threads[0];
       return [runProgram(this.vm, this.cpu(cpu), program, args)];
     }
@@ -57,14 +57,31 @@ export class ParallelEngine implements Engine {
     await Promise.all(threads.map(({ cpu }) => this.workerOf(cpu)));
     // All start together: each waits at the gate, which opens when the last is there.
     const gate = new Int32Array(new SharedArrayBuffer(4));
-    return await Promise.all(
-      threads.map(async (thread) => {
-        const worker = await this.workerOf(thread.cpu);
-        const report = reportOf(worker);
-        worker.postMessage({ thread, gate, threads: threads.length });
-        return await report;
-      }),
-    );
+    const reports = threads.map(async (thread) => {
+      const worker = await this.workerOf(thread.cpu);
+      const report = reportOf(worker);
+      worker.postMessage({ thread, gate, threads: threads.length });
+      return await report;
+    });
+    const daemons = threads.filter(({ daemon }) => daemon === true);
+    const others = reports.filter((_, index) => threads[index].daemon === undefined);
+    const stopped = Promise.all(others).then(() => this.setStop(daemons, 1));
+    const all = await Promise.all([...reports, stopped]);
+    this.setStop(daemons, 0);
+    return all.slice(0, threads.length) as WorkerReport[];
+  }
+
+  /** Tells daemons to return, or that they may stay. */
+  private setStop(daemons: readonly Thread[], stop: 0 | 1): void {
+    const { cpuLine, CpuLine } = this.vm;
+    const { words } = this.memory;
+    for (const { cpu } of daemons) {
+      const line = cpuLine(cpu);
+      Atomics.store(words, line + CpuLine.stop, stop);
+      if (stop === 0) continue;
+      Atomics.add(words, line + CpuLine.wakeup, 1);
+      Atomics.notify(words, line + CpuLine.wakeup);
+    }
   }
 
   /** A CPU for this thread to run. */

@@ -33,7 +33,7 @@ const releases = new Set<number>([
 ]);
 
 export class SimulateEngine implements Engine {
-  /** Simulated time at the end of the last run. */
+  /** Simulated time at which the threads of the last run, daemons apart, had ended. */
   nowNs = 0;
   /** Of each thread of the last run. */
   spans: SimulatedSpan[] = [];
@@ -73,12 +73,24 @@ export class SimulateEngine implements Engine {
     const running: (SteppedThread | undefined)[] = [];
     const ends = new Map<number, number>();
     const queue = new EventQueue();
+    const daemons = threads.filter(({ daemon }) => daemon === true).map(({ cpu }) => cpu);
+    let left = threads.length - daemons.length;
+    const end = (cpu: number, time: number): void => {
+      ends.set(cpu, time);
+      if (daemons.includes(cpu)) return;
+      this.nowNs = Math.max(this.nowNs, time);
+      if (--left === 0) stopDaemons();
+    };
+    const stopDaemons = (): void => {
+      for (const daemon of daemons) this.wake(machine.stopDaemon(daemon), this.nowNs, queue);
+    };
     for (const { cpu, program, args } of threads) {
       const thread = new SteppedThread(machine.cpus[cpu]);
       running[cpu] = thread;
       if (thread.start(machine.vm.PROGRAMS[program], args)) queue.push(startNs, cpu);
-      else ends.set(cpu, startNs);
+      else end(cpu, startNs);
     }
+    if (left === 0) stopDaemons();
     while (queue.size > 0) {
       let now = queue.nextTime;
       const id = queue.pop();
@@ -93,7 +105,7 @@ export class SimulateEngine implements Engine {
         const value = machine.perform(cpu);
         if (releases.has(cpu.op)) this.wake(cpu.x, done, queue);
         if (!thread.resume(value)) {
-          ends.set(id, done);
+          end(id, done);
           break;
         }
         if (queue.nextTime < done) {
@@ -111,7 +123,6 @@ export class SimulateEngine implements Engine {
     }
     machine.idle();
     this.spans = threads.map(({ cpu }) => ({ startNs, endNs: ends.get(cpu)! }));
-    this.nowNs = Math.max(startNs, ...ends.values());
     return Promise.resolve(threads.map(({ cpu }) => running[cpu]!.result));
   }
 
