@@ -20,6 +20,7 @@ export {
   PG_readahead,
   PG_tail,
   PG_uptodate,
+  PG_zeroed,
   Page,
   ZERO_PFN,
   folioFlags,
@@ -28,8 +29,11 @@ export {
 } from './mm/layout/page.js';
 export { sysFork } from './mm/fork.js';
 export { Percpu, PageState, percpuOf } from './mm/layout/percpu.js';
+export { Zone, zoneOf } from './mm/layout/zone.js';
 export { TABLES, TOTAL_WORDS } from './mm/layout/slab.js';
 export { lruAddDrain } from './mm/lru.js';
+export { allocPage, allocZeroedPage, freeNewPage } from './mm/pagealloc.js';
+export { scrubBlock, scrubNode } from './mm/scrubd.js';
 export * from './mm/layout/vma.js';
 export * from './mm/madvise.js';
 export * from './mm/mincore.js';

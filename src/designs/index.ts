@@ -2,8 +2,8 @@
 import { InputError } from '../base/errors.js';
 import type { VmDesign } from '../mm/design.js';
 import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
-import { pageTableLock } from './pageTableLock.js';
-import { v18, v18Debug, v18First, v18PerThread, v18WpLocked } from './v18.js';
+import { pageTableLock, pageTableLockPrezero } from './pageTableLock.js';
+import { v18, v18Debug, v18First, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
 
 export const DESIGNS: readonly VmDesign[] = [
   pageTableLock,
@@ -12,6 +12,8 @@ export const DESIGNS: readonly VmDesign[] = [
   v18PerThread,
   v18WpLocked,
   v18Debug,
+  pageTableLockPrezero,
+  v18Prezero,
   brokenCheckThenInstall,
   brokenPlainRss,
 ];

@@ -1,4 +1,5 @@
 import type { VmDesign } from '../mm/design.js';
+import { PREZERO } from './prezero.js';
 
 /** Linux 2.6.10: one lock per address space, taken twice by each anonymous write fault. */
 export const pageTableLock: VmDesign = {
@@ -8,4 +9,13 @@ export const pageTableLock: VmDesign = {
   locking: { faultLock: true, anonWriteLock: true, atomicInstall: false, wpCopy: 'hold' },
   counters: 'locked',
   faultAroundPages: 16,
+};
+
+/** Linux 2.6.10 with the prezeroing patches alone. */
+export const pageTableLockPrezero: VmDesign = {
+  ...pageTableLock,
+  name: 'page-table-lock-prezero',
+  summary: 'page-table-lock, and a kscrubd on each node zeroes free memory beforehand',
+  source: 'Lameter, 21 December 2004, prezeroing V1',
+  prezero: PREZERO,
 };

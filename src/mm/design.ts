@@ -35,6 +35,17 @@ export type WpCopy = 'hold' | 'no-hold' | 'hold-if-debug' | 'lock-and-hold';
 /** How rss and anon_rss are kept (SPEC 1.2): see mm/counters.ts. */
 export type CounterForm = 'locked' | 'atomic' | 'per-thread';
 
+/**
+ * Free memory is zeroed before it is asked for, by a kscrubd on each node: see scrubd.ts. Orders are
+ * log2 of pages, scrubStop <= scrubStart.
+ */
+export interface Prezero {
+  /** A free block of this order or more that is not zeroed wakes kscrubd (/proc/sys/vm/scrub_start). */
+  readonly scrubStart: number;
+  /** The smallest blocks that kscrubd zeroes (/proc/sys/vm/scrub_stop). */
+  readonly scrubStop: number;
+}
+
 export interface VmDesign {
   /** As typed on the command line. */
   readonly name: string;
@@ -48,6 +59,8 @@ export interface VmDesign {
   readonly counters: CounterForm;
   /** Whether freed frames are unmapped from the kernel, to catch who still uses them. */
   readonly debugPagealloc?: boolean;
+  /** Without, frames are zeroed when they are handed out. */
+  readonly prezero?: Prezero;
   /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
   readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
@@ -93,10 +106,13 @@ const { design, limits } = instanceConfiguration(import.meta.url, {
 export const FAULT_LOCK = design.locking.faultLock;
 export const ANON_WRITE_LOCK = design.locking.anonWriteLock;
 export const ATOMIC_INSTALL = design.locking.atomicInstall;
+export const DEBUG_PAGEALLOC = design.debugPagealloc === true;
 const { wpCopy } = design.locking;
-export const WP_HOLD =
-  wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && design.debugPagealloc === true);
+export const WP_HOLD = wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && DEBUG_PAGEALLOC);
 export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
+export const PREZERO = design.prezero !== undefined;
+export const SCRUB_START = design.prezero?.scrubStart ?? 0;
+export const SCRUB_STOP = design.prezero?.scrubStop ?? 0;
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 export const COUNTERS_LOCKED = design.counters === 'locked';
 export const COUNTERS_PER_THREAD = design.counters === 'per-thread';

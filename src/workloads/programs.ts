@@ -1,6 +1,7 @@
 /** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
+import { kscrubd, scrubNode } from '../mm/scrubd.js';
 import {
   endTask,
   fileSetup,
@@ -38,6 +39,7 @@ export const PROGRAMS = {
   firstFaultSetup,
   forkAndStore,
   forkedSetup,
+  kscrubd,
   loadOwn,
   movePage,
   pftExit,
@@ -47,6 +49,7 @@ export const PROGRAMS = {
   randomOperations,
   referenceFault,
   referenceReclaim,
+  scrubNode,
   servingDaemon,
   sharedFiles,
   sharedOperations,

@@ -2,7 +2,7 @@
  * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
  * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
  * quiet points.
- * Shape: PERCPU_RECORD = 96 words, a multiple of a cache line.
+ * Shape: PERCPU_RECORD = 128 words, a multiple of a cache line.
  */
 import type { Word } from '../../base/units.js';
 import { CPUS, LINE_WORDS } from '../../hardware/machine.js';
@@ -25,6 +25,9 @@ export const Percpu = {
   pcp: 49,
   /** Which allocation from now on is to fail, counted from 1; 0 = none. */
   failAfter: 95,
+  /** Free frames that hold zeros: a count, then a stack of up to PCP_BATCH frame numbers. */
+  pcpZeroedCount: 96,
+  pcpZeroed: 97,
 } as const;
 
 /** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
@@ -47,11 +50,14 @@ export const PageState = {
   fault_cow: 14,
   fault_reuse: 15,
   fault_around_pages: 16,
+  /** Frames that kscrubd zeroed, and frames of zeros handed out as they were. */
+  pgscrub: 30,
+  pgalloc_zeroed: 31,
 } as const;
 
 export type PageStateName = keyof typeof PageState;
 
-export const PERCPU_RECORD = 6 * LINE_WORDS;
+export const PERCPU_RECORD = 8 * LINE_WORDS;
 export const PERCPUS: Word = ZONES_END;
 export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
 
