@@ -9,6 +9,8 @@ export { attachMemory, createMemory, CpuLine, cpuLine } from './hardware/memory.
 export { Access, translate, walk } from './hardware/mmu.js';
 export { Tlb } from './hardware/tlb.js';
 export { sysBrk } from './mm/brk.js';
+export { oops, unmappedWord } from './mm/debugPagealloc.js';
+export { DEBUG_PAGEALLOC } from './mm/design.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
 export { deleteFromPageCache, openFile, warmCachePage } from './mm/filemap.js';
 export { FILE_MAX_PAGES, FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './mm/layout/file.js';
