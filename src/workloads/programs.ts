@@ -2,6 +2,7 @@
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import { kswapd } from '../mm/kswapd.js';
+import { kscrubd, scrubNode } from '../mm/scrubd.js';
 import {
   endTask,
   fileSetup,
@@ -41,6 +42,7 @@ export const PROGRAMS = {
   forkAndStore,
   forkedSetup,
   kswapd,
+  kscrubd,
   loadOwn,
   movePage,
   pftExit,
@@ -51,6 +53,7 @@ export const PROGRAMS = {
   readPages,
   referenceFault,
   referenceReclaim,
+  scrubNode,
   servingDaemon,
   sharedFiles,
   sharedOperations,
