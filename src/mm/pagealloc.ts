@@ -86,7 +86,7 @@ function* refillZeroed(cpu: Cpu, pcpu: Word): Op<boolean> {
       yield* cpu.store(pcpu + Percpu.pcpZeroedCount, batch);
       if (batch > 0) return true;
     }
-    if ((yield* cpu.readOnce(zone + Zone.freePages)) > 0) return false;
+    if (distance === NODES - 1 || (yield* cpu.readOnce(zone + Zone.freePages)) > 0) return false;
   }
   return false;
 }
