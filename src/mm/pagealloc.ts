@@ -75,7 +75,7 @@ export function* refillZeroed(cpu: Cpu): Op<boolean> {
       yield* cpu.store(pcpu + Percpu.pcpZeroedCount, batch);
       if (batch > 0) return true;
     }
-    if ((yield* cpu.readOnce(zone + Zone.freePages)) > 0) return false;
+    if (distance === NODES - 1 || (yield* cpu.readOnce(zone + Zone.freePages)) > 0) return false;
   }
   return false;
 }
