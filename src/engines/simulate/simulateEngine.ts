@@ -21,6 +21,14 @@ import { EventQueue } from './eventQueue.js';
 export interface SimulatedSpan {
   readonly startNs: number;
   readonly endNs: number;
+  /** Of that, what it slept: for a semaphore, or for whom it waited; a spinlock's waiting is not sleep. */
+  readonly asleepNs: number;
+}
+
+/** When a program of the last run came to a point that it noted. */
+export interface SimulatedNote {
+  readonly point: number;
+  readonly ns: number;
 }
 
 /** Operations that may let go on who waits for the same word. */
@@ -32,14 +40,22 @@ const releases = new Set<number>([
   CODE.wakeUp,
 ]);
 
+/** Operations that sleep until they can go. */
+const sleeps = new Set<number>([CODE.downRead, CODE.downWrite, CODE.sleepOn]);
+
 export class SimulateEngine implements Engine {
   /** Simulated time at the end of the last run. */
   nowNs = 0;
   /** Of each thread of the last run. */
   spans: SimulatedSpan[] = [];
+  /** What its programs noted, in order of time. */
+  notes: SimulatedNote[] = [];
   readonly lines: CacheLines;
   /** CPUs that wait for a word: a lock or a semaphore. */
   private readonly waiters = new Map<Word, number[]>();
+  /** Since when a CPU sleeps, and for how long each has slept in this run. */
+  private readonly asleepFrom = new Map<number, number>();
+  private readonly asleepNs: Float64Array;
   private readonly workNs: Readonly<Record<Work, number>>;
 
   private constructor(
@@ -48,6 +64,7 @@ export class SimulateEngine implements Engine {
     private readonly costs: MachineCosts,
   ) {
     this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, costs);
+    this.asleepNs = new Float64Array(vm.CPUS);
     this.workNs = {
       [Work.TRAP_ENTER]: costs.trapEnterNs,
       [Work.TRAP_EXIT]: costs.trapExitNs,
@@ -70,8 +87,10 @@ export class SimulateEngine implements Engine {
   run(threads: readonly Thread[]): Promise<number[]> {
     const { machine } = this;
     const startNs = this.nowNs;
+    this.notes = [];
     const running: (SteppedThread | undefined)[] = [];
     const ends = new Map<number, number>();
+    this.asleepNs.fill(0);
     const queue = new EventQueue();
     for (const { cpu, program, args } of threads) {
       const thread = new SteppedThread(machine.cpus[cpu]);
@@ -87,6 +106,7 @@ export class SimulateEngine implements Engine {
         const { cpu } = thread;
         if (!machine.isEnabled(cpu)) {
           this.waitersOf(cpu.x).push(id);
+          if (sleeps.has(cpu.op)) this.asleepFrom.set(id, now);
           break;
         }
         const done = this.finishTime(cpu, now);
@@ -110,7 +130,9 @@ export class SimulateEngine implements Engine {
       );
     }
     machine.idle();
-    this.spans = threads.map(({ cpu }) => ({ startNs, endNs: ends.get(cpu)! }));
+    this.spans = threads.map(({ cpu }) => {
+      return { startNs, endNs: ends.get(cpu)!, asleepNs: this.asleepNs[cpu] };
+    });
     this.nowNs = Math.max(startNs, ...ends.values());
     return Promise.resolve(threads.map(({ cpu }) => running[cpu]!.result));
   }
@@ -129,7 +151,11 @@ export class SimulateEngine implements Engine {
   private wake(word: Word, time: number, queue: EventQueue): void {
     const waiting = this.waiters.get(word);
     if (waiting === undefined || waiting.length === 0) return;
-    for (const cpu of waiting) queue.push(time, cpu);
+    for (const cpu of waiting) {
+      queue.push(time, cpu);
+      this.asleepNs[cpu] += time - (this.asleepFrom.get(cpu) ?? time);
+      this.asleepFrom.delete(cpu);
+    }
     waiting.length = 0;
   }
 
@@ -159,6 +185,9 @@ export class SimulateEngine implements Engine {
       case CODE.writeDevice:
         return now + costs.deviceNs;
       case CODE.truncateDevice:
+        return now;
+      case CODE.note:
+        this.notes.push({ point: cpu.x, ns: now });
         return now;
       case CODE.invalidate:
         return now + (cpu.x === cpu.id ? costs.hitNs : costs.ipiNs);
