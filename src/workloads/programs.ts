@@ -15,6 +15,13 @@ import {
   truncateAll,
 } from './addressSpaceRaces.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
+import {
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
+} from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
@@ -38,6 +45,11 @@ export const PROGRAMS = {
   forkedSetup,
   loadOwn,
   movePage,
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
   pftExit,
   pftStart,
   pftThread,
