@@ -1,4 +1,4 @@
-/** Where files and the swap file are kept when they are not in memory. */
+/** Where files and the swap file are kept: what the engines need of it, and one in memory. */
 import type { Word } from '../base/units.js';
 import { fillFilePage } from '../hardware/device.js';
 
@@ -12,12 +12,21 @@ export interface Device {
   truncate(file: number, index: number): void;
 }
 
+/** What a device in memory holds at some moment. */
+export interface DeviceContents {
+  /** Pages that were written, by file and page. */
+  readonly written: ReadonlyMap<number, ReadonlyMap<number, Int32Array>>;
+  readonly ends: ReadonlyMap<number, number>;
+}
+
 /** A device in the memory of one thread. What was never written is as hardware/device.ts says. */
 export class MemoryDevice implements Device {
   /** By file and page. */
-  private readonly written = new Map<number, Map<number, Int32Array>>();
+  private written = new Map<number, Map<number, Int32Array>>();
   /** First page of a file that is zeros unless it was written since. */
-  private readonly ends = new Map<number, number>();
+  private ends = new Map<number, number>();
+  /** What it holds, where nothing has changed since that was asked for. */
+  private saved: DeviceContents | undefined;
 
   constructor(private readonly pageWords: number) {}
 
@@ -31,6 +40,7 @@ export class MemoryDevice implements Device {
   }
 
   write(words: Int32Array, frame: Word, file: number, index: number): boolean {
+    this.saved = undefined;
     let pages = this.written.get(file);
     if (pages === undefined) this.written.set(file, (pages = new Map<number, Int32Array>()));
     pages.set(index, words.slice(frame, frame + this.pageWords));
@@ -38,10 +48,28 @@ export class MemoryDevice implements Device {
   }
 
   truncate(file: number, index: number): void {
+    this.saved = undefined;
     this.ends.set(file, Math.min(index, this.ends.get(file) ?? Infinity));
     const pages = this.written.get(file);
     for (const page of [...(pages?.keys() ?? [])]) {
       if (page >= index) pages!.delete(page);
     }
   }
+
+  /** What it holds now, to go back to. */
+  save(): DeviceContents {
+    return (this.saved ??= { written: copyOfPages(this.written), ends: new Map(this.ends) });
+  }
+
+  restore(contents: DeviceContents): void {
+    if (this.saved === contents) return;
+    this.written = copyOfPages(contents.written);
+    this.ends = new Map(contents.ends);
+    this.saved = contents;
+  }
+}
+
+/** A page is never written in place, so that copies may share it. */
+function copyOfPages(written: DeviceContents['written']): Map<number, Map<number, Int32Array>> {
+  return new Map([...written].map(([file, pages]) => [file, new Map(pages)]));
 }

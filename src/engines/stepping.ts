@@ -13,7 +13,8 @@ import { configurationHash, type Memory } from '../hardware/memory.js';
 import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
 import type { Tlb } from '../hardware/tlb.js';
 import type { Program } from '../workloads/programs.js';
-import { MemoryDevice } from './device.js';
+import { MemoryDevice, type Device, type DeviceContents } from './device.js';
+import { CountedDevice, DeviceRequests } from './deviceRequests.js';
 import type { VmConfig } from './configuration.js';
 import { allocatePrivate, loadStepped, type SteppedVm } from './instance.js';
 
@@ -92,6 +93,13 @@ export class SteppedThread {
   }
 }
 
+/** Everything that can change of a machine whose CPUs are idle. */
+export interface MachineState {
+  readonly words: Int32Array;
+  readonly device: DeviceContents;
+  readonly requests: Int32Array;
+}
+
 /** A machine whose CPUs are stepped. */
 export class SteppedMachine {
   readonly cpus: readonly SteppedCpu[];
@@ -99,7 +107,9 @@ export class SteppedMachine {
   private readonly wides: Float64Array;
   private readonly pageWords: number;
   /** What the files and the swap file are kept on. */
-  readonly device: MemoryDevice;
+  private readonly contents: MemoryDevice;
+  private readonly device: Device;
+  readonly requests = new DeviceRequests();
 
   private constructor(
     readonly vm: SteppedVm,
@@ -108,7 +118,8 @@ export class SteppedMachine {
     this.words = memory.words;
     this.wides = memory.wides;
     this.pageWords = vm.PAGE_WORDS;
-    this.device = new MemoryDevice(vm.PAGE_WORDS);
+    this.contents = new MemoryDevice(vm.PAGE_WORDS);
+    this.device = new CountedDevice(this.contents, this.requests);
     this.cpus = Array.from({ length: vm.CPUS }, (_, id) => new SteppedCpu(vm, id));
   }
 
@@ -117,6 +128,22 @@ export class SteppedMachine {
     const vm = await loadStepped(config);
     const hash = configurationHash(config);
     return new SteppedMachine(vm, vm.createMemory(vm.TOTAL_WORDS, hash, allocatePrivate));
+  }
+
+  /** The state between two runs, to go back to. */
+  save(): MachineState {
+    return {
+      words: this.words.slice(),
+      device: this.contents.save(),
+      requests: this.requests.words.slice(),
+    };
+  }
+
+  restore(state: MachineState): void {
+    this.words.set(state.words);
+    this.contents.restore(state.device);
+    this.requests.words.set(state.requests);
+    this.idle();
   }
 
   /** Whether the pending operation of a CPU can go now, but for `invalidate`. */
@@ -218,6 +245,11 @@ export class SteppedMachine {
         if (words[x] < 0) return false;
         words[x] = words[x] + 1;
         return true;
+      case CODE.tryDownWrite:
+        if (words[x] !== 0) return false;
+        words[x] = WRITER;
+        words[x + 1] = cpu.id + 1;
+        return true;
       case CODE.lockBit:
         words[x] = words[x] | y;
         return undefined;
@@ -257,6 +289,16 @@ export class SteppedMachine {
     }
   }
 
+  /** Tells the daemon of a CPU to return. @returns the word that it may sleep on */
+  stopDaemon(cpu: number): Word {
+    const { CpuLine, cpuLine } = this.vm;
+    const line = cpuLine(cpu);
+    const wakeup = line + CpuLine.wakeup;
+    this.words[line + CpuLine.stop] = 1;
+    this.words[wakeup] = this.words[wakeup] + 1;
+    return wakeup;
+  }
+
   /** Makes every CPU idle, as between two runs. */
   idle(): void {
     for (const cpu of this.cpus) {
@@ -264,7 +306,9 @@ export class SteppedMachine {
       cpu.mm = 0;
       cpu.pgd = 0;
       cpu.tlb.drop(-1);
-      this.words[this.vm.cpuLine(cpu.id) + this.vm.CpuLine.activeMm] = 0;
+      const line = this.vm.cpuLine(cpu.id);
+      this.words[line + this.vm.CpuLine.activeMm] = 0;
+      this.words[line + this.vm.CpuLine.stop] = 0;
     }
   }
 }
@@ -281,4 +325,9 @@ const silentCodes = new Set(
 /** Whether no other CPU can see an operation. */
 export function isSilent(op: number): boolean {
   return silentCodes.has(op);
+}
+
+/** Whether an operation is a request to the device, for which a CPU sleeps. */
+export function isRequest(op: number): boolean {
+  return op === CODE.readDevice || op === CODE.writeDevice;
 }

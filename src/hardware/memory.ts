@@ -14,7 +14,7 @@ import { CPUS, LINE_WORDS, PAGE_WORDS, alignWord } from './machine.js';
 
 const MAGIC = 0x6d666c74;
 /** Raised with every change of a record's shape. */
-const VERSION = 2;
+const VERSION = 3;
 const HEADER_WORDS = LINE_WORDS;
 
 export const CPU_LINES = HEADER_WORDS;
@@ -27,6 +27,10 @@ export const CpuLine = {
   ipiRequested: 1,
   /** Invalidations done by it. Written by the CPU. */
   ipiDone: 2,
+  /** Whether the daemon that runs here is to return. Written by the engine. */
+  stop: 3,
+  /** What a daemon sleeps on: raised by whoever has work for it, and with `stop`. Atomic. */
+  wakeup: 4,
 } as const;
 
 export function cpuLine(cpu: number): Word {

@@ -83,7 +83,9 @@ describe('the multi-task load', () => {
     const { pteUpdate } = design.locking;
     const some = pteUpdate === 'clear-then-set';
     it(`has ${some ? 'spurious faults' : 'no spurious fault'} with ${pteUpdate}: ${design.name}`, async () => {
-      for (const arch of ARCH_NAMES) {
+      // What differs between architectures is not the locking.
+      const arches = design.name.startsWith('page-table-lock') ? ARCH_NAMES : (['ia64'] as const);
+      for (const arch of arches) {
         const setup = setupOf(design.name, { arch, cpus: 8, tasks: 16 });
         const { spuriousFaults } = await runMultitask(setup);
         assert.equal(spuriousFaults > 0, some, `${arch}: ${spuriousFaults}`);

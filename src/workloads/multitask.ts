@@ -28,7 +28,7 @@ import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { CPUS, PAGE_SIZE } from '../hardware/machine.js';
 import { sysBrk } from '../mm/brk.js';
-import { openFile, readCachePage, warmCachePage } from '../mm/filemap.js';
+import { readCachePage, warmCachePage } from '../mm/filemap.js';
 import { sysFork } from '../mm/fork.js';
 import { Task } from '../mm/layout/mm.js';
 import { PG_uptodate } from '../mm/layout/page.js';
@@ -45,6 +45,7 @@ import {
 import { sysMprotect } from '../mm/mprotect.js';
 import { MS_SYNC, sysMsync } from '../mm/msync.js';
 import { sysMunmap } from '../mm/munmap.js';
+import { openFile } from '../mm/pagecache.js';
 import { createTask, exitTask, mmAlloc, setBrk, switchTo } from '../mm/process.js';
 import { isUserFault, loadUser, storeUser, userFault } from '../mm/user.js';
 import { vmFaultName } from '../mm/vmfault.js';
@@ -298,15 +299,14 @@ function* mapPrivate(cpu: Cpu): Op<void> {
   yield* unmap(cpu, MAPPING, MAPPED_PAGES);
 }
 
-/** Maps a part of the file shared, writes to it, has it written back, and writes again. */
+/** Maps a part of the file shared, writes to it, has the first page written back, and writes to that again. */
 function* writeFile(cpu: Cpu, { number, random }: TaskThread, file: Word): Op<void> {
   const first = random.below(FILE_PAGES - FILE_MAPPED_PAGES + 1);
   yield* mapFixed(cpu, FILE_MAPPING, FILE_MAPPED_PAGES, MAP_SHARED, file, first);
   for (let page = 0; page < FILE_MAPPED_PAGES; page++) {
     yield* storeAt(cpu, FILE_MAPPING + page * PAGE_SIZE, number);
   }
-  const bytes = FILE_MAPPED_PAGES * PAGE_SIZE;
-  expectTrue((yield* sysMsync(cpu, FILE_MAPPING, bytes, MS_SYNC)) === 0, 'msync');
+  expectTrue((yield* sysMsync(cpu, FILE_MAPPING, PAGE_SIZE, MS_SYNC)) === 0, 'msync');
   yield* storeAt(cpu, FILE_MAPPING, number);
   yield* unmap(cpu, FILE_MAPPING, FILE_MAPPED_PAGES);
 }

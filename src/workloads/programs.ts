@@ -1,6 +1,7 @@
 /** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
+import { kswapd } from '../mm/kswapd.js';
 import {
   endTask,
   fileSetup,
@@ -14,6 +15,8 @@ import {
   touchTwice,
   truncateAll,
 } from './addressSpaceRaces.js';
+import { askDaemon, servingDaemon } from './daemon.js';
+import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import {
   multitaskFile,
@@ -36,6 +39,7 @@ function* boot(cpu: Cpu): Op<number> {
 }
 
 export const PROGRAMS = {
+  askDaemon,
   boot,
   endTask,
   fileSetup,
@@ -43,6 +47,7 @@ export const PROGRAMS = {
   firstFaultSetup,
   forkAndStore,
   forkedSetup,
+  kswapd,
   loadOwn,
   movePage,
   multitaskFile,
@@ -55,8 +60,10 @@ export const PROGRAMS = {
   pftThread,
   pftTouch,
   randomOperations,
+  readPages,
   referenceFault,
   referenceReclaim,
+  servingDaemon,
   sharedFiles,
   sharedOperations,
   sharedStart,
@@ -67,6 +74,7 @@ export const PROGRAMS = {
   touchTwice,
   truncateAll,
   unmapShared,
+  writePages,
   zeroFrames,
 } as const satisfies Record<string, Program>;
 

@@ -25,7 +25,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { filePageWord } from '../hardware/device.js';
 import { PAGES_PER_BYTE, PAGE_SIZE } from '../hardware/machine.js';
 import { sysBrk } from '../mm/brk.js';
-import { openFile } from '../mm/filemap.js';
+import { openFile } from '../mm/pagecache.js';
 import { sysFork } from '../mm/fork.js';
 import { FILE_MEMORY } from '../mm/layout/file.js';
 import { RECORD_WORDS } from '../mm/layout/slab.js';

@@ -7,6 +7,7 @@
 import { InvariantError } from '../../base/errors.js';
 import type { Memory } from '../../hardware/memory.js';
 import type { VmConfig } from '../configuration.js';
+import type { DeviceRequests } from '../deviceRequests.js';
 import type { Engine, Thread } from '../engine.js';
 import type { SteppedVm } from '../instance.js';
 import { SteppedMachine } from '../stepping.js';
@@ -20,6 +21,10 @@ export class ExploreEngine implements Engine {
 
   get memory(): Memory {
     return this.machine.memory;
+  }
+
+  get requests(): DeviceRequests {
+    return this.machine.requests;
   }
 
   static async create(config: VmConfig): Promise<ExploreEngine> {

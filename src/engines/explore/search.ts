@@ -8,6 +8,7 @@
  * algorithm 1). It is stateless: each execution starts anew.
  */
 import { Execution, acquires } from './execution.js';
+import { isRequest } from '../stepping.js';
 import { Touch, depends, emptyFootprint, footprintOf, type Footprint } from './footprint.js';
 
 /** What a search was allowed. */
@@ -212,7 +213,9 @@ class SourceSetSearch {
     const ordinal = ++this.ordinals[thread];
     clock[thread] = ordinal;
     this.clocks[thread].set(clock);
-    this.events.push({ thread, ordinal, footprint, acquires: acquiring, clock });
+    // A request gives nothing to wait for, but takes a point where its CPU can be interrupted.
+    const takes = acquiring || isRequest(execution.cpuOf(thread).op);
+    this.events.push({ thread, ordinal, footprint, acquires: takes, clock });
     this.steps++;
     execution.step(thread);
   }

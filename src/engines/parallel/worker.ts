@@ -2,8 +2,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { performance } from 'node:perf_hooks';
 import type { VmConfig } from '../configuration.js';
+import { CountedDevice, DeviceRequests } from '../deviceRequests.js';
 import type { Thread } from '../engine.js';
 import { attachPlain } from '../instance.js';
+import { FileDevice, type DeviceShare } from './fileDevice.js';
 import { pageCodeFor, type WasmMemory } from './pageCode.js';
 import { PlainCpu, runProgram, type Note } from './plainCpu.js';
 
@@ -14,6 +16,9 @@ export interface WorkerSetup {
   readonly wasm: WasmMemory | undefined;
   readonly cpu: number;
   readonly zeroing: boolean;
+  readonly device: DeviceShare;
+  /** Words of the machine's DeviceRequests. */
+  readonly requests: Int32Array;
 }
 
 export interface WorkerReport {
@@ -38,7 +43,11 @@ const setup = workerData as WorkerSetup;
 const port = parentPort!;
 const { vm, memory } = await attachPlain(setup.config, setup.buffer);
 const pageCode = setup.wasm && pageCodeFor(setup.wasm);
-const cpu = new PlainCpu(vm, memory, setup.cpu, { zeroing: setup.zeroing, pageCode });
+const device = new CountedDevice(
+  new FileDevice(setup.device, vm.PAGE_WORDS),
+  new DeviceRequests(setup.requests),
+);
+const cpu = new PlainCpu(vm, memory, setup.cpu, { zeroing: setup.zeroing, pageCode, device });
 
 port.on('message', ({ thread, gate, threads }: WorkerOrder) => {
   awaitAll(gate, threads);

@@ -24,6 +24,8 @@ export interface MachineCosts {
   readonly copyPageNs: number;
   /** Reading or writing a page of a device. */
   readonly deviceNs: number;
+  /** Requests that the device serves at once; others wait. */
+  readonly deviceRequests: number;
   readonly trapEnterNs: number;
   readonly trapExitNs: number;
   readonly syscallNs: number;
@@ -47,6 +49,7 @@ const ia64: MachineCosts = {
   remotePage: 1.45,
   copyPageNs: 12000,
   deviceNs: 100_000,
+  deviceRequests: 1,
   trapEnterNs: 400,
   trapExitNs: 280,
   syscallNs: 500,
@@ -68,6 +71,7 @@ const x86: MachineCosts = {
   remotePage: 1.6,
   copyPageNs: 400,
   deviceNs: 80_000,
+  deviceRequests: 8,
   trapEnterNs: 250,
   trapExitNs: 150,
   syscallNs: 150,

@@ -10,9 +10,10 @@ import type { Memory } from '../../hardware/memory.js';
 import { Work } from '../../hardware/cpu.js';
 import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
+import type { DeviceRequests } from '../deviceRequests.js';
 import type { Engine, Thread } from '../engine.js';
 import type { SteppedVm } from '../instance.js';
-import { SteppedMachine, SteppedThread, type SteppedCpu } from '../stepping.js';
+import { SteppedMachine, SteppedThread, isRequest, type SteppedCpu } from '../stepping.js';
 import { CacheLines } from './cacheLines.js';
 import type { MachineCosts } from './costs.js';
 import { EventQueue } from './eventQueue.js';
@@ -21,7 +22,7 @@ import { EventQueue } from './eventQueue.js';
 export interface SimulatedSpan {
   readonly startNs: number;
   readonly endNs: number;
-  /** Of that, what it slept: for a semaphore, or for whom it waited; a spinlock's waiting is not sleep. */
+  /** Of that, what it slept: for a semaphore, another CPU or the device; who waits for a lock does not. */
   readonly asleepNs: number;
 }
 
@@ -44,7 +45,7 @@ const releases = new Set<number>([
 const sleeps = new Set<number>([CODE.downRead, CODE.downWrite, CODE.sleepOn]);
 
 export class SimulateEngine implements Engine {
-  /** Simulated time at the end of the last run. */
+  /** Simulated time at which the threads of the last run, daemons apart, had ended. */
   nowNs = 0;
   /** Of each thread of the last run. */
   spans: SimulatedSpan[] = [];
@@ -56,6 +57,8 @@ export class SimulateEngine implements Engine {
   /** Since when a CPU sleeps, and for how long each has slept in this run. */
   private readonly asleepFrom = new Map<number, number>();
   private readonly asleepNs: Float64Array;
+  /** When each place of the device is free again, in simulated nanoseconds. */
+  private readonly deviceFreeNs: number[];
   private readonly workNs: Readonly<Record<Work, number>>;
 
   private constructor(
@@ -65,6 +68,7 @@ export class SimulateEngine implements Engine {
   ) {
     this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, costs);
     this.asleepNs = new Float64Array(vm.CPUS);
+    this.deviceFreeNs = new Array<number>(costs.deviceRequests).fill(0);
     this.workNs = {
       [Work.TRAP_ENTER]: costs.trapEnterNs,
       [Work.TRAP_EXIT]: costs.trapExitNs,
@@ -75,6 +79,10 @@ export class SimulateEngine implements Engine {
 
   get memory(): Memory {
     return this.machine.memory;
+  }
+
+  get requests(): DeviceRequests {
+    return this.machine.requests;
   }
 
   static async create(config: VmConfig, costs: MachineCosts): Promise<SimulateEngine> {
@@ -92,12 +100,26 @@ export class SimulateEngine implements Engine {
     const ends = new Map<number, number>();
     this.asleepNs.fill(0);
     const queue = new EventQueue();
+    /** CPUs that wait for the device. */
+    const requested = new Set<number>();
+    const daemons = threads.filter(({ daemon }) => daemon === true).map(({ cpu }) => cpu);
+    let left = threads.length - daemons.length;
+    const end = (cpu: number, time: number): void => {
+      ends.set(cpu, time);
+      if (daemons.includes(cpu)) return;
+      this.nowNs = Math.max(this.nowNs, time);
+      if (--left === 0) stopDaemons();
+    };
+    const stopDaemons = (): void => {
+      for (const daemon of daemons) this.wake(machine.stopDaemon(daemon), this.nowNs, queue);
+    };
     for (const { cpu, program, args } of threads) {
       const thread = new SteppedThread(machine.cpus[cpu]);
       running[cpu] = thread;
       if (thread.start(machine.vm.PROGRAMS[program], args)) queue.push(startNs, cpu);
-      else ends.set(cpu, startNs);
+      else end(cpu, startNs);
     }
+    if (left === 0) stopDaemons();
     while (queue.size > 0) {
       let now = queue.nextTime;
       const id = queue.pop();
@@ -109,11 +131,19 @@ export class SimulateEngine implements Engine {
           if (sleeps.has(cpu.op)) this.asleepFrom.set(id, now);
           break;
         }
+        if (isRequest(cpu.op) && !requested.delete(id)) {
+          // It has its effect when the device has served it.
+          requested.add(id);
+          const served = this.servedTime(now);
+          this.asleepNs[id] += served - now;
+          queue.push(served, id);
+          break;
+        }
         const done = this.finishTime(cpu, now);
         const value = machine.perform(cpu);
         if (releases.has(cpu.op)) this.wake(cpu.x, done, queue);
         if (!thread.resume(value)) {
-          ends.set(id, done);
+          end(id, done);
           break;
         }
         if (queue.nextTime < done) {
@@ -133,7 +163,6 @@ export class SimulateEngine implements Engine {
     this.spans = threads.map(({ cpu }) => {
       return { startNs, endNs: ends.get(cpu)!, asleepNs: this.asleepNs[cpu] };
     });
-    this.nowNs = Math.max(startNs, ...ends.values());
     return Promise.resolve(threads.map(({ cpu }) => running[cpu]!.result));
   }
 
@@ -183,7 +212,6 @@ export class SimulateEngine implements Engine {
         return now + costs.copyPageNs * this.pageFactor(cpu);
       case CODE.readDevice:
       case CODE.writeDevice:
-        return now + costs.deviceNs;
       case CODE.truncateDevice:
         return now;
       case CODE.note:
@@ -198,6 +226,15 @@ export class SimulateEngine implements Engine {
       default:
         return lines.write(cpu.x, cpu.id, now, true);
     }
+  }
+
+  /** When the device, asked now, has served the request: at the place that is free first. */
+  private servedTime(now: number): number {
+    const { deviceFreeNs, costs } = this;
+    const free = Math.min(...deviceFreeNs);
+    const done = Math.max(now, free) + costs.deviceNs;
+    deviceFreeNs[deviceFreeNs.indexOf(free)] = done;
+    return done;
   }
 
   private pageFactor(cpu: SteppedCpu): number {
