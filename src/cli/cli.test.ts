@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import type { Aim7Row, MultitaskResult } from '../measure/multitask.js';
 import type { PftResult } from '../measure/pft.js';
 import type { ReplayReport } from '../traces/replayFile.js';
 import { classicWall } from './pft.js';
@@ -184,6 +185,45 @@ describe('minorfault check', () => {
   it('refuses what it does not know', () => {
     assert.equal(run('check', 'last-fault').status, 2);
     assert.equal(run('check', '--executions', '0').status, 2);
+  });
+});
+
+describe('minorfault multitask', () => {
+  it('prints AIM7’s columns for each design, and the mail’s rows for the same numbers of tasks', () => {
+    for (const engine of ['parallel', 'simulate']) {
+      const { status, stdout } = run('multitask', '--engine', engine, '--tasks', '1,3');
+      assert.equal(status, 0);
+      const heads = /^Tasks +jobs\/min +jti +jobs\/min\/task +real +cpu +spurious +minor$/gm;
+      assert.equal(stdout.match(heads)?.length, 2);
+      assert.match(
+        stdout,
+        /w\/o patch \(the mail's figures: .*\n.*\n +1 +471\.79 +100 +471\.7899 /,
+      );
+      assert.match(stdout, /w\/patch \(the mail's figures: .*\n.*\n +1 +470\.30 +100 +470\.3030 /);
+      assert.match(stdout, /\n +1 +[\d.]+ +0\.997\n +3 +[\d.]+\n$/);
+    }
+  });
+
+  it('prints JSON: a row for each design and number of tasks, and the mail’s', () => {
+    const args = ['--tasks', '1,2', '--cpus', '2', '--design', 'v18', '--json'];
+    const { results, mail } = JSON.parse(run('multitask', ...args).stdout) as {
+      results: MultitaskResult[];
+      mail: { name: string; rows: Aim7Row[] }[];
+    };
+    assert.deepEqual(
+      results.map(({ tasks, jobs, cpus, design }) => [tasks, jobs, cpus, design]),
+      [
+        [1, 10, 2, 'v18'],
+        [2, 20, 2, 'v18'],
+      ],
+    );
+    assert.deepEqual(
+      mail.map(({ name, rows }) => [name, rows.map(({ realSeconds }) => realSeconds)]),
+      [
+        ['w/o patch', [12.34]],
+        ['w/patch', [12.38]],
+      ],
+    );
   });
 });
 

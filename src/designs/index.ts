@@ -27,6 +27,9 @@ export const DESIGNS: readonly VmDesign[] = [
 /** What commands compare when no design is named, as a user would type it: before, and after. */
 export const DEFAULT_DESIGNS = `${pageTableLock.name},${v18.name}`;
 
+/** The same of the mail of 31 March 2005, which changes how ptes are updated and nothing else. */
+export const PTE_UPDATE_DESIGNS = `${pageTableLock.name},${pageTableLockExchange.name}`;
+
 /** @throws InputError when there is no such design */
 export function designNamed(name: string): VmDesign {
   const design = DESIGNS.find((candidate) => candidate.name === name);

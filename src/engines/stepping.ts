@@ -302,6 +302,7 @@ export class SteppedMachine {
         return undefined;
       case CODE.interrupts:
       case CODE.spend:
+      case CODE.note:
         return undefined;
       default:
         throw new InvariantError(`stepped: operation ${cpu.op} is none`);

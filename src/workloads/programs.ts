@@ -19,6 +19,13 @@ import {
 import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
+import {
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
+} from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
@@ -45,6 +52,11 @@ export const PROGRAMS = {
   kscrubd,
   loadOwn,
   movePage,
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
   pftExit,
   pftStart,
   pftThread,

@@ -5,6 +5,7 @@
  * wait are methods here. All waiting answers inter-processor interrupts: a CPU that waits for a
  * lock must not keep another from flushing its TLB.
  */
+import { performance } from 'node:perf_hooks';
 import { InvariantError } from '../../base/errors.js';
 import type { Pfn, Vaddr, Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
@@ -39,6 +40,12 @@ export interface PlainCpuOptions {
   readonly pageCode?: PageCode | undefined;
 }
 
+/** When a program came to a point that it noted, on a clock that all threads share. */
+export interface Note {
+  readonly point: number;
+  readonly ms: number;
+}
+
 export class PlainCpu {
   readonly words: Int32Array;
   readonly wides: Float64Array;
@@ -47,6 +54,8 @@ export class PlainCpu {
   current: Word = 0;
   mm: Word = 0;
   pgd: Pfn = 0;
+  /** What the last program noted. */
+  notes: Note[] = [];
 
   private readonly pageWords: number;
   private readonly cpuLine: (cpu: number) => Word;
@@ -325,6 +334,10 @@ export class PlainCpu {
     this.tlb.drop(-1);
     Atomics.store(this.words, this.ipiDone, this.interruptsDone);
   }
+
+  note(point: number): void {
+    this.notes.push({ point, ms: performance.timeOrigin + performance.now() });
+  }
 }
 
 /** Most callers that a report names. */
@@ -348,6 +361,7 @@ export function runProgram(
 ): number {
   // Programs take numbers, how many is each one's own business.
   const run: (cpu: PlainCpu, ...args: readonly number[]) => number = vm.PROGRAMS[program];
+  cpu.notes = [];
   const result = run(cpu, ...args);
   cpu.idle();
   return result;
