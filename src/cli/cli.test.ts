@@ -271,6 +271,26 @@ describe('minorfault pft', () => {
       /less than a page for each thread/,
     );
     assert.match(run('pft', '--engine', 'quantum').stderr, /got engine "quantum"/);
+    assert.match(run('pft', '--cpus', '1', '--threads', '2').stderr, /the machine has 1/);
+    assert.match(run('pft', '--memory', '1M', '--size', '2M').stderr, /too few for the test/);
+  });
+
+  it('shows what prezeroing gains in a burst, and that less is left of it when it goes on', () => {
+    const designs = 'page-table-lock,page-table-lock-prezero';
+    const simulated = ['--engine', 'simulate', '--arch', 'ia64', '--design', designs, '--json'];
+    const machine = ['--size', '16M', '--memory', '24M', '--cpus', '4', '--threads', '1'];
+    const gain = (reps: string): { factor: number; prezeroed: number } => {
+      const { stdout } = run('pft', ...simulated, ...machine, '--reps', reps);
+      const [without, beforehand] = JSON.parse(stdout) as PftResult[];
+      assert.equal(without.prezeroed, 0);
+      const factor = beforehand.faultsPerWallSecond / without.faultsPerWallSecond;
+      return { factor, prezeroed: beforehand.prezeroed / beforehand.pages };
+    };
+    const burst = gain('1');
+    const sustained = gain('3');
+    assert.ok(burst.prezeroed >= 1 && burst.factor > 5, JSON.stringify(burst));
+    assert.ok(sustained.prezeroed < 1 && sustained.factor > 1.1, JSON.stringify(sustained));
+    assert.ok(sustained.factor < burst.factor);
   });
 });
 

@@ -2,9 +2,9 @@
 import { InputError } from '../base/errors.js';
 import type { VmDesign } from '../mm/design.js';
 import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
-import { pageTableLock, pageTableLockExchange } from './pageTableLock.js';
+import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
-import { v18, v18Debug, v18First, v18PerThread, v18WpLocked } from './v18.js';
+import { v18, v18Debug, v18First, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
 
 export const DESIGNS: readonly VmDesign[] = [
   pageTableLock,
@@ -18,6 +18,8 @@ export const DESIGNS: readonly VmDesign[] = [
   hashedLocks,
   pteBit,
   linux,
+  pageTableLockPrezero,
+  v18Prezero,
   brokenCheckThenInstall,
   brokenPlainRss,
 ];

@@ -2,6 +2,7 @@
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import { kswapd } from '../mm/kswapd.js';
+import { kscrubd, scrubNode } from '../mm/scrubd.js';
 import {
   endTask,
   fileSetup,
@@ -48,6 +49,7 @@ export const PROGRAMS = {
   forkAndStore,
   forkedSetup,
   kswapd,
+  kscrubd,
   loadOwn,
   movePage,
   multitaskFile,
@@ -63,6 +65,7 @@ export const PROGRAMS = {
   readPages,
   referenceFault,
   referenceReclaim,
+  scrubNode,
   servingDaemon,
   sharedFiles,
   sharedOperations,

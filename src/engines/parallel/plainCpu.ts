@@ -70,6 +70,8 @@ export class PlainCpu {
   private readonly contents: boolean;
   private readonly pageCode: PageCode | undefined;
   private readonly device: Device;
+  /** Set where the design has DEBUG_PAGEALLOC: knows which frames are free. */
+  private readonly debugged: PlainVm | undefined;
 
   constructor(
     vm: PlainVm,
@@ -86,6 +88,7 @@ export class PlainCpu {
     this.node = vm.cpuNode(id);
     this.pageWords = vm.PAGE_WORDS;
     this.device = options.device ?? new MemoryDevice(vm.PAGE_WORDS);
+    this.debugged = vm.DEBUG_PAGEALLOC ? vm : undefined;
     this.cpuLine = vm.cpuLine;
     this.layout = vm.CpuLine;
     const line = vm.cpuLine(id);
@@ -188,7 +191,14 @@ export class PlainCpu {
     Atomics.store(this.words, this.activeMm, mm);
   }
 
+  /** A free frame is touched by nobody. */
+  private checkFrame(vm: PlainVm, frame: Word, verb: string): void {
+    const mapping = this.words[vm.unmappedWord(frame)];
+    if (mapping < 0) throw vm.oops(this.id, verb, frame, mapping, callersOf(new Error()));
+  }
+
   zeroPage(frame: Word): void {
+    if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'writes');
     if (!this.contents) return;
     if (this.pageCode !== undefined && this.zeroing) {
       this.pageCode.zero(frame * 4, this.pageWords * 4);
@@ -225,6 +235,10 @@ export class PlainCpu {
   }
 
   copyPage(to: Word, from: Word): void {
+    if (this.debugged !== undefined) {
+      this.checkFrame(this.debugged, to, 'writes');
+      this.checkFrame(this.debugged, from, 'reads');
+    }
     if (!this.contents) return;
     if (this.pageCode !== undefined) this.pageCode.copy(to * 4, from * 4, this.pageWords * 4);
     else this.words.copyWithin(to, from, from + this.pageWords);
@@ -281,10 +295,12 @@ export class PlainCpu {
   }
 
   readDevice(frame: Word, file: number, index: number): boolean {
+    if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'writes');
     return !this.contents || this.device.read(this.words, frame, file, index);
   }
 
   writeDevice(frame: Word, file: number, index: number): boolean {
+    if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'reads');
     return !this.contents || this.device.write(this.words, frame, file, index);
   }
 
@@ -322,6 +338,18 @@ export class PlainCpu {
   note(point: number): void {
     this.notes.push({ point, ms: performance.timeOrigin + performance.now() });
   }
+}
+
+/** Most callers that a report names. */
+const CALLERS = 6;
+
+/** The functions that were running where an error was made, innermost first. */
+function callersOf(error: Error): string[] {
+  const names = (error.stack ?? '').matchAll(/^ +at (?:\w+\.)?(\w+) \(/gm);
+  return [...names]
+    .map(([, name]) => name)
+    .filter((name) => name !== 'checkFrame')
+    .slice(0, CALLERS);
 }
 
 /** Runs one program on an idle CPU of this thread. */
