@@ -18,9 +18,10 @@ import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
-import { randomOperations } from './randomOperations.js';
+import { drainCpu } from './quiet.js';
+import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
-import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
+import { sharedDrop, sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 
 /** @returns a number: what it means is the program's business */
 export type Program = (cpu: Cpu, ...args: number[]) => Op<number>;
@@ -33,6 +34,8 @@ function* boot(cpu: Cpu): Op<number> {
 export const PROGRAMS = {
   askDaemon,
   boot,
+  checkedOperations,
+  drainCpu,
   endTask,
   fileSetup,
   firstFault,
@@ -50,6 +53,7 @@ export const PROGRAMS = {
   referenceFault,
   referenceReclaim,
   servingDaemon,
+  sharedDrop,
   sharedFiles,
   sharedOperations,
   sharedStart,
