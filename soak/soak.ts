@@ -72,13 +72,22 @@ interface Shape {
   readonly operations: number;
   /** Of each region of a process, see workloads/sharedOperations.ts. */
   readonly pages: number;
+  /** Of the swap file. */
+  readonly swapPages: number;
   /** A third of the page frames that the processes of a round use. */
   readonly frames: number;
 }
 
 const SHAPES: Readonly<Record<EngineName, Shape>> = {
-  parallel: { nodes: 1, threadsOfNode: 2, operations: 10_000, pages: 128, frames: 190 },
-  stepped: { nodes: 2, threadsOfNode: 2, operations: 1000, pages: 64, frames: 100 },
+  parallel: {
+    nodes: 1,
+    threadsOfNode: 2,
+    operations: 10_000,
+    pages: 128,
+    frames: 190,
+    swapPages: 1000,
+  },
+  stepped: { nodes: 2, threadsOfNode: 2, operations: 1000, pages: 64, frames: 100, swapPages: 500 },
 };
 
 /** Files of a machine: those that threads share, and two of each random process. */
@@ -179,7 +188,6 @@ class SoakMachine {
     const used = engine.vm.framesInUse(engine.memory);
     this.counts.mostFrames = Math.max(this.counts.mostFrames, used);
     for (const task of tasks) await runAlone(engine, 'pftExit', task);
-    await runAlone(engine, 'sharedDrop', files);
   }
 
   private async runProcesses(): Promise<void> {
@@ -198,7 +206,7 @@ class SoakMachine {
       program,
       args: args(place),
     }));
-    const results = await engine.run([...threads]);
+    const results = await engine.run([...threads, ...daemons(shape)]);
     counts.operations += threads.length * this.operations;
     for (const loads of results.slice(0, threads.length)) counts.loads += loads;
   }
@@ -218,19 +226,25 @@ class SoakMachine {
 
   private addCounts(): void {
     const { engine, counts } = this;
-    const events: Readonly<Partial<Record<string, number>>> = engine.vm.pageStates(engine.memory);
+    const events = engine.vm.pageStates(engine.memory);
     const { failedReads, failedWrites } = engine.requests.counts();
-    counts.faults += events.pgfault ?? 0;
-    counts.majorFaults += events.pgmajfault ?? 0;
-    counts.pagesOut += events.pswpout ?? 0;
-    counts.pagesIn += events.pswpin ?? 0;
+    counts.faults += events.pgfault;
+    counts.majorFaults += events.pgmajfault;
+    counts.pagesOut += events.pswpout;
+    counts.pagesIn += events.pswpin;
     counts.failedRequests += failedReads + failedWrites;
   }
 }
 
 function createEngine(options: SoakOptions, shape: Shape, seed: number): Promise<Engine> {
   const { arch, design, directory } = options;
-  const machine = { arch, frames: framesOf(options), cpus: cpusOf(shape), nodes: shape.nodes };
+  const machine = {
+    arch,
+    frames: framesOf(options),
+    cpus: cpusOf(shape),
+    nodes: shape.nodes,
+    swapPages: shape.swapPages,
+  };
   const config = vmConfig(machine, design, { files: FILES });
   if (options.engine === 'stepped') return RandomEngine.create(config, { seed });
   return ParallelEngine.create(config, directory === undefined ? {} : { directory });
@@ -247,6 +261,14 @@ function cpusOf({ nodes, threadsOfNode }: Shape): number {
 function threadCpus(shape: Shape): number[] {
   const cpus = Array.from({ length: cpusOf(shape) }, (_, cpu) => cpu);
   return cpus.filter((cpu) => !isDaemonCpu(shape, cpu));
+}
+
+/** kswapd of each node. */
+function daemons({ nodes, threadsOfNode }: Shape): Thread[] {
+  return Array.from({ length: nodes }, (_, node) => {
+    const cpu = node * (threadsOfNode + 1) + threadsOfNode;
+    return { cpu, program: 'kswapd', args: [node], daemon: true };
+  });
 }
 
 /** The last CPU of each node. */

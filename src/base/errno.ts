@@ -3,6 +3,7 @@
  * (include/uapi/asm-generic/errno.h). The numbers are the ABI's.
  */
 export const ENOENT = 2;
+export const EIO = 5;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EACCES = 13;

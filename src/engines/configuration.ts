@@ -12,6 +12,8 @@ export interface VmConfig {
 
 /** Bytes of memory beyond which a frame number does not fit a pte's low word. */
 const MAX_MEMORY_BYTES = 2 ** 32;
+/** Slots that a pte with the largest pages can tell. */
+const MAX_SWAP_PAGES = 2 ** 18 - 2;
 /** The zero page, a process's tables and a page or two. */
 const MIN_FRAMES = 12;
 
@@ -23,7 +25,7 @@ export function vmConfig(
   design: VmDesign,
   limits: Partial<Limits> = {},
 ): VmConfig {
-  const { arch, frames, cpus, nodes } = machine;
+  const { arch, frames, cpus, nodes, swapPages = 0, oomKiller = false } = machine;
   const bytes = frames * 2 ** ARCHES[arch].pageShift;
   if (!(frames >= MIN_FRAMES)) {
     throw new InputError('MACHINE_FRAMES', `got ${frames} frames, expected ${MIN_FRAMES} or more`);
@@ -40,8 +42,14 @@ export function vmConfig(
       `got ${cpus} CPUs on ${nodes} nodes, expected 1 or more each`,
     );
   }
+  if (!(swapPages >= 0) || swapPages > MAX_SWAP_PAGES) {
+    throw new InputError(
+      'MACHINE_SWAP',
+      `got ${swapPages} pages of swap, expected 0 to ${MAX_SWAP_PAGES}: entries hold no more`,
+    );
+  }
   return {
-    machine: { arch, frames, cpus, nodes },
+    machine: { arch, frames, cpus, nodes, swapPages, oomKiller },
     design,
     limits: { ...DEFAULT_LIMITS, ...limits },
   };

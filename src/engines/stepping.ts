@@ -245,6 +245,11 @@ export class SteppedMachine {
         if (words[x] < 0) return false;
         words[x] = words[x] + 1;
         return true;
+      case CODE.tryDownWrite:
+        if (words[x] !== 0) return false;
+        words[x] = WRITER;
+        words[x + 1] = cpu.id + 1;
+        return true;
       case CODE.lockBit:
         words[x] = words[x] | y;
         return undefined;

@@ -68,6 +68,8 @@ export interface Cpu {
 
   /** Takes a semaphore for reading if no writer has it. @returns whether it did */
   tryDownRead(word: Word): Op<boolean>;
+  /** Takes a semaphore for writing if nobody has it. @returns whether it did */
+  tryDownWrite(word: Word): Op<boolean>;
   /** Sets a bit that was clear, and waits until it is (Linux: bit_spin_lock, lock_page). */
   lockBit(word: Word, bit: number): Op<void>;
   /** @returns whether the bit was clear and is set now */

@@ -4,6 +4,9 @@
  */
 import type { Word } from '../base/units.js';
 
+/** The number of the swap file among files. */
+export const SWAP_FILE = 0;
+
 /** Words at the start of a page that say which page of which file it is; the rest is 0. */
 const STAMP_WORDS = 2;
 

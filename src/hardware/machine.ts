@@ -12,6 +12,10 @@ export interface MachineConfig {
   readonly cpus: number;
   /** NUMA nodes; CPUs and frames are dealt out to them in equal runs. */
   readonly nodes: number;
+  /** Pages of the swap file; none if left out. */
+  readonly swapPages?: number;
+  /** Whether a process is killed when memory is full, rather than that a call or an access fails. */
+  readonly oomKiller?: boolean;
 }
 
 export const DEFAULT_MACHINE: MachineConfig = { arch: 'x86_64', frames: 4096, cpus: 2, nodes: 1 };
@@ -20,6 +24,9 @@ const { machine } = instanceConfiguration(import.meta.url, { machine: DEFAULT_MA
 const arch: Arch = ARCHES[machine.arch];
 
 export const FRAMES = machine.frames;
+/** Slots of the swap file, a page each. */
+export const SWAP_SLOTS = machine.swapPages ?? 0;
+export const OOM_KILLER = machine.oomKiller === true;
 export const CPUS = machine.cpus;
 export const NODES = machine.nodes;
 export const CPUS_PER_NODE = Math.ceil(CPUS / NODES);

@@ -34,6 +34,7 @@ const operations = {
   downWrite: { args: 1, blocks: true },
   upWrite: { args: 1 },
   tryDownRead: { args: 1 },
+  tryDownWrite: { args: 1 },
   lockBit: { args: 2, blocks: true },
   tryLockBit: { args: 2 },
   unlockBit: { args: 2 },

@@ -19,8 +19,9 @@ import {
   sectionStop,
 } from './locking.js';
 import { lruCacheAddActive } from './lru.js';
-import { allocZeroedPage, freeNewPage } from './pagealloc.js';
-import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh, updateMmuCache } from './pgtable.js';
+import { allocZeroedPage } from './allocpages.js';
+import { freeNewPage } from './pagealloc.js';
+import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh, updateMmuCache } from './pte.js';
 import { pageAddNewAnonRmap } from './rmap.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 

@@ -1,9 +1,10 @@
 /** Fills an empty machine: all frames free, no tasks (Linux: free_area_init, kmem_cache_init). */
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { FRAMES, FRAMES_PER_NODE, NODES } from '../hardware/machine.js';
+import { FRAMES, FRAMES_PER_NODE, NODES, PAGE_SIZE, SWAP_SLOTS } from '../hardware/machine.js';
 import { PG_reserved, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { ALL_TABLES, Slab } from './layout/slab.js';
+import { SWAP, Swap } from './layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
 import { freeBlock } from './pagealloc.js';
 
@@ -18,14 +19,30 @@ export function* bootMachine(cpu: Cpu): Op<void> {
     const end = Math.min(first + FRAMES_PER_NODE, FRAMES);
     yield* cpu.store(zone + Zone.start, start);
     yield* cpu.store(zone + Zone.end, end);
+    yield* setWatermarks(cpu, zone, end - start);
     yield* freeAll(cpu, zone, start, end);
   }
+  yield* cpu.store(SWAP + Swap.freeSlots, SWAP_SLOTS);
   for (const table of ALL_TABLES) {
     yield* cpu.store(table.slab + Slab.fresh, table.base);
     yield* cpu.store(table.slab + Slab.end, table.end);
   }
   yield* cpu.store(pageOf(ZERO_PFN) + Page.flags, PG_reserved);
   yield* cpu.store(pageOf(ZERO_PFN) + Page.refcount, 1);
+}
+
+/**
+ * What a zone keeps free grows with the root of its size (Linux: init_per_zone_pages_min; in kilobytes, the root of
+ * 16 times the size). Without swap nothing is kept back: an allocation that fails is then the caller's to handle.
+ */
+function* setWatermarks(cpu: Cpu, zone: Word, pages: number): Op<void> {
+  if (SWAP_SLOTS === 0) return;
+  const kilobytes = pages * (PAGE_SIZE / 1024);
+  const keptKilobytes = Math.floor(Math.sqrt(kilobytes * 16));
+  const min = Math.max(1, Math.min(keptKilobytes / (PAGE_SIZE / 1024), pages / 32) | 0);
+  yield* cpu.store(zone + Zone.pagesMin, min);
+  yield* cpu.store(zone + Zone.pagesLow, 2 * min);
+  yield* cpu.store(zone + Zone.pagesHigh, 3 * min);
 }
 
 /** Frees all frames of a zone in the largest blocks that fit, the last first, so that the first is on top. */

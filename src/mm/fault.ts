@@ -6,17 +6,19 @@
  */
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
-import { PTE_WRITE, pageMask } from '../hardware/machine.js';
+import { OOM_KILLER, PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
 import { SECTION_LOCK } from './design.js';
 import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
-import { Mm, Task } from './layout/mm.js';
+import { MMF_OOM_KILLED, Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
 import { pageTableAtomicStart, sectionStart, sectionStop } from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
-import { pteAllocMap, ptePresent, ptepGet, ptepSetAccessFlags } from './pgtable.js';
+import { pteAllocMap } from './pgtable.js';
+import { ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
 import { expandStack } from './stack.js';
+import { doSwapPage } from './swapin.js';
 import { findVma } from './vmatree.js';
 import {
   VM_FAULT_FALLBACK,
@@ -92,6 +94,9 @@ export function* handleMmFault(
   write: boolean,
 ): Op<number> {
   yield* countEvent(cpu, PageState.pgfault);
+  if (OOM_KILLER && ((yield* cpu.readOnce(mm + Mm.flags)) & MMF_OOM_KILLED) !== 0) {
+    return VM_FAULT_OOM;
+  }
   if (yield* mayMapHuge(cpu, vma, address)) {
     const result = yield* doHugePmdAnonymousPage(cpu, mm, vma, address, write);
     if (result !== VM_FAULT_FALLBACK) return result;
@@ -117,6 +122,7 @@ function* handlePteFault(
 ): Op<number> {
   const entry = yield* ptepGet(cpu, ptep);
   if (!ptePresent(entry)) {
+    if (pteSwap(entry)) return yield* doSwapPage(cpu, mm, vma, address, write, ptep, entry);
     if (entry !== 0) return yield* doNonlinearFault(cpu, mm, vma, address, write, ptep, entry);
     return yield* doNoPage(cpu, mm, vma, address, write, ptep);
   }

@@ -8,6 +8,7 @@ import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
   ENTRY_WORDS,
   HUGE_SIZE,
+  OOM_KILLER,
   PAGE_SIZE,
   PTE_ACCESSED,
   PTE_DIRTY,
@@ -19,7 +20,7 @@ import { accountVm } from './accounting.js';
 import { anonVmaFork } from './anonvma.js';
 import { MmCounter, updateMmCounter } from './counters.js';
 import { copyHugePmd } from './huge.js';
-import { Mm } from './layout/mm.js';
+import { MMF_OOM_KILLED, Mm } from './layout/mm.js';
 import { ZERO_PFN } from './layout/page.js';
 import {
   VM_DONTCOPY,
@@ -31,18 +32,12 @@ import {
   Vma,
 } from './layout/vma.js';
 import { entryLock, entryUnlock, twoTablesLock, twoTablesUnlock } from './locking.js';
-import {
-  HUGE_LEAF,
-  leafTable,
-  nextSpan,
-  pteAlloc,
-  ptePresent,
-  ptepClearBits,
-  ptepGet,
-  ptepSet,
-} from './pgtable.js';
+import { pteAlloc } from './pgtable.js';
+import { HUGE_LEAF, leafTable, nextSpan } from './pgwalk.js';
+import { ptePresent, ptepClearBits, ptepGet, ptepSet, pteSwap, pteToSlot } from './pte.js';
 import { createTask, discardTask, mmAlloc, mmPut } from './process.js';
 import { getPage, pageAddFileRmap, pageAnon, pageDupAnonRmap } from './rmap.js';
+import { swapDuplicate } from './swapfile.js';
 import { flushTlbMm } from './tlbflush.js';
 import { allocVma, freeVma, linkVma } from './vmas.js';
 
@@ -55,6 +50,8 @@ import { allocVma, freeVma, linkVma } from './vmas.js';
 export function* sysFork(cpu: Cpu, pid: number): Op<Word> {
   yield* cpu.spend(Work.SYSCALL);
   const mm = cpu.mm;
+  // Its memory is gone: there is nothing to copy.
+  if (OOM_KILLER && ((yield* cpu.readOnce(mm + Mm.flags)) & MMF_OOM_KILLED) !== 0) return -ENOMEM;
   const childMm = yield* mmAlloc(cpu);
   if (childMm === 0) return -ENOMEM;
   const child = yield* createTask(cpu, childMm, pid);
@@ -183,6 +180,7 @@ function* copyLockedPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: 
     yield* cpu.writeOnce(to + 1, high);
   }
   const pfn = entryPfn(entry);
+  if (pteSwap(entry)) yield* swapDuplicate(cpu, pteToSlot(entry));
   if (!ptePresent(entry) || pfn === ZERO_PFN) {
     yield* ptepSet(cpu, to, entry);
     return;

@@ -2,20 +2,15 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, PTE_ACCESSED, PTE_DIRTY, entryPfn, pteOffset } from '../hardware/machine.js';
-import { hugeMappedOnce, hugeMask, splitHugePmd } from './huge.js';
+import { hugeMappedOnce } from './huge.js';
+import { hugeMask, splitHugePmd } from './hugeSplit.js';
 import { Mm } from './layout/mm.js';
 import { PG_lazyfree, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
-import {
-  HUGE_LEAF,
-  findPmd,
-  leafTable,
-  nextSpan,
-  ptePresent,
-  ptepClearBits,
-  ptepGet,
-} from './pgtable.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
+import { ptePresent, ptepClearBits, ptepGet, ptepSet, pteSwap, pteToSlot } from './pte.js';
 import { pageMappedOnce } from './rmap.js';
+import { freeSwapAndCache } from './swapstate.js';
 import { flushTlbMm } from './tlbflush.js';
 
 /**
@@ -58,6 +53,10 @@ function* freePte(cpu: Cpu, ptep: Word): Op<void> {
   if ((yield* cpu.readOnce(ptep)) === 0) return;
   yield* entryLock(cpu, ptep);
   const entry = yield* ptepGet(cpu, ptep);
+  if (pteSwap(entry)) {
+    yield* freeSwapAndCache(cpu, pteToSlot(entry));
+    yield* ptepSet(cpu, ptep, 0);
+  }
   const pfn = entryPfn(entry);
   const small = ptePresent(entry) && pfn !== ZERO_PFN;
   if (small && (yield* pageMappedOnce(cpu, pfn))) yield* freeEntry(cpu, ptep, pfn);

@@ -3,7 +3,8 @@ import { EACCES, EAGAIN, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { ADDRESSES, PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
-import { isOnDevice, readCachePage } from './filemap.js';
+import { readCachePage } from './filemap.js';
+import { isOnDevice } from './pagecache.js';
 import { File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { PG_uptodate } from './layout/page.js';
@@ -170,7 +171,7 @@ function* readAhead(cpu: Cpu, vma: Word, file: Word, start: Vaddr, end: Vaddr): 
     // Of a file in memory, what nobody wrote is not there to be read.
     if (!(yield* isOnDevice(cpu, file, index))) continue;
     const pfn = yield* readCachePage(cpu, file, index, PG_uptodate);
-    if (pfn === 0) return;
+    if (pfn <= 0) return;
     yield* putPage(cpu, pfn);
   }
 }
@@ -179,5 +180,5 @@ function* readAhead(cpu: Cpu, vma: Word, file: Word, start: Vaddr, end: Vaddr): 
 function* removePages(cpu: Cpu, vma: Word, file: Word, start: Vaddr, end: Vaddr): Op<number> {
   const first = yield* linearPageIndex(cpu, vma, start);
   const stop = first + (end - start) * PAGES_PER_BYTE;
-  return (yield* punchHole(cpu, file, first, stop)) ? 0 : -ENOMEM;
+  return yield* punchHole(cpu, file, first, stop);
 }

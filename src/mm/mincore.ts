@@ -3,12 +3,14 @@ import { EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, TASK_SIZE, pageAlign, pageMask, pteOffset } from '../hardware/machine.js';
-import { findGetPage } from './filemap.js';
+import { findGetPage } from './pagecache.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
-import { HUGE_LEAF, leafTable, pteFile, pteToPgoff } from './pgtable.js';
+import { HUGE_LEAF, leafTable } from './pgwalk.js';
+import { pteFile, pteSwap, pteToPgoff, pteToSlot } from './pte.js';
 import { linearPageIndex } from './rmap.js';
+import { lookupSwapCache } from './swapstate.js';
 import { findVma } from './vmatree.js';
 
 /**
@@ -42,11 +44,20 @@ function* inCore(cpu: Cpu, mm: Word, vma: Word, page: Vaddr): Op<boolean> {
   const table = yield* leafTable(cpu, mm, page);
   if (table === HUGE_LEAF) return true;
   const entry = table < 0 ? 0 : yield* cpu.readOnce(table + pteOffset(page));
+  if (pteSwap(entry)) return yield* inSwapCache(cpu, pteToSlot(entry));
   if (entry !== 0 && !pteFile(entry)) return true;
   const file = yield* cpu.load(vma + Vma.vmFile);
   if (file === 0) return false;
   const index = pteFile(entry) ? pteToPgoff(entry) : yield* linearPageIndex(cpu, vma, page);
   const pfn = yield* findGetPage(cpu, file, index);
+  if (pfn === 0) return false;
+  yield* putPage(cpu, pfn);
+  return true;
+}
+
+/** Whether a page that is in the swap file is in memory too. */
+function* inSwapCache(cpu: Cpu, slot: number): Op<boolean> {
+  const pfn = yield* lookupSwapCache(cpu, slot);
   if (pfn === 0) return false;
   yield* putPage(cpu, pfn);
   return true;

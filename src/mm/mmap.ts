@@ -13,7 +13,7 @@ import {
 } from '../hardware/machine.js';
 import { accountVm, mayExpandVm, mayLock } from './accounting.js';
 import { MAX_MAP_COUNT } from './design.js';
-import { freeFile, openFile } from './filemap.js';
+import { freeFile, openFile } from './pagecache.js';
 import { FILE_MEMORY, FILE_NAMELESS, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import {

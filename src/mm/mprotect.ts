@@ -28,11 +28,8 @@ import {
   Vma,
 } from './layout/vma.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
 import {
-  HUGE_LEAF,
-  findPmd,
-  leafTable,
-  nextSpan,
   pteModify,
   ptePresent,
   ptepGet,
@@ -40,7 +37,7 @@ import {
   ptepInstall,
   ptepSet,
   setPteHigh,
-} from './pgtable.js';
+} from './pte.js';
 import { flushTlbMm } from './tlbflush.js';
 import { populateVma } from './populate.js';
 import { modifyVma } from './vmas.js';

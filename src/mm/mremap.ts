@@ -16,21 +16,15 @@ import {
 import { accountLocked, accountVm, mayExpandVm, mayLock } from './accounting.js';
 import { anonVmaClone, anonVmaUnlink } from './anonvma.js';
 import { MAX_MAP_COUNT } from './design.js';
-import { hugeMask, splitHugePmd } from './huge.js';
+import { hugeMask, splitHugePmd } from './hugeSplit.js';
 import { Mm } from './layout/mm.js';
 import { VM_LOCKED, VM_LOCKED_MASK, VM_MAYSHARE, VM_PFNMAP, Vma } from './layout/vma.js';
 import { entryLock, entryUnlock, twoTablesLock, twoTablesUnlock } from './locking.js';
 import { getUnmappedArea } from './mmap.js';
 import { doMunmap } from './munmap.js';
-import {
-  HUGE_LEAF,
-  findPmd,
-  leafTable,
-  nextSpan,
-  pteAlloc,
-  ptepGetAndClear,
-  ptepSet,
-} from './pgtable.js';
+import { pteAlloc } from './pgtable.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
+import { ptepGetAndClear, ptepSet } from './pte.js';
 import { mmPopulate } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -287,9 +281,11 @@ function* moveVma(cpu: Cpu, mm: Word, remap: Remap, target: Vaddr): Op<Vaddr> {
   const vma = yield* vmaAt(cpu, mm, address);
   const copy = yield* cloneVma(cpu, mm, vma, address, target, newBytes);
   if (copy === 0) return -ENOMEM;
-  if (!(yield* movePageTables(cpu, mm, vma, address, target, oldBytes))) {
+  // The copy may have become one with it.
+  const source = yield* vmaAt(cpu, mm, address);
+  if (!(yield* movePageTables(cpu, mm, source, address, target, oldBytes))) {
     // The old range has what could not be moved; put back what was, and leave no trace.
-    yield* movePageTables(cpu, mm, vma, target, address, oldBytes);
+    yield* movePageTables(cpu, mm, source, target, address, oldBytes);
     yield* doMunmap(cpu, mm, target, newBytes);
     return -ENOMEM;
   }

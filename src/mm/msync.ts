@@ -1,16 +1,16 @@
 /** msync (Linux: mm/msync.c, 6.x). */
-import { EBUSY, EINVAL, ENOMEM } from '../base/errno.js';
-import type { Vaddr, Word } from '../base/units.js';
+import { EBUSY, EINVAL, EIO, ENOMEM } from '../base/errno.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { ADDRESSES, PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
-import { findGetPage } from './filemap.js';
+import { findGetPage, isCached } from './pagecache.js';
+import { writePage } from './writeback.js';
 import { FILE_MEMORY, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
-import { PG_dirty, Page, pageOf } from './layout/page.js';
+import { PG_dirty, PG_locked, Page, pageOf } from './layout/page.js';
 import { VM_LOCKED, VM_SHARED, Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
 import { linearPageIndex } from './rmap.js';
-import { pageMkclean } from './truncate.js';
 import { findVma } from './vmatree.js';
 
 /** Flags of the call (include/uapi/asm-generic/mman-common.h). */
@@ -56,24 +56,39 @@ function* msyncRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, flags: number
     const file = yield* cpu.load(vma + Vma.vmFile);
     if ((flags & MS_SYNC) !== 0 && file !== 0 && (vmFlags & VM_SHARED) !== 0) {
       const first = yield* linearPageIndex(cpu, vma, from);
-      yield* fsyncRange(cpu, file, first, first + (to - from) * PAGES_PER_BYTE);
+      const error = yield* fsyncRange(cpu, file, first, first + (to - from) * PAGES_PER_BYTE);
+      if (error < 0) return error;
     }
     from = to;
   }
   return holes;
 }
 
-/** Writes dirty pages of a file back: each is clean from then on, in every mapping that shows it. */
-function* fsyncRange(cpu: Cpu, file: Word, first: number, end: number): Op<void> {
-  if (((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0) return;
+/**
+ * Writes dirty pages of a file back: each is clean from then on, in every mapping that shows it.
+ *
+ * @returns 0, or -EIO if the device could not take one: it stays dirty
+ */
+function* fsyncRange(cpu: Cpu, file: Word, first: number, end: number): Op<number> {
+  if (((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0) return 0;
+  let result = 0;
   for (let index = first; index < end; index++) {
     const pfn = yield* findGetPage(cpu, file, index);
     if (pfn === 0) continue;
-    const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
-    if ((flags & PG_dirty) !== 0) {
-      yield* cpu.and(pageOf(pfn) + Page.flags, ~PG_dirty);
-      yield* pageMkclean(cpu, file, index, pfn);
+    const flags = pageOf(pfn) + Page.flags;
+    if (((yield* cpu.readOnce(flags)) & PG_dirty) !== 0) {
+      yield* cpu.lockBit(flags, PG_locked);
+      if (!(yield* syncPage(cpu, file, index, pfn))) result = -EIO;
+      yield* cpu.unlockBit(flags, PG_locked);
     }
     yield* putPage(cpu, pfn);
   }
+  return result;
+}
+
+/** Locks: the page's. @returns whether the device could */
+function* syncPage(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<boolean> {
+  if (!(yield* isCached(cpu, file, index, pfn))) return true;
+  const dirty = ((yield* cpu.readOnce(pageOf(pfn) + Page.flags)) & PG_dirty) !== 0;
+  return !dirty || (yield* writePage(cpu, pfn));
 }

@@ -6,7 +6,7 @@ import { PAGES_PER_BYTE, TASK_SIZE, pageAlign, pageMask } from '../hardware/mach
 import { accountVm } from './accounting.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
-import { freePgtables } from './pgtable.js';
+import { freePgtables } from './freepgtables.js';
 import { freeVma, splitVma, tooManyVmas, unlinkVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 import { unmapPageRange } from './zap.js';

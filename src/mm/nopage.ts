@@ -16,7 +16,8 @@ import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
 import { FAULT_AROUND_PAGES, PTE_LOCK_BIT } from './design.js';
-import { addCachePage, findGetPage, isCached, isOnDevice, mayMapAround } from './filemap.js';
+import { CACHE_FULL, addCachePage, waitForPage } from './filemap.js';
+import { findGetPage, isCached, isOnDevice, mayMapAround } from './pagecache.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
 import { PG_dirty, PG_readahead, PG_uptodate, Page, folioPages, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -31,16 +32,10 @@ import {
   ptesUnlock,
 } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
-import { allocPage, freeNewPage } from './pagealloc.js';
-import {
-  PTRS_PER_PTE,
-  mkDirtyWritable,
-  mkPte,
-  pteToPgoff,
-  ptepGet,
-  ptepInstall,
-  setPteHigh,
-} from './pgtable.js';
+import { allocPage } from './allocpages.js';
+import { freeNewPage } from './pagealloc.js';
+import { PTRS_PER_PTE } from './pgwalk.js';
+import { mkDirtyWritable, mkPte, pteToPgoff, ptepGet, ptepInstall, setPteHigh } from './pte.js';
 import { linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
 import {
   VM_FAULT_MAJOR,
@@ -132,9 +127,10 @@ function* mapFilePage(
   const sequence = yield* cpu.readOnce(file + File.truncateCount);
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const cached = yield* findGetPage(cpu, file, pgoff);
+  if (cached !== 0 && !(yield* waitForPage(cpu, file, pgoff, cached))) return VM_FAULT_RETRY;
   const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
   const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
-  if (pfn === 0) return VM_FAULT_OOM;
+  if (pfn <= 0) return pfn === CACHE_FULL ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
   if (major) yield* countEvent(cpu, PageState.pgmajfault);
   yield* countEvent(cpu, write ? PageState.fault_file_write : PageState.fault_file_read);
 
@@ -194,11 +190,15 @@ function* doCowFault(
   const copy = yield* allocPage(cpu);
   if (copy === 0) return VM_FAULT_OOM;
   const cached = yield* findGetPage(cpu, file, pgoff);
+  if (cached !== 0 && !(yield* waitForPage(cpu, file, pgoff, cached))) {
+    yield* freeNewPage(cpu, copy);
+    return VM_FAULT_RETRY;
+  }
   const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
   const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
-  if (pfn === 0) {
+  if (pfn <= 0) {
     yield* freeNewPage(cpu, copy);
-    return VM_FAULT_OOM;
+    return pfn === CACHE_FULL ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
   }
   if (major) yield* countEvent(cpu, PageState.pgmajfault);
   yield* countEvent(cpu, PageState.fault_file_write);

@@ -9,7 +9,8 @@
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { HUGE_ORDER, HUGE_PAGES, NODES, pfnNode } from '../hardware/machine.js';
+import { HUGE_ORDER, HUGE_PAGES, NODES, SWAP_SLOTS, pfnNode } from '../hardware/machine.js';
+import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { countEvent, countEvents } from './counters.js';
 import { shouldFail } from './failpoint.js';
 import { PG_buddy, PG_head, PG_tail, Page, pageOf } from './layout/page.js';
@@ -23,29 +24,22 @@ import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
 export const NEW_PAGE_REFERENCES = 2;
 
 /**
- * Takes a frame for the calling CPU, with NEW_PAGE_REFERENCES and contents unknown.
+ * Takes a frame for the calling CPU, with NEW_PAGE_REFERENCES and contents unknown (Linux: buffered_rmqueue).
  *
- * @returns the frame, or 0 when memory is full
+ * @param reserve - whether what the zones keep back may be taken too
+ * @returns the frame, or 0 when none is free
  */
-export function* allocPage(cpu: Cpu): Op<Pfn> {
-  if (yield* shouldFail(cpu)) return 0;
+export function* takePage(cpu: Cpu, reserve: boolean): Op<Pfn> {
   const pcpu = percpuOf(cpu.id);
   let count = yield* cpu.load(pcpu + Percpu.pcpCount);
   if (count === 0) {
-    count = yield* rmqueueBulk(cpu, pcpu);
+    count = yield* rmqueueBulk(cpu, pcpu, reserve);
     if (count === 0) return 0;
   }
   const pfn = yield* cpu.load(pcpu + Percpu.pcp + count - 1);
   yield* cpu.store(pcpu + Percpu.pcpCount, count - 1);
   yield* countEvent(cpu, PageState.pgalloc);
   yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
-  return pfn;
-}
-
-/** Takes a frame filled with zeros, or 0 (Linux: alloc_zeroed_user_highpage). */
-export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
-  const pfn = yield* allocPage(cpu);
-  if (pfn !== 0) yield* cpu.zeroPage(frameOf(pfn));
   return pfn;
 }
 
@@ -75,12 +69,13 @@ export function* freeNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
  *
  * @returns frames now on the list
  */
-function* rmqueueBulk(cpu: Cpu, pcpu: Word): Op<number> {
+function* rmqueueBulk(cpu: Cpu, pcpu: Word, reserve: boolean): Op<number> {
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
     yield* cpu.spinLock(zone + Zone.lock);
-    const taken = yield* takeBatch(cpu, zone, pcpu);
+    const taken = yield* takeBatch(cpu, zone, pcpu, reserve);
     yield* cpu.spinUnlock(zone + Zone.lock);
+    if (SWAP_SLOTS > 0) yield* wakeupKswapd(cpu, zone);
     if (taken > 0) {
       yield* cpu.store(pcpu + Percpu.pcpCount, taken);
       return taken;
@@ -89,10 +84,19 @@ function* rmqueueBulk(cpu: Cpu, pcpu: Word): Op<number> {
   return 0;
 }
 
+/** Wakes the node's kswapd, if it has one and too little is free (Linux: wakeup_kswapd). */
+function* wakeupKswapd(cpu: Cpu, zone: Word): Op<void> {
+  const low = yield* cpu.load(zone + Zone.pagesLow);
+  if ((yield* cpu.readOnce(zone + Zone.freePages)) >= low) return;
+  const kswapd = yield* cpu.readOnce(zone + Zone.kswapdCpu);
+  if (kswapd !== 0) yield* cpu.wakeUp(cpuLine(kswapd - 1) + CpuLine.wakeup);
+}
+
 /** Moves up to PCP_BATCH frames from a locked zone to an empty list. @returns how many */
-function* takeBatch(cpu: Cpu, zone: Word, pcpu: Word): Op<number> {
+function* takeBatch(cpu: Cpu, zone: Word, pcpu: Word, reserve: boolean): Op<number> {
   const free = yield* cpu.load(zone + Zone.freePages);
-  const batch = Math.min(free, PCP_BATCH);
+  const kept = reserve ? 0 : yield* cpu.load(zone + Zone.pagesMin);
+  const batch = Math.max(0, Math.min(free - kept, PCP_BATCH));
   // The stack pops from its end: fill it from there, so that frames come out in order.
   for (let slot = batch - 1; slot >= 0; slot--) {
     const pfn = yield* rmqueue(cpu, zone, 0);

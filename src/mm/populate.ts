@@ -14,7 +14,7 @@ import {
   Vma,
   isPrivateWritable,
 } from './layout/vma.js';
-import { HUGE_LEAF, findPmd, leafTable } from './pgtable.js';
+import { HUGE_LEAF, findPmd, leafTable } from './pgwalk.js';
 import { findVma } from './vmatree.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 

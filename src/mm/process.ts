@@ -12,8 +12,10 @@ import { Mm, RLIM_INFINITY, Task } from './layout/mm.js';
 import { TABLES } from './layout/slab.js';
 import { lruAddDrain } from './lru.js';
 import { doMunmap } from './munmap.js';
-import { allocTable, freeTable } from './pgtable.js';
+import { freeTable } from './freepgtables.js';
+import { allocTable } from './pgtable.js';
 import { slabAlloc, slabFree } from './slab.js';
+import { putSwapToken } from './swaptoken.js';
 import { flushTlbMm } from './tlbflush.js';
 
 /** Bytes that a stack may have if no limit is set (include/linux/resource.h: _STK_LIM). */
@@ -176,6 +178,7 @@ export function* mmPut(cpu: Cpu, mm: Word): Op<void> {
   yield* doMunmap(cpu, mm, 0, TASK_SIZE);
   yield* cpu.upWrite(mm + Mm.mmapSem);
   yield* flushTlbMm(cpu, mm);
+  yield* putSwapToken(cpu, mm);
   const rss = yield* getMmCounter(cpu, mm, MmCounter.rss);
   const tables = yield* cpu.load(mm + Mm.nrTables);
   if (rss !== 0 || tables !== 1) {

@@ -16,7 +16,7 @@ import {
   hugeMapcount,
   pageOf,
 } from './layout/page.js';
-import { Vma } from './layout/vma.js';
+import { AnonVma, Vma } from './layout/vma.js';
 
 /** What `page.index` of a page at an address of a VMA is (Linux: linear_page_index). */
 export function* linearPageIndex(cpu: Cpu, vma: Word, address: Vaddr): Op<number> {
@@ -46,6 +46,31 @@ export function* pageAddNewAnonRmap(
   yield* cpu.store(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
   yield* cpu.store(page + Page.index, index);
   yield* cpu.store(page + Page.mapcount, 1);
+  yield* updateMmCounter(cpu, mm, MmCounter.anonRss, 1);
+}
+
+/**
+ * Adds a pte's claim on an anonymous frame that others may map too, as swap-in does, and counts it
+ * (Linux: page_add_anon_rmap). What is not this pte's alone belongs to the whole family.
+ *
+ * Locks: the pte's and the page's.
+ */
+export function* pageAddAnonRmap(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  pfn: Pfn,
+  address: Vaddr,
+  exclusive: boolean,
+): Op<void> {
+  const page = pageOf(pfn);
+  if ((yield* cpu.add(page + Page.mapcount, 1)) === 0) {
+    const own = yield* cpu.readOnce(vma + Vma.anonVma);
+    const anonVma = exclusive ? own : yield* cpu.load(own + AnonVma.root);
+    const index = yield* linearPageIndex(cpu, vma, address);
+    yield* cpu.store(page + Page.index, index);
+    yield* cpu.writeOnce(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
+  }
   yield* updateMmCounter(cpu, mm, MmCounter.anonRss, 1);
 }
 

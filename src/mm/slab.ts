@@ -39,7 +39,7 @@ export function* slabFree(cpu: Cpu, table: SlabTable, record: Word): Op<void> {
   if (record < table.base || record >= table.end || (record - table.base) % table.record !== 0) {
     throw new InvariantError(`slab ${table.name}: word ${record} is none of its records`);
   }
-  for (let offset = 1; offset < table.record; offset++) yield* cpu.store(record + offset, 0);
+  for (let offset = 1; offset < table.cleared; offset++) yield* cpu.store(record + offset, 0);
   const slab = table.slab;
   yield* cpu.spinLock(slab + Slab.lock);
   const head = yield* cpu.load(slab + Slab.freeHead);

@@ -1,28 +1,19 @@
 /**
- * Pages of a file that go away, or lose their dirt, under the mappings that show them (Linux: mm/truncate.c,
- * unmap_mapping_range; page_mkclean of mm/rmap.c).
+ * Pages of a file that go away under the mappings that show them (Linux: mm/truncate.c, unmap_mapping_range).
  *
  * Locks: the file's mmapLock keeps its VMAs where they are; then those of the ptes.
  */
-import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import {
-  PAGES_PER_BYTE,
-  PAGE_SIZE,
-  PTE_DIRTY,
-  PTE_WRITE,
-  entryPfn,
-  pteOffset,
-} from '../hardware/machine.js';
-import { deleteFromPageCache, readCachePage } from './filemap.js';
+import { PAGES_PER_BYTE, PAGE_SIZE } from '../hardware/machine.js';
+import { EIO, ENOMEM } from '../base/errno.js';
+import { CACHE_FULL, readCachePage } from './filemap.js';
+import { deleteFromPageCache } from './pagecache.js';
 import { File } from './layout/file.js';
 import { PG_dirty, PG_uptodate } from './layout/page.js';
-import { VM_NONLINEAR, VM_SHARED, Vma } from './layout/vma.js';
+import { VM_NONLINEAR, Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
-import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
-import { leafTable, nextSpan, ptePresent, ptepClearBits, ptepGet } from './pgtable.js';
-import { flushTlbMm } from './tlbflush.js';
 import { zapPageRange } from './zap.js';
 
 /**
@@ -37,25 +28,27 @@ export function* truncateFile(cpu: Cpu, file: Word, size: number): Op<void> {
   if (size < (yield* cpu.readOnce(file + File.onDevice))) {
     yield* cpu.writeOnce(file + File.onDevice, size);
   }
-  if (size < old) yield* dropPages(cpu, file, size, old, true);
+  if (size >= old) return;
+  yield* dropPages(cpu, file, size, old, true);
+  yield* cpu.truncateDevice(file, size);
 }
 
 /**
  * Makes pages of a file zeros (Linux: fallocate with FALLOC_FL_PUNCH_HOLE).
  *
- * @returns false when memory is full
+ * @returns 0 or a negative errno
  */
-export function* punchHole(cpu: Cpu, file: Word, first: number, end: number): Op<boolean> {
+export function* punchHole(cpu: Cpu, file: Word, first: number, end: number): Op<number> {
   const onDevice = yield* cpu.readOnce(file + File.onDevice);
   yield* dropPages(cpu, file, first, end, false);
   for (let index = first; index < Math.min(end, onDevice); index++) {
     // What the device still has must not be read again.
     const pfn = yield* readCachePage(cpu, file, index, PG_uptodate | PG_dirty);
-    if (pfn === 0) return false;
+    if (pfn <= 0) return pfn === CACHE_FULL ? -ENOMEM : -EIO;
     yield* cpu.zeroPage(frameOf(pfn));
     yield* putPage(cpu, pfn);
   }
-  return true;
+  return 0;
 }
 
 /**
@@ -118,56 +111,4 @@ function* addressesOf(
   const from = Math.min(Math.max(first - pgoff, 0), pages);
   const to = Math.min(Math.max(end - pgoff, 0), pages);
   return { from: start + from * PAGE_SIZE, to: start + to * PAGE_SIZE };
-}
-
-/**
- * Takes write from all ptes that map a page of a file, so that the next write is noticed (Linux:
- * page_mkclean).
- */
-export function* pageMkclean(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<void> {
-  yield* cpu.spinLock(file + File.mmapLock);
-  let vma = yield* cpu.load(file + File.mmapList);
-  while (vma !== 0) {
-    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
-    if ((vmFlags & VM_SHARED) !== 0) {
-      const whole = (vmFlags & VM_NONLINEAR) !== 0;
-      const { from, to } = whole
-        ? { from: yield* cpu.loadWide(vma + Vma.vmStart), to: yield* cpu.loadWide(vma + Vma.vmEnd) }
-        : yield* addressesOf(cpu, vma, index, index + 1);
-      const mm = yield* cpu.load(vma + Vma.vmMm);
-      yield* cleanPtes(cpu, mm, from, to, pfn);
-    }
-    vma = yield* cpu.load(vma + Vma.fileNext);
-  }
-  yield* cpu.spinUnlock(file + File.mmapLock);
-}
-
-function* cleanPtes(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, pfn: Pfn): Op<void> {
-  let cleaned = false;
-  let address = start;
-  while (address < end) {
-    const table = yield* leafTable(cpu, mm, address);
-    if (table < 0) {
-      address = nextSpan(address, -table);
-      continue;
-    }
-    const stop = Math.min(end, nextSpan(address, 1));
-    yield* ptesLock(cpu, mm, table);
-    for (; address < stop; address += PAGE_SIZE) {
-      if (yield* cleanPte(cpu, table + pteOffset(address), pfn)) cleaned = true;
-    }
-    yield* ptesUnlock(cpu, mm, table);
-  }
-  if (cleaned) yield* flushTlbMm(cpu, mm);
-}
-
-/** @returns whether the pte maps the page */
-function* cleanPte(cpu: Cpu, ptep: Word, pfn: Pfn): Op<boolean> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return false;
-  yield* entryLock(cpu, ptep);
-  const entry = yield* ptepGet(cpu, ptep);
-  const maps = ptePresent(entry) && entryPfn(entry) === pfn;
-  if (maps) yield* ptepClearBits(cpu, ptep, PTE_WRITE | PTE_DIRTY);
-  yield* entryUnlock(cpu, ptep);
-  return maps;
 }

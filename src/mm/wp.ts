@@ -5,25 +5,18 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { PTE_WRITE, entryPfn } from '../hardware/machine.js';
+import { SWAP_SLOTS, entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
 import { SECTION_LOCK, WALK_LOCK, WP_HOLD, WP_LOCK_AND_HOLD } from './design.js';
-import { PG_anon_exclusive, PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
+import { PG_anon_exclusive, PG_dirty, PG_locked, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
 import { pteLock, pteUnlock, sectionStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
-import { allocPage, allocZeroedPage, freeNewPage } from './pagealloc.js';
-import {
-  mkDirtyWritable,
-  mkPte,
-  ptePresent,
-  ptepGet,
-  ptepInstall,
-  ptepReuse,
-  setPteHigh,
-} from './pgtable.js';
+import { allocPage, allocZeroedPage } from './allocpages.js';
+import { freeNewPage } from './pagealloc.js';
+import { mkDirtyWritable, mkPte, ptepGet, ptepInstall, ptepReuse, setPteHigh } from './pte.js';
 import {
   getPage,
   pageAddNewAnonRmap,
@@ -32,6 +25,7 @@ import {
   pageMoveAnonRmap,
   pageRemoveRmap,
 } from './rmap.js';
+import { freePageAndSwapCache, onlyUserOfSwap } from './swapstate.js';
 import { flushTlbPage } from './tlbflush.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
@@ -69,15 +63,14 @@ export function* doWpPage(
   }
   if (yield* mayReuse(cpu, oldPfn)) {
     if (LOCKED) yield* pageMoveAnonRmap(cpu, vma, oldPfn);
-    const reused = yield* ptepReuse(cpu, ptep, entry, vmFlags);
-    if (reused) cpu.tlb.drop(address);
+    if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
     yield* decided(cpu, mm, ptep);
-    if (reused && !LOCKED) yield* adoptReused(cpu, mm, vma, ptep, oldPfn);
     return VM_FAULT_MINOR;
   }
   const hold = (WP_HOLD || WP_LOCK_AND_HOLD) && oldPfn !== ZERO_PFN;
   if (hold) yield* getPage(cpu, oldPfn);
   yield* decided(cpu, mm, ptep);
+  if (!LOCKED && (yield* reuseUnderLock(cpu, mm, vma, address, ptep, entry))) return VM_FAULT_MINOR;
   const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
   if (hold) yield* putPage(cpu, oldPfn);
   return result;
@@ -89,14 +82,32 @@ function* decided(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   else yield* sectionStop(cpu, mm, ptep);
 }
 
-/** What a reuse by compare-exchange could not note in a page that might have gone meanwhile. */
-function* adoptReused(cpu: Cpu, mm: Word, vma: Word, ptep: Word, pfn: Pfn): Op<void> {
+/**
+ * Where no lock is held, a page that another pte mapped once can be told to be this one's alone only under the lock:
+ * until then it may be swapped out and be anyone's.
+ *
+ * @returns whether it was reused, or the pte has changed
+ */
+function* reuseUnderLock(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  address: Vaddr,
+  ptep: Word,
+  entry: number,
+): Op<boolean> {
+  const pfn = entryPfn(entry);
+  if (pfn === ZERO_PFN || (yield* cpu.readOnce(pageOf(pfn) + Page.mapcount)) !== 1) return false;
   yield* pteLock(cpu, mm, ptep);
-  const entry = yield* ptepGet(cpu, ptep);
-  if (ptePresent(entry) && (entry & PTE_WRITE) !== 0 && entryPfn(entry) === pfn) {
+  const same = (yield* ptepGet(cpu, ptep)) === entry;
+  const reuse = same && (yield* pageAnon(cpu, pfn)) && (yield* mayReuseShared(cpu, pfn));
+  if (reuse) {
+    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
     yield* pageMoveAnonRmap(cpu, vma, pfn);
+    if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
   }
   yield* pteUnlock(cpu, mm, ptep);
+  return reuse || !same;
 }
 
 /**
@@ -122,11 +133,28 @@ function* makeSharedWritable(
   yield* pteUnlock(cpu, mm, ptep);
 }
 
-/** Whether an anonymous page is the faulting pte's alone. */
+/** Whether an anonymous page is known to be the faulting pte's alone or, under the lock, turns out to be. */
 function* mayReuse(cpu: Cpu, pfn: Pfn): Op<boolean> {
   if (pfn === ZERO_PFN || !(yield* pageAnon(cpu, pfn))) return false;
   const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
-  return (flags & PG_anon_exclusive) !== 0 || (yield* pageMappedOnce(cpu, pfn));
+  if ((flags & PG_anon_exclusive) !== 0) return true;
+  return LOCKED && (yield* mayReuseShared(cpu, pfn));
+}
+
+/**
+ * Whether one pte alone has a page that several had. Who brings it back from swap, or takes it there, holds its
+ * lock; if somebody does, a copy will do.
+ *
+ * Locks: the pte's.
+ */
+function* mayReuseShared(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  if (!(yield* pageMappedOnce(cpu, pfn))) return false;
+  if (SWAP_SLOTS === 0) return true;
+  const flags = pageOf(pfn) + Page.flags;
+  if (!(yield* cpu.tryLockBit(flags, PG_locked))) return false;
+  const alone = (yield* pageMappedOnce(cpu, pfn)) && (yield* onlyUserOfSwap(cpu, pfn));
+  yield* cpu.unlockBit(flags, PG_locked);
+  return alone;
 }
 
 /** Breaks the sharing: copies the page with no lock held, and installs the copy if nothing moved. */
@@ -165,6 +193,6 @@ function* copyPage(
   yield* lruCacheAddActive(cpu, newPfn);
   yield* countEvent(cpu, PageState.fault_cow);
   yield* pteUnlock(cpu, mm, ptep);
-  if (!fromZero) yield* putPage(cpu, oldPfn);
+  if (!fromZero) yield* freePageAndSwapCache(cpu, oldPfn);
   return VM_FAULT_MINOR;
 }

@@ -13,25 +13,25 @@ import {
   pteOffset,
 } from '../hardware/machine.js';
 import { MmCounter, updateHiwaterRss, updateMmCounter } from './counters.js';
-import { clearHugePmd, hugeMask, splitHugePmd } from './huge.js';
+import { clearHugePmd } from './hugeSplit.js';
+import { hugeMask, splitHugePmd } from './hugeSplit.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, VM_PFNMAP, Vma } from './layout/vma.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
-import { putPage } from './lru.js';
+import { freePageAndSwapCache, freeSwapAndCache } from './swapstate.js';
+import { freePgtables } from './freepgtables.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
 import {
-  HUGE_LEAF,
-  findPmd,
-  freePgtables,
-  leafTable,
-  nextSpan,
   pgoffToPte,
   ptePresent,
   ptepExchange,
   ptepGet,
   ptepGetAndClear,
   ptepSet,
-} from './pgtable.js';
+  pteSwap,
+  pteToSlot,
+} from './pte.js';
 import { pageAnon, pageRemoveRmap } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
 import { rmapLock, rmapUnlock } from './vmas.js';
@@ -191,7 +191,13 @@ function* zapPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op
 function* zapLockedPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op<void> {
   const present = yield* ptepGet(cpu, ptep);
   if (!ptePresent(present)) {
-    if (present !== 0 && !gather.remember) yield* ptepSet(cpu, ptep, 0);
+    if (present === 0 || gather.remember) return;
+    if (pteSwap(present)) {
+      // A private copy of the file's page, which goes only if copies do.
+      if (details !== undefined && !details.evenCows) return;
+      yield* freeSwapAndCache(cpu, pteToSlot(present));
+    }
+    yield* ptepSet(cpu, ptep, 0);
     return;
   }
   const pfn = entryPfn(present);
@@ -232,7 +238,7 @@ function* countGather(cpu: Cpu, mm: Word, gather: Gather): Op<void> {
 function* finishGather(cpu: Cpu, mm: Word, gather: Gather): Op<void> {
   if (gather.cleared === 0) return;
   yield* flushTlbMm(cpu, mm);
-  for (const pfn of gather.frames) yield* putPage(cpu, pfn);
+  for (const pfn of gather.frames) yield* freePageAndSwapCache(cpu, pfn);
   gather.frames.length = 0;
   gather.cleared = 0;
 }

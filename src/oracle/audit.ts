@@ -13,6 +13,7 @@ import {
   PAGE_SIZE,
   PAGE_WORDS,
   PTE_WRITE,
+  SWAP_SLOTS,
   entryPfn,
 } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
@@ -20,12 +21,17 @@ import type { Tlb } from '../hardware/tlb.js';
 import { FILE_MEMORY, File } from '../mm/layout/file.js';
 import { Mm, Task } from '../mm/layout/mm.js';
 import {
+  LRU_ACTIVE,
+  LRU_INACTIVE,
+  LRU_NONE,
   PAGE_MAPPING_ANON,
   PG_anon_exclusive,
   PG_buddy,
   PG_dirty,
   PG_head,
+  PG_locked,
   PG_reserved,
+  PG_swapcache,
   PG_table,
   PG_tail,
   Page,
@@ -34,14 +40,17 @@ import {
 } from '../mm/layout/page.js';
 import { Percpu, percpuOf } from '../mm/layout/percpu.js';
 import { TABLES } from '../mm/layout/slab.js';
+import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from '../mm/layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from '../mm/layout/zone.js';
+import { swappedTo } from '../mm/pagecache.js';
 import { auditAnonVmas, auditFileVmas, auditVmas, type AuditedVma } from './auditVmas.js';
-import { mappedPages, visitTables, type MappedPage } from './pageTables.js';
+import { mappedPages, swapEntries, visitTables, type MappedPage } from './pageTables.js';
 import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './records.js';
 
 /** What the audit counts for each frame, to be compared with its record. */
 interface Claims {
   readonly free: Uint8Array;
+  /** The list that it is on, as an LRU_ number. */
   readonly lru: Uint8Array;
   /** Whether the page cache has it as data. */
   readonly cached: Uint8Array;
@@ -50,6 +59,8 @@ interface Claims {
   readonly ptes: Int32Array;
   readonly pmds: Int32Array;
   readonly others: Int32Array;
+  /** By slot of the swap file: what refers to it. */
+  readonly slots: Int32Array;
 }
 
 /**
@@ -67,6 +78,7 @@ export function audit(memory: Memory, tlbs: readonly { tlb: Tlb; mm: Word }[] = 
     ptes: new Int32Array(FRAMES),
     pmds: new Int32Array(FRAMES),
     others: new Int32Array(FRAMES),
+    slots: new Int32Array(SWAP_SLOTS),
   };
   auditZones(words, claims, faults);
   auditPercpu(words, claims, faults);
@@ -78,6 +90,7 @@ export function audit(memory: Memory, tlbs: readonly { tlb: Tlb; mm: Word }[] = 
   expectEqual('VMAs in use', recordsInUse(words, TABLES.vma, faults).length, vmas.length, faults);
   auditAnonVmas(words, vmas, faults);
   auditFileVmas(words, files, vmas, faults);
+  auditSwap(words, claims, faults);
   auditPages(words, claims, faults);
   for (const { tlb, mm } of tlbs) auditTlb(memory, tlb, mm, faults);
   return faults;
@@ -90,21 +103,35 @@ function auditZones(words: Int32Array, claims: Claims, faults: string[]): void {
     expectUnlocked(words, zone + Zone.lruLock, `zone[${node}].lruLock`, faults);
     const free = auditFreeBlocks(words, node, claims, faults);
     expectEqual(`zone[${node}].freePages`, words[zone + Zone.freePages], free, faults);
-    let active = 0;
-    let prev = 0;
-    for (let pfn = words[zone + Zone.activeHead]; pfn !== 0; pfn = lruNext(words, pfn)) {
-      if (claims.lru[pfn] === 1) {
-        faults.push(`frame ${pfn} is on the active list twice`);
-        break;
-      }
-      claims.lru[pfn] = 1;
-      expectEqual(`page[${pfn}].lruPrev`, words[pageOf(pfn) + Page.lruPrev], prev, faults);
-      prev = pfn;
-      active++;
-    }
-    expectEqual(`zone[${node}].nrActive`, words[zone + Zone.nrActive], active, faults);
+    auditLru(words, node, claims, faults);
     const hugeZero = words[zone + Zone.hugeZeroPage];
     if (hugeZero !== 0) claims.others[hugeZero] = claims.others[hugeZero] + 1;
+  }
+}
+
+/** The lists of pages in use: what `claims.lru` gets is the number of the list. */
+function auditLru(words: Int32Array, node: number, claims: Claims, faults: string[]): void {
+  const zone = zoneOf(node);
+  const lists = [
+    { name: 'inactive', list: LRU_INACTIVE, head: Zone.inactiveHead, tail: Zone.inactiveTail },
+    { name: 'active', list: LRU_ACTIVE, head: Zone.activeHead, tail: Zone.activeTail },
+  ];
+  for (const { name, list, head, tail } of lists) {
+    let pages = 0;
+    let prev = 0;
+    for (let pfn = words[zone + head]; pfn !== 0; pfn = lruNext(words, pfn)) {
+      if (claims.lru[pfn] !== LRU_NONE) {
+        faults.push(`frame ${pfn} is on the ${name} list and on one before`);
+        break;
+      }
+      claims.lru[pfn] = list;
+      expectEqual(`page[${pfn}].lruPrev`, words[pageOf(pfn) + Page.lruPrev], prev, faults);
+      prev = pfn;
+      pages++;
+    }
+    expectEqual(`zone[${node}]: end of the ${name} list`, words[zone + tail], prev, faults);
+    const count = list === LRU_ACTIVE ? Zone.nrActive : Zone.nrInactive;
+    expectEqual(`zone[${node}]: ${name} pages`, words[zone + count], pages, faults);
   }
 }
 
@@ -156,9 +183,11 @@ function auditPercpu(words: Int32Array, claims: Claims, faults: string[]): void 
     for (let slot = 0; slot < words[pcpu + Percpu.pcpCount]; slot++) {
       claimFree(claims, words[pcpu + Percpu.pcp + slot], `cpu ${cpu}'s list`, faults);
     }
-    for (let slot = 0; slot < words[pcpu + Percpu.lruAddCount]; slot++) {
-      const pfn = words[pcpu + Percpu.lruAdd + slot];
-      claims.others[pfn] = claims.others[pfn] + 1;
+    for (const pagevec of [Percpu.lruAddCount, Percpu.lruAddActiveCount]) {
+      for (let slot = 0; slot < words[pcpu + pagevec]; slot++) {
+        const pfn = words[pcpu + pagevec + 1 + slot];
+        claims.others[pfn] = claims.others[pfn] + 1;
+      }
     }
   }
 }
@@ -179,6 +208,10 @@ function auditFiles(words: Int32Array, claims: Claims, faults: string[]): Word[]
         for (let j = 0; j < PAGE_WORDS; j++) {
           const pfn = words[frameOf(leaf) + j];
           if (pfn === 0) continue;
+          if (pfn < 0) {
+            claims.slots[swappedTo(pfn)] = claims.slots[swappedTo(pfn)]! + 1;
+            continue;
+          }
           claims.others[pfn] = claims.others[pfn] + 1;
           claims.cached[pfn] = 1;
           cached++;
@@ -242,6 +275,7 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     tables++;
   };
   visitTables(words, mm, claimTable);
+  for (const slot of swapEntries(words, mm)) claims.slots[slot] = claims.slots[slot]! + 1;
   let spare = 0;
   for (let table = words[mm + Mm.spareTables]; table !== 0; table = lruNext(words, table)) {
     claimTable(table);
@@ -284,6 +318,31 @@ function auditRmap(
   expectEqual(`page[${pfn}].index (${hex(address)})`, words[page + Page.index], index, faults);
 }
 
+/** Each slot has exactly the references that point to it, and knows the page that the swap cache has for it. */
+function auditSwap(words: Int32Array, claims: Claims, faults: string[]): void {
+  if (SWAP_SLOTS === 0) return;
+  expectUnlocked(words, SWAP + Swap.lock, 'swap.lock', faults);
+  let free = 0;
+  for (let slot = 0; slot < SWAP_SLOTS; slot++) {
+    const pfn = words[SWAP_CACHE + slot];
+    if (pfn !== 0) {
+      claims.slots[slot] = claims.slots[slot]! + 1;
+      claims.others[pfn] = claims.others[pfn] + 1;
+      expectEqual(`the slot of page[${pfn}]`, words[pageSlot(pfn)] - 1, slot, faults);
+    }
+    expectEqual(`swapMap[${slot}]`, words[SWAP_MAP + slot], claims.slots[slot]!, faults);
+    if (claims.slots[slot] === 0) free++;
+  }
+  expectEqual('swap.freeSlots', words[SWAP + Swap.freeSlots], free, faults);
+  for (let pfn = 0; pfn < FRAMES; pfn++) {
+    const inCache = (words[pageOf(pfn) + Page.flags] & PG_swapcache) !== 0;
+    const slot = words[pageSlot(pfn)] - 1;
+    if (inCache !== slot >= 0 || (inCache && words[SWAP_CACHE + slot] !== pfn)) {
+      faults.push(`page[${pfn}] and the swap cache do not agree`);
+    }
+  }
+}
+
 /** Each frame is free, or has exactly the references that point to it. */
 function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
   for (let pfn = 0; pfn < FRAMES; pfn++) {
@@ -306,13 +365,14 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
       expectEqual(`page[${pfn}].refcount (free)`, refcount, 0, faults);
       continue;
     }
+    if ((flags & PG_locked) !== 0) faults.push(`page[${pfn}] is locked`);
     if (references === 0) {
       faults.push(`frame ${pfn} is lost: not free, and nothing points to it`);
       continue;
     }
     expectEqual(`page[${pfn}].refcount`, refcount, references, faults);
     auditMapcount(words, pfn, claims, faults);
-    expectEqual(`page[${pfn}].onLru`, words[page + Page.onLru], claims.lru[pfn], faults);
+    expectEqual(`page[${pfn}].lru`, words[page + Page.lru], claims.lru[pfn], faults);
     expectEqual(
       `page[${pfn}] PG_table`,
       (flags & PG_table) !== 0 ? 1 : 0,
@@ -348,7 +408,7 @@ function auditHugePage(words: Int32Array, head: Pfn, claims: Claims, faults: str
   if (references === 0) faults.push(`huge page ${head} is lost: nothing points to it`);
   expectEqual(`page[${head}].refcount (huge)`, words[page + Page.refcount], references, faults);
   expectEqual(`page[${head}]'s hugeMapcount`, words[hugeMapcount(head)], claims.pmds[head], faults);
-  expectEqual(`page[${head}].onLru`, words[page + Page.onLru], claims.lru[head], faults);
+  expectEqual(`page[${head}].lru`, words[page + Page.lru], claims.lru[head], faults);
 }
 
 /** A TLB may be behind the tables only in bits that the CPU sets itself. */

@@ -61,11 +61,15 @@ export function framesInUse({ words }: Memory): number {
   return used;
 }
 
-/** Free frames and the length of the active list of a zone, in pages. */
-export function readZone(memory: Memory, node: number): { freePages: number; active: number } {
+/** Free frames and the lengths of the lists of a zone, in pages. */
+export function readZone(
+  memory: Memory,
+  node: number,
+): { freePages: number; active: number; inactive: number } {
   const zone = zoneOf(node);
   return {
     freePages: memory.words[zone + Zone.freePages],
     active: memory.words[zone + Zone.nrActive],
+    inactive: memory.words[zone + Zone.nrInactive],
   };
 }

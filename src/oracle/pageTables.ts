@@ -16,7 +16,7 @@ import type { Memory } from '../hardware/memory.js';
 import { Mm } from '../mm/layout/mm.js';
 import { PAGE_MAPPING_ANON, PG_reserved, Page, ZERO_PFN, pageOf } from '../mm/layout/page.js';
 import { TABLES } from '../mm/layout/slab.js';
-import { pmdHuge, ptePresent } from '../mm/pgtable.js';
+import { pmdHuge, ptePresent, pteSwap, pteToSlot } from '../mm/pte.js';
 import { recordsInUse } from './records.js';
 
 /** A mapped page as the tables show it. */
@@ -86,6 +86,19 @@ export function visitTables(
     }
   };
   descend(words[mm + Mm.pgd], TOP_LEVEL);
+}
+
+/** Slots of the swap file that ptes of an address space refer to, as often as they do. */
+export function swapEntries(words: Int32Array, mm: Word): number[] {
+  const slots: number[] = [];
+  visitTables(words, mm, (table, level) => {
+    if (level !== 0) return;
+    for (let index = 0; index < LEVEL_ENTRIES[0]; index++) {
+      const entry = words[frameOf(table) + index * ENTRY_WORDS];
+      if (pteSwap(entry)) slots.push(pteToSlot(entry));
+    }
+  });
+  return slots;
 }
 
 /** Names of the levels of all page tables, by frame. */

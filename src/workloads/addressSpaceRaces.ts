@@ -7,7 +7,8 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { Access } from '../hardware/mmu.js';
-import { openFile, warmCachePage } from '../mm/filemap.js';
+import { warmCachePage } from '../mm/filemap.js';
+import { openFile } from '../mm/pagecache.js';
 import { sysFork } from '../mm/fork.js';
 import {
   MAP_ANONYMOUS,

@@ -8,7 +8,7 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, pageMask } from '../hardware/machine.js';
 import { sysBrk } from '../mm/brk.js';
-import { openFile } from '../mm/filemap.js';
+import { openFile } from '../mm/pagecache.js';
 import { sysFork } from '../mm/fork.js';
 import { VM_ACCESS, VM_DONTCOPY, VM_LOCKED, VM_WIPEONFORK, Vma } from '../mm/layout/vma.js';
 import {

@@ -2,7 +2,8 @@
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { PAGE_WORDS } from '../hardware/machine.js';
-import { allocPage, freeNewPage } from '../mm/pagealloc.js';
+import { allocPage } from '../mm/allocpages.js';
+import { freeNewPage } from '../mm/pagealloc.js';
 
 /** In the last word of a page, where no page has contents of its own. */
 const MARK = PAGE_WORDS - 1;

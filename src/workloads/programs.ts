@@ -1,6 +1,7 @@
 /** Programs that an engine can run on a CPU, by name: a worker is told a name and numbers. */
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
+import { kswapd } from '../mm/kswapd.js';
 import {
   endTask,
   fileSetup,
@@ -21,7 +22,7 @@ import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { drainCpu } from './quiet.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
-import { sharedDrop, sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
+import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 
 /** @returns a number: what it means is the program's business */
 export type Program = (cpu: Cpu, ...args: number[]) => Op<number>;
@@ -42,6 +43,7 @@ export const PROGRAMS = {
   firstFaultSetup,
   forkAndStore,
   forkedSetup,
+  kswapd,
   loadOwn,
   movePage,
   pftExit,
@@ -53,7 +55,6 @@ export const PROGRAMS = {
   referenceFault,
   referenceReclaim,
   servingDaemon,
-  sharedDrop,
   sharedFiles,
   sharedOperations,
   sharedStart,

@@ -25,7 +25,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { filePageWord } from '../hardware/device.js';
 import { PAGES_PER_BYTE, PAGE_SIZE } from '../hardware/machine.js';
 import { sysBrk } from '../mm/brk.js';
-import { openFile } from '../mm/filemap.js';
+import { openFile } from '../mm/pagecache.js';
 import { sysFork } from '../mm/fork.js';
 import { FILE_MEMORY, File } from '../mm/layout/file.js';
 import { RECORD_WORDS } from '../mm/layout/slab.js';
@@ -43,7 +43,6 @@ import { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
 import { sysMprotect } from '../mm/mprotect.js';
 import { sysMunmap } from '../mm/munmap.js';
 import { createTask, exitTask, mmAlloc, setBrk, switchTo } from '../mm/process.js';
-import { dropPages } from '../mm/truncate.js';
 import { isUserFault, loadUser, storeUser, userFault } from '../mm/user.js';
 import { VM_FAULT_OOM, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
 import { called, errorAt } from './report.js';
@@ -147,16 +146,6 @@ export function* sharedFiles(cpu: Cpu, pages: number): Op<Word> {
   const first = yield* openFile(cpu, pages, FILE_FLAGS[0]);
   for (const flags of FILE_FLAGS.slice(1)) yield* openFile(cpu, pages, flags);
   return first;
-}
-
-/** Takes what they have in the page cache out of it. */
-export function* sharedDrop(cpu: Cpu, first: Word): Op<number> {
-  for (let place = 0; place < FILE_FLAGS.length; place++) {
-    const file = first + place * RECORD_WORDS.file;
-    const size = yield* cpu.load(file + File.size);
-    yield* dropPages(cpu, file, 0, size, true);
-  }
-  return 0;
 }
 
 /** Starts a process for threads to run `sharedOperations` in. @returns its first task */

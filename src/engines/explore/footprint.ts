@@ -77,6 +77,7 @@ export function footprintOf(machine: SteppedMachine, cpu: SteppedCpu, into: Foot
       break;
     case CODE.storeWide:
     case CODE.downWrite:
+    case CODE.tryDownWrite:
     case CODE.upWrite:
       into.end = cpu.x + 2;
       break;

@@ -229,6 +229,15 @@ export class PlainCpu {
     }
   }
 
+  tryDownWrite(sem: Word): boolean {
+    const writer = sem + 1;
+    if (Atomics.compareExchange(this.words, writer, 0, this.id + 1) !== 0) return false;
+    if (Atomics.compareExchange(this.words, sem, 0, WRITER) === 0) return true;
+    Atomics.store(this.words, writer, 0);
+    Atomics.notify(this.words, writer);
+    return false;
+  }
+
   lockBit(word: Word, bit: number): void {
     if ((Atomics.or(this.words, word, bit) & bit) === 0) return;
     for (let tries = 1; ; tries++) {

@@ -7,7 +7,7 @@ import { LINE_WORDS } from '../../hardware/machine.js';
 import { PERCPUS_END } from './percpu.js';
 
 const HASHED_LOCKS = 64;
-const HASHED_LOCKS_BASE: Word = PERCPUS_END;
+export const HASHED_LOCKS_BASE: Word = PERCPUS_END;
 export const HASHED_LOCKS_END: Word = HASHED_LOCKS_BASE + HASHED_LOCKS * LINE_WORDS;
 
 /** The lock of a leaf table. */

@@ -42,12 +42,17 @@ export const Mm = {
   rlimitStack: 41,
   /** First of the spare leaf tables, one for each huge page that is mapped. Under pageTableLock. */
   spareTables: 42,
+  /** MMF_ bits. Atomic. */
+  flags: 43,
   /** Start and end of the heap: addresses, wide. Under mmapSem. */
   startBrk: 48,
   brk: 50,
   /** Below this the kernel places mappings, downwards: wide. Constant. */
   mmapBase: 52,
 } as const;
+
+/** Chosen when memory was full: its faults fail. */
+export const MMF_OOM_KILLED = 1;
 
 /** A limit that never binds, in pages. */
 export const RLIM_INFINITY = 0x7fff_ffff;

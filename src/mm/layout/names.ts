@@ -9,6 +9,7 @@ import { frameOf, wordPfn } from '../../hardware/frames.js';
 import { LINE_WORDS } from '../../hardware/machine.js';
 import { CPU_LINES, CPU_LINES_END, CpuLine } from '../../hardware/memory.js';
 import { File } from './file.js';
+import { HASHED_LOCKS_BASE, HASHED_LOCKS_END } from './hashedLocks.js';
 import { Mm, Task } from './mm.js';
 import { PAGES, PAGES_END, PAGE_RECORD, Page } from './page.js';
 import {
@@ -21,6 +22,7 @@ import {
   Percpu,
 } from './percpu.js';
 import { ALL_TABLES, SLAB_RECORD, Slab } from './slab.js';
+import { PAGE_SLOTS, SWAP, SWAP_CACHE, SWAP_END, SWAP_MAP, SWAP_RECORD, Swap } from './swap.js';
 import { AnonVma, AnonVmaChain, Vma, VmaNode } from './vma.js';
 import { MAX_ORDER, ZONES, ZONES_END, ZONE_RECORD, Zone } from './zone.js';
 
@@ -43,8 +45,10 @@ const percpuFields = fieldNames(Percpu);
 for (const [name, offset] of Object.entries(PageState)) {
   percpuFields.set(Percpu.pageState + offset, name);
 }
-for (let slot = 0; slot < PAGEVEC_SIZE; slot++)
+for (let slot = 0; slot < PAGEVEC_SIZE; slot++) {
   percpuFields.set(Percpu.lruAdd + slot, `lruAdd[${slot}]`);
+  percpuFields.set(Percpu.lruAddActive + slot, `lruAddActive[${slot}]`);
+}
 for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
 
 const zoneFields = fieldNames(Zone);
@@ -73,6 +77,23 @@ const regions: readonly Region[] = [
   { name: 'page', base: PAGES, end: PAGES_END, record: PAGE_RECORD, fields: fieldNames(Page) },
   { name: 'zone', base: ZONES, end: ZONES_END, record: ZONE_RECORD, fields: zoneFields },
   { name: 'percpu', base: PERCPUS, end: PERCPUS_END, record: PERCPU_RECORD, fields: percpuFields },
+  {
+    name: 'hashedPteLock',
+    base: HASHED_LOCKS_BASE,
+    end: HASHED_LOCKS_END,
+    record: LINE_WORDS,
+    fields: new Map([[0, 'lock']]),
+  },
+  { name: 'swap', base: SWAP, end: SWAP_MAP, record: SWAP_RECORD, fields: fieldNames(Swap) },
+  { name: 'swapMap', base: SWAP_MAP, end: SWAP_CACHE, record: 1, fields: new Map([[0, 'count']]) },
+  {
+    name: 'swapCache',
+    base: SWAP_CACHE,
+    end: PAGE_SLOTS,
+    record: 1,
+    fields: new Map([[0, 'pfn']]),
+  },
+  { name: 'pageSlot', base: PAGE_SLOTS, end: SWAP_END, record: 1, fields: new Map([[0, 'slot']]) },
   ...ALL_TABLES.map(({ name, base, end, record }) => ({
     name,
     base,

@@ -24,8 +24,8 @@ export const Page = {
    */
   lruNext: 5,
   lruPrev: 6,
-  /** 1 while on a zone's active list. Under zone->lru_lock. */
-  onLru: 7,
+  /** Which of its zone's lists it is on: LRU_NONE, LRU_INACTIVE or LRU_ACTIVE. Under zone->lru_lock. */
+  lru: 7,
 } as const;
 
 export const PAGE_RECORD = 8;
@@ -35,6 +35,14 @@ export const PAGE_PTL = Page.mapping;
 
 /** Not reference counted: the zero page (Linux 2.6: PG_reserved). */
 export const PG_reserved = 1 << 0;
+/**
+ * Somebody reads the page from a device, writes it, or takes it out of memory: others wait (Linux: lock_page).
+ */
+export const PG_locked = 1 << 1;
+/** Was used since reclaim last came by, other than through a pte. */
+export const PG_referenced = 1 << 2;
+/** In the swap cache. Changes under the page's lock. */
+export const PG_swapcache = 1 << 3;
 /** Holds a page table. */
 export const PG_table = 1 << 4;
 /** Written through a shared mapping since it was last cleaned. */
@@ -90,3 +98,7 @@ export const PAGE_MAPPING_ANON = 1;
 
 /** The frame that every anonymous read fault maps (Linux: ZERO_PAGE); also "none" in lists. */
 export const ZERO_PFN: Pfn = 0;
+
+export const LRU_NONE = 0;
+export const LRU_INACTIVE = 1;
+export const LRU_ACTIVE = 2;

@@ -2,27 +2,31 @@
  * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
  * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
  * quiet points.
- * Shape: PERCPU_RECORD = 96 words, a multiple of a cache line.
+ * Shape: PERCPU_RECORD = 112 words, a multiple of a cache line.
  */
 import type { Word } from '../../base/units.js';
-import { CPUS, LINE_WORDS } from '../../hardware/machine.js';
+import { CPUS, FRAMES, LINE_WORDS } from '../../hardware/machine.js';
 import { ZONES_END } from './zone.js';
 
 /** Frames that a per-CPU list holds at most, and how many move to or from the zone at once. */
 export const PCP_HIGH = 46;
-export const PCP_BATCH = 16;
+/** On a small machine fewer: what lies in one CPU's list the others cannot have. */
+export const PCP_BATCH = Math.max(1, Math.min(16, FRAMES >> 6));
 /** Pages that a pagevec holds (include/linux/pagevec.h). */
 export const PAGEVEC_SIZE = 14;
 
 export const Percpu = {
   /** Event counts (Linux: struct page_state), see the PageState names. */
   pageState: 0,
-  /** Pages that wait for the LRU: a count, then frame numbers. */
-  lruAddCount: 32,
-  lruAdd: 33,
+  /** Pages that wait for the active list: a count, then frame numbers. */
+  lruAddActiveCount: 32,
+  lruAddActive: 33,
   /** Free frames: a count, then a stack of frame numbers. */
   pcpCount: 48,
   pcp: 49,
+  /** Pages that wait for the inactive list: a count, then frame numbers. */
+  lruAddCount: 96,
+  lruAdd: 97,
   /** Which allocation from now on is to fail, counted from 1; 0 = none. */
   failAfter: 95,
 } as const;
@@ -47,11 +51,26 @@ export const PageState = {
   fault_cow: 14,
   fault_reuse: 15,
   fault_around_pages: 16,
+  /** Pages read from swap and written to it. */
+  pswpin: 17,
+  pswpout: 18,
+  /** Pages read from files and written to them (Linux counts sectors: pgpgin, pgpgout). */
+  pgpgin: 19,
+  pgpgout: 20,
+  pgactivate: 21,
+  pgdeactivate: 22,
+  /** Pages that reclaim looked at, and took: by kswapd and by who allocates. */
+  pgscan_kswapd: 23,
+  pgscan_direct: 24,
+  pgsteal: 25,
+  /** Times that an allocation had to reclaim by itself. */
+  allocstall: 26,
+  oom_kill: 27,
 } as const;
 
 export type PageStateName = keyof typeof PageState;
 
-export const PERCPU_RECORD = 6 * LINE_WORDS;
+export const PERCPU_RECORD = 7 * LINE_WORDS;
 export const PERCPUS: Word = ZONES_END;
 export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
 

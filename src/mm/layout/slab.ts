@@ -3,9 +3,10 @@
  * Shape: SLAB_RECORD = 16 words per table. A free record's first word is the next free record.
  */
 import type { Word } from '../../base/units.js';
-import { LINE_WORDS } from '../../hardware/machine.js';
+import { LINE_WORDS, alignWord } from '../../hardware/machine.js';
 import { LIMITS } from '../design.js';
-import { HASHED_LOCKS_END } from './hashedLocks.js';
+import { AnonVma } from './vma.js';
+import { SWAP_END } from './swap.js';
 
 export const Slab = {
   /** Spinlock over the rest. */
@@ -27,10 +28,12 @@ export interface SlabTable {
   readonly slab: Word;
   readonly base: Word;
   readonly record: number;
+  /** Words of a record that are cleared when it is freed; a lock behind them can be taken at any time. */
+  readonly cleared: number;
   readonly end: Word;
 }
 
-const SLABS: Word = HASHED_LOCKS_END;
+const SLABS: Word = alignWord(SWAP_END, LINE_WORDS);
 const names = ['task', 'mm', 'vma', 'vmaNode', 'anonVma', 'anonVmaChain', 'file'] as const;
 /** Words of each table's records. */
 export const RECORD_WORDS = {
@@ -63,6 +66,7 @@ function layOut(): Record<(typeof names)[number], SlabTable> {
       slab: SLABS + index * SLAB_RECORD,
       base,
       record: RECORD_WORDS[name],
+      cleared: name === 'anonVma' ? AnonVma.lock : RECORD_WORDS[name],
       end,
     };
     base = end;

@@ -53,11 +53,9 @@ export const VmaNode = {
  * anon_vma: finds the VMAs that may map an anonymous page (Linux: struct anon_vma,
  * include/linux/rmap.h, 6.x). Fork gives a child's VMA one of its own, under its parent's; all that
  * descend from one root share its lock.
- * Shape: 16 words. Under the root's lock.
+ * Shape: 16 words; word 0 is the free link. Under the root's lock.
  */
 export const AnonVma = {
-  /** Spinlock, of a root: over the whole family, and over the growth of a stack. Also the free link. */
-  lock: 0,
   /** First of the family; its own record if it is that. Constant. */
   root: 1,
   parent: 2,
@@ -67,6 +65,11 @@ export const AnonVma = {
   numActiveVmas: 4,
   /** First of the anon_vma_chain records that lead to VMAs. */
   head: 5,
+  /**
+   * Spinlock, of a root: over the whole family, and over the growth of a stack. The last word: who comes by a page
+   * takes it before it knows whether the record is still what it was (Linux: SLAB_DESTROY_BY_RCU).
+   */
+  lock: 15,
 } as const;
 
 /**

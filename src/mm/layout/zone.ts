@@ -19,7 +19,7 @@ export const Zone = {
   end: 3,
   /** First block of each order's list (Linux: free_area); 0 = empty. Under lock. */
   freeArea: 4,
-  /** Spinlock over the LRU list. */
+  /** Spinlock over the LRU lists. */
   lruLock: 16,
   /** First and last frame of the active list; 0 = empty. Under lruLock. */
   activeHead: 17,
@@ -28,6 +28,19 @@ export const Zone = {
   nrActive: 19,
   /** The huge page of zeros, in the first zone only; 0 until the first use. Set by compare-exchange. */
   hugeZeroPage: 20,
+  /** The same of the inactive list. Under lruLock. */
+  inactiveHead: 21,
+  inactiveTail: 22,
+  nrInactive: 23,
+  /**
+   * Frames that should stay free: below low kswapd is woken, below min who allocates must reclaim, and kswapd
+   * stops at high. Constant.
+   */
+  pagesMin: 24,
+  pagesLow: 25,
+  pagesHigh: 26,
+  /** The CPU that runs the node's kswapd, plus 1; 0 = none. */
+  kswapdCpu: 27,
 } as const;
 
 export const ZONE_RECORD = 2 * LINE_WORDS;

@@ -1,0 +1,47 @@
+/**
+ * Frames for whoever needs them, and what is done when there are none (Linux: __alloc_pages, mm/page_alloc.c,
+ * 2.6.10): who asks reclaims, and in the end a process is killed or the answer is no.
+ *
+ * Locks: none but mmap_sem may be held.
+ */
+import type { Pfn } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
+import { OOM_KILLER } from '../hardware/machine.js';
+import { shouldFail } from './failpoint.js';
+import { outOfMemory } from './oomKill.js';
+import { takePage } from './pagealloc.js';
+import { tryToFreePages } from './vmscan.js';
+
+/** How often who asks reclaims and finds that others were faster. */
+const MAX_TRIES = 16;
+
+/**
+ * Takes a frame for the calling CPU, with NEW_PAGE_REFERENCES and contents unknown.
+ *
+ * @returns the frame, or 0 when memory is full
+ */
+export function* allocPage(cpu: Cpu): Op<Pfn> {
+  if (yield* shouldFail(cpu)) return 0;
+  const pfn = yield* takePage(cpu, false);
+  return pfn !== 0 ? pfn : yield* allocSlowly(cpu);
+}
+
+/** Takes a frame filled with zeros, or 0 (Linux: alloc_zeroed_user_highpage). */
+export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
+  const pfn = yield* allocPage(cpu);
+  if (pfn !== 0) yield* cpu.zeroPage(frameOf(pfn));
+  return pfn;
+}
+
+function* allocSlowly(cpu: Cpu): Op<Pfn> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const freed = yield* tryToFreePages(cpu);
+    // With nothing to be had, what is kept back for emergencies may go.
+    const pfn = yield* takePage(cpu, freed === 0);
+    if (pfn !== 0) return pfn;
+    if (freed > 0) continue;
+    if (!OOM_KILLER || !(yield* outOfMemory(cpu))) return 0;
+  }
+  return yield* takePage(cpu, true);
+}

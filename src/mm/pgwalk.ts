@@ -1,0 +1,54 @@
+/** Walks of the tree of page tables that build nothing (Linux: pte_offset_map and its like). */
+import type { Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
+import {
+  ENTRY_WORDS,
+  LEVEL_ENTRIES,
+  LEVEL_SPAN,
+  TOP_LEVEL,
+  entryPfn,
+  levelIndex,
+} from '../hardware/machine.js';
+import { Mm } from './layout/mm.js';
+import { pmdHuge } from './pte.js';
+
+/** What `leafTable` returns where a huge page is mapped in the leaf table's stead. */
+export const HUGE_LEAF = 0;
+
+/**
+ * Finds the leaf table that holds the pte of an address.
+ *
+ * @returns its first word; or HUGE_LEAF; or, where no table is, minus the level of the empty entry, so
+ *   that the whole span of that entry can be skipped
+ */
+export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
+  let table = frameOf(yield* cpu.load(mm + Mm.pgd));
+  for (let level = TOP_LEVEL; level > 0; level--) {
+    const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
+    if (entry === 0) return -level;
+    if (level === 1 && pmdHuge(entry)) return HUGE_LEAF;
+    table = frameOf(entryPfn(entry));
+  }
+  return table;
+}
+
+/** Finds the entry above the leaves for an address (Linux: mm_find_pmd). @returns its word, or 0 */
+export function* findPmd(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
+  let table = frameOf(yield* cpu.load(mm + Mm.pgd));
+  for (let level = TOP_LEVEL; level > 1; level--) {
+    const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
+    if (entry === 0) return 0;
+    table = frameOf(entryPfn(entry));
+  }
+  return table + levelIndex(address, 1) * ENTRY_WORDS;
+}
+
+/** First address after `address` at which another entry of `level` begins. */
+export function nextSpan(address: Vaddr, level: number): Vaddr {
+  const span = LEVEL_SPAN[level];
+  return (Math.floor(address / span) + 1) * span;
+}
+
+/** Ptes in one leaf table. */
+export const PTRS_PER_PTE = LEVEL_ENTRIES[0];

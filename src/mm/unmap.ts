@@ -1,0 +1,131 @@
+/**
+ * Takes a page out of the ptes that map it, and asks them whether it is in use (Linux: page_referenced_one and
+ * try_to_unmap_one, mm/rmap.c; 2.6.10, and V18, patch 1 of 4).
+ */
+import type { Pfn } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { ENTRY_WORDS, PTE_ACCESSED, PTE_DIRTY } from '../hardware/machine.js';
+import { MmCounter, raiseHiwaterRss, updateHiwaterRss, updateMmCounter } from './counters.js';
+import { PTE_LOCK_MM } from './design.js';
+import {
+  PG_anon_exclusive,
+  PG_dirty,
+  PG_lazyfree,
+  PG_referenced,
+  PG_swapcache,
+  Page,
+  pageOf,
+} from './layout/page.js';
+import { VM_LOCKED, VM_NONLINEAR, VM_PFNMAP } from './layout/vma.js';
+import { putPage } from './lru.js';
+import {
+  pgoffToPte,
+  ptepClearBits,
+  ptepExchange,
+  ptepGetAndClear,
+  ptepInstall,
+  swpEntryToPte,
+} from './pte.js';
+import { pageAnon, pageRemoveRmap } from './rmap.js';
+import { rmapWalk, type Found, type MappingPte } from './rmapwalk.js';
+import { swapDuplicate } from './swapfile.js';
+import { slotOfPage } from './swapstate.js';
+import { hasSwapToken } from './swaptoken.js';
+import { flushTlbPage } from './tlbflush.js';
+
+/** What became of an attempt to unmap a page. */
+export const enum Unmap {
+  SUCCESS,
+  /** Some pte still maps it. */
+  AGAIN,
+  /** A pte keeps it: it is locked in memory, or in use. */
+  FAIL,
+}
+
+/**
+ * Whether a page was used since this was asked last, through a pte or otherwise; it is not any more afterwards.
+ *
+ * Locks: the page's.
+ */
+export function* pageReferenced(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const flags = pageOf(pfn) + Page.flags;
+  const found = { yes: false };
+  if (((yield* cpu.readOnce(flags)) & PG_referenced) !== 0) {
+    yield* cpu.and(flags, ~PG_referenced);
+    found.yes = true;
+  }
+  yield* rmapWalk(cpu, pfn, pageReferencedOne, found);
+  return found.yes;
+}
+
+function* pageReferencedOne(cpu: Cpu, _pfn: Pfn, pte: MappingPte, found: Found): Op<boolean> {
+  if ((pte.entry & PTE_ACCESSED) !== 0) {
+    // No flush: a TLB that still has it hides a use, which costs a fault at worst.
+    yield* ptepClearBits(cpu, pte.ptep, PTE_ACCESSED);
+    found.yes = true;
+  }
+  if (yield* hasSwapToken(cpu, pte.mm)) found.yes = true;
+  return true;
+}
+
+/**
+ * Unmaps a page everywhere: an anonymous one leaves its slot of the swap file behind. What the MMU marked dirty
+ * the page knows afterwards, and no TLB holds it.
+ *
+ * Locks: the page's.
+ */
+export function* tryToUnmap(cpu: Cpu, pfn: Pfn): Op<Unmap> {
+  const failed = { yes: false };
+  yield* rmapWalk(cpu, pfn, unmapOne, failed);
+  if (failed.yes) return Unmap.FAIL;
+  return (yield* cpu.readOnce(pageOf(pfn) + Page.mapcount)) === 0 ? Unmap.SUCCESS : Unmap.AGAIN;
+}
+
+function* unmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte, failed: Found): Op<boolean> {
+  failed.yes = !(yield* tryToUnmapOne(cpu, pfn, pte));
+  return !failed.yes;
+}
+
+/** @returns whether it could. Locks: the pte's and the page's */
+function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
+  const { mm, vmFlags, address, ptep, entry } = pte;
+  if ((vmFlags & (VM_LOCKED | VM_PFNMAP)) !== 0) return false;
+  if ((entry & PTE_ACCESSED) !== 0) {
+    yield* ptepClearBits(cpu, ptep, PTE_ACCESSED);
+    return false;
+  }
+  const page = pageOf(pfn);
+  const anon = yield* pageAnon(cpu, pfn);
+  const pageFlags = yield* cpu.readOnce(page + Page.flags);
+  // Under page_table_lock already where that is the lock of ptes.
+  if (PTE_LOCK_MM) yield* raiseHiwaterRss(cpu, mm);
+  else yield* updateHiwaterRss(cpu, mm);
+  let taken: number;
+  if (anon && (pageFlags & PG_swapcache) === 0) {
+    // MADV_FREE: gone, unless it is written to at this moment.
+    if ((pageFlags & PG_lazyfree) === 0) return false;
+    if ((entry & PTE_DIRTY) !== 0 || !(yield* ptepInstall(cpu, ptep, entry, 0))) {
+      yield* cpu.and(page + Page.flags, ~PG_lazyfree);
+      return false;
+    }
+    taken = entry;
+  } else if (anon) {
+    const slot = yield* slotOfPage(cpu, pfn);
+    yield* swapDuplicate(cpu, slot);
+    taken = yield* ptepExchange(cpu, ptep, swpEntryToPte(slot));
+    yield* cpu.and(page + Page.flags, ~PG_anon_exclusive);
+  } else if ((vmFlags & VM_NONLINEAR) !== 0) {
+    const index = yield* cpu.load(page + Page.index);
+    taken = yield* ptepExchange(cpu, ptep, pgoffToPte(index));
+  } else {
+    taken = yield* ptepGetAndClear(cpu, ptep);
+  }
+  if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, 0);
+  yield* flushTlbPage(cpu, mm, address);
+  if ((taken & PTE_DIRTY) !== 0) yield* cpu.or(page + Page.flags, PG_dirty);
+  if (anon) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
+  yield* updateMmCounter(cpu, mm, MmCounter.rss, -1);
+  yield* pageRemoveRmap(cpu, pfn);
+  yield* putPage(cpu, pfn);
+  return true;
+}
