@@ -23,6 +23,7 @@ interface Options {
   readonly engine: EngineName;
   readonly arch: ArchName;
   readonly ioFailures: number;
+  readonly memorySuffices?: true;
   readonly json?: true;
 }
 
@@ -68,6 +69,7 @@ const program = new Command('soak')
       '0',
     ),
   )
+  .option('--memory-suffices', 'it is a failure where memory is too full for a thread')
   .option('--json', 'print JSON')
   .showHelpAfterError('(see --help)')
   .exitOverride();
@@ -108,13 +110,21 @@ async function soakDesign(
   designs: number,
   directory: string,
 ): Promise<Row> {
-  const { engine, arch, seed, ioFailures, rounds, minutes } = options;
+  const { engine, arch, seed, ioFailures, memorySuffices = false, rounds, minutes } = options;
   const limitMs = (minutes * 60_000) / designs;
   const startMs = performance.now();
   const total = rounds ?? Math.round(limitMs / 1000);
   const unit = rounds === undefined ? 's' : 'rounds';
   const bar = progressBar(`${design.name} {bar} {value}/{total} ${unit}`, total);
-  const soakOptions: SoakOptions = { engine, arch, design, seed, ioFailures, directory };
+  const soakOptions: SoakOptions = {
+    engine,
+    arch,
+    design,
+    seed,
+    ioFailures,
+    memorySuffices,
+    directory,
+  };
   const result = await soak(soakOptions, (counts) => {
     const passedMs = performance.now() - startMs;
     bar.update(rounds === undefined ? Math.round(passedMs / 1000) : counts.rounds);
@@ -125,12 +135,14 @@ async function soakDesign(
 }
 
 /** The command that runs the machine of a failure up to it again. */
-function replayCommand({ design, result }: Row, { engine, arch, ioFailures }: Options): string {
+function replayCommand({ design, result }: Row, options: Options): string {
+  const { engine, arch, ioFailures } = options;
   const { seed, round } = result.failure!;
   const faults = ioFailures === 0 ? '' : ` --io-failures ${ioFailures}`;
+  const strict = options.memorySuffices === true ? ' --memory-suffices' : '';
   return (
     `npm run soak -- --engine ${engine} --arch ${arch} --design ${design} --seed ${seed} ` +
-    `--rounds ${round}${faults}`
+    `--rounds ${round}${faults}${strict}`
   );
 }
 

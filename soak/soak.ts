@@ -25,6 +25,8 @@ export interface SoakOptions {
   readonly frames?: number;
   /** Of each request to the device, from 0 to 1. */
   readonly ioFailures: number;
+  /** Whether a call or an access of a thread that fails for want of memory is a failure. */
+  readonly memorySuffices?: boolean;
   /** For the files of the parallel engine; without, a temporary one. */
   readonly directory?: string;
 }
@@ -87,7 +89,14 @@ const SHAPES: Readonly<Record<EngineName, Shape>> = {
     frames: 190,
     swapPages: 1000,
   },
-  stepped: { nodes: 2, threadsOfNode: 2, operations: 1000, pages: 64, frames: 100, swapPages: 500 },
+  stepped: {
+    nodes: 2,
+    threadsOfNode: 2,
+    operations: 1500,
+    pages: 128,
+    frames: 190,
+    swapPages: 1000,
+  },
 };
 
 /** Files of a machine: those that threads share, and two of each random process. */
@@ -171,6 +180,7 @@ class SoakMachine {
   /** In odd rounds the threads are those of one process, in even ones of two. */
   private async runThreads(): Promise<void> {
     const { engine, shape, files, operations } = this;
+    const mayRunOut = this.options.memorySuffices === true ? 0 : 1;
     const cpus = threadCpus(shape);
     const tasks: number[] = [];
     for (let place = 0; place < cpus.length; place++) {
@@ -182,7 +192,7 @@ class SoakMachine {
     }
     await this.run('sharedOperations', (place) => {
       const number = (this.round - 1) * cpus.length + place;
-      return [tasks[place], this.threadSeed(place), operations, number, files, 1];
+      return [tasks[place], this.threadSeed(place), operations, number, files, mayRunOut];
     });
     this.expectNone(engine.vm.audit(engine.memory));
     const used = engine.vm.framesInUse(engine.memory);
