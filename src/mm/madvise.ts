@@ -31,6 +31,7 @@ import { punchHole } from './truncate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 import { zapAndReclaimTables, zapPageRange } from './zap.js';
+import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
 /** Advice that is understood (include/uapi/asm-generic/mman-common.h). */
 export const MADV_NORMAL = 0;
@@ -99,9 +100,9 @@ export function* sysMadvise(cpu: Cpu, address: Vaddr, length: number, advice: nu
     return populated;
   }
   // Linux takes it for reading where pages only are acted on; ours must not meet faults there.
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const result = yield* madviseWalk(cpu, mm, address, end, advice);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return result;
 }
 
@@ -153,6 +154,7 @@ function* madviseVma(
     default: {
       const forbidden = advice === MADV_DONTNEED_LOCKED ? VM_PFNMAP : VM_PFNMAP | VM_LOCKED;
       if ((vmFlags & forbidden) !== 0) return -EINVAL;
+      yield* vmaStartWrite(cpu, vma);
       if (advice === MADV_DONTNEED) yield* zapAndReclaimTables(cpu, mm, vma, start, end);
       else if (advice !== MADV_FREE) yield* zapPageRange(cpu, mm, vma, start, end);
       else if (file !== 0 || (vmFlags & VM_MAYSHARE) !== 0) return -EINVAL;
