@@ -93,6 +93,7 @@ async function run(options: Options): Promise<number> {
     for (const design of designs) {
       const row = await soakDesign(design, options, designs.length, directory);
       rows.push(row);
+      if (!process.stderr.isTTY) process.stderr.write(`${cells(row).join('  ')}\n`);
       if (!options.json) printFailure(row, options);
     }
   } finally {

@@ -64,7 +64,7 @@ export interface SoakResult extends Readonly<SoakCounts> {
 export const ROUNDS_OF_MACHINE = 12;
 
 /** A round of the parallel engine that takes longer does not end. */
-const ROUND_LIMIT_MS = 120_000;
+const ROUND_LIMIT_MS = 60_000;
 
 /** CPUs that run threads, of each node; one more is kswapd's. */
 interface Shape {
@@ -158,7 +158,7 @@ class SoakMachine {
       this.engine.requests.fail({ probability: options.ioFailures, seed });
       do {
         this.round++;
-        await withinLimit(this.runRound());
+        await withinLimit(this.runRound(), () => this.whatIsHeld());
         counts.rounds++;
       } while (this.round < ROUNDS_OF_MACHINE && goOn(counts));
       await this.expectNothingLeft();
@@ -230,6 +230,12 @@ class SoakMachine {
     this.expectNone(engine.vm.leaks(engine.memory));
   }
 
+  /** Locks that are held, for a round that does not end. */
+  private whatIsHeld(): string {
+    const faults = this.engine.vm.audit(this.engine.memory);
+    return faults.filter((fault) => / (held|locked)/.test(fault)).join(', ');
+  }
+
   private expectNone(faults: readonly string[]): void {
     if (faults.length > 0) throw new Error(faults.join('\n'));
   }
@@ -287,11 +293,12 @@ function isDaemonCpu({ threadsOfNode }: Shape, cpu: number): boolean {
 }
 
 /** Rejects when a round does not end; the engine is to be closed then. */
-async function withinLimit(round: Promise<void>): Promise<void> {
+async function withinLimit(round: Promise<void>, whatIsHeld: () => string): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    const message = `no end within ${ROUND_LIMIT_MS / 1000} s`;
-    timer = setTimeout(() => reject(new Error(message)), ROUND_LIMIT_MS);
+    timer = setTimeout(() => {
+      reject(new Error(`no end within ${ROUND_LIMIT_MS / 1000} s: ${whatIsHeld()}`));
+    }, ROUND_LIMIT_MS);
   });
   try {
     await Promise.race([round, limit]);

@@ -70,7 +70,7 @@ export class SteppedThread {
   resume(value: unknown): boolean {
     const stack = this.stack;
     for (;;) {
-      const { done, value: yielded } = this.next(value);
+      const { done, value: yielded }: IteratorResult<unknown, unknown> = this.next(value);
       if (done === true) {
         stack.pop();
         if (stack.length === 0) {
@@ -88,7 +88,7 @@ export class SteppedThread {
   }
 
   /** Goes on with the innermost function, or with the one that catches what it throws. */
-  private next(value: unknown): IteratorResult<unknown> {
+  private next(value: unknown): IteratorResult<unknown, unknown> {
     const { stack } = this;
     try {
       return stack[stack.length - 1].next(value);
