@@ -23,6 +23,8 @@ interface PftOptions {
   readonly reps: number;
   readonly threads: number[];
   readonly cpusPerNode: number;
+  readonly cpus?: number;
+  readonly memory?: number;
   readonly format: 'classic' | 'modern';
   readonly json?: true;
 }
@@ -30,7 +32,11 @@ interface PftOptions {
 const HELP = `
 Columns as in the documents: pages = reps × size / page size; flt/cpu/s = pages / (user + system);
 fault/wsec = pages / wall. The classic format prints wall time as seconds, a dot, and hundredths of a
-second padded to three digits: 2.021s is 2.21 s. --format modern prints true seconds.`;
+second padded to three digits: 2.021s is 2.21 s. --format modern prints true seconds.
+
+Designs with prezeroing start with all memory zeroed. One repetition shows a burst; several show what is left
+when each takes what the one before gave back. In the simulate engine kscrubd zeroes on the last CPU of each
+node while no thread of the test is there: --cpus and --memory give it CPUs and memory of its own.`;
 
 const ENGINES = ['parallel', 'simulate'] as const;
 const ARCH_NAMES = Object.keys(ARCHES) as ArchName[];
@@ -56,6 +62,10 @@ export function addPftCommand(program: Command): void {
       valueOption('--threads <list>', 'numbers of threads, with commas', parseCounts, '1,2'),
     )
     .addOption(valueOption('--cpus-per-node <n>', 'CPUs of each NUMA node', parseCount, '2'))
+    .addOption(valueOption('--cpus <n>', 'CPUs of the machine (default: the threads)', parseCount))
+    .addOption(
+      valueOption('--memory <size>', 'of the machine (default: what the test needs)', parseSize),
+    )
     .addOption(choiceOption('--format <name>', 'format', FORMATS, 'classic'))
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
@@ -67,7 +77,7 @@ export function addPftCommand(program: Command): void {
 }
 
 async function runAll(options: PftOptions): Promise<PftResult[]> {
-  const { engine, arch, size, reps, cpusPerNode } = options;
+  const { engine, arch, size, reps, cpusPerNode, cpus, memory } = options;
   const runs = options.design.flatMap((design) =>
     options.threads.map((threads) => ({ design, threads })),
   );
@@ -75,7 +85,8 @@ async function runAll(options: PftOptions): Promise<PftResult[]> {
   const results: PftResult[] = [];
   try {
     for (const { design, threads } of runs) {
-      const setup = { engine, arch, design, bytes: size, repetitions: reps, threads, cpusPerNode };
+      const machine = { arch, cpus, cpusPerNode, memoryBytes: memory };
+      const setup = { engine, design, bytes: size, repetitions: reps, threads, ...machine };
       results.push(await runPft(setup));
       bar.update(results.length);
     }

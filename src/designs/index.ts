@@ -2,9 +2,9 @@
 import { InputError } from '../base/errors.js';
 import type { VmDesign } from '../mm/design.js';
 import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
-import { pageTableLock, pageTableLockExchange } from './pageTableLock.js';
+import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
-import { v18, v18Debug, v18First, v18PerThread, v18WpLocked } from './v18.js';
+import { v18, v18Debug, v18First, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
 
 export const DESIGNS: readonly VmDesign[] = [
   pageTableLock,
@@ -18,12 +18,17 @@ export const DESIGNS: readonly VmDesign[] = [
   hashedLocks,
   pteBit,
   linux,
+  pageTableLockPrezero,
+  v18Prezero,
   brokenCheckThenInstall,
   brokenPlainRss,
 ];
 
 /** What commands compare when no design is named, as a user would type it: before, and after. */
 export const DEFAULT_DESIGNS = `${pageTableLock.name},${v18.name}`;
+
+/** The same of the mail of 31 March 2005, which changes how ptes are updated and nothing else. */
+export const PTE_UPDATE_DESIGNS = `${pageTableLock.name},${pageTableLockExchange.name}`;
 
 /** @throws InputError when there is no such design */
 export function designNamed(name: string): VmDesign {

@@ -8,9 +8,10 @@ import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { OOM_KILLER } from '../hardware/machine.js';
+import { PREZERO } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { outOfMemory } from './oomKill.js';
-import { takePage } from './pagealloc.js';
+import { refillZeroed, takePage, takeZeroed } from './pagealloc.js';
 import { tryToFreePages } from './vmscan.js';
 
 /** How often who asks reclaims and finds that others were faster. */
@@ -29,6 +30,9 @@ export function* allocPage(cpu: Cpu): Op<Pfn> {
 
 /** Takes a frame filled with zeros, or 0 (Linux: alloc_zeroed_user_highpage). */
 export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
+  if (PREZERO && (yield* refillZeroed(cpu))) {
+    return (yield* shouldFail(cpu)) ? 0 : yield* takeZeroed(cpu);
+  }
   const pfn = yield* allocPage(cpu);
   if (pfn !== 0) yield* cpu.zeroPage(frameOf(pfn));
   return pfn;

@@ -2,6 +2,7 @@
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import { kswapd } from '../mm/kswapd.js';
+import { kscrubd, scrubNode } from '../mm/scrubd.js';
 import {
   endTask,
   fileSetup,
@@ -18,6 +19,13 @@ import {
 import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
+import {
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
+} from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { drainCpu } from './quiet.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
@@ -44,8 +52,14 @@ export const PROGRAMS = {
   forkAndStore,
   forkedSetup,
   kswapd,
+  kscrubd,
   loadOwn,
   movePage,
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
   pftExit,
   pftStart,
   pftThread,
@@ -54,6 +68,7 @@ export const PROGRAMS = {
   readPages,
   referenceFault,
   referenceReclaim,
+  scrubNode,
   servingDaemon,
   sharedFiles,
   sharedOperations,
