@@ -27,7 +27,8 @@ import {
   multitaskThread,
 } from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
-import { randomOperations } from './randomOperations.js';
+import { drainCpu } from './quiet.js';
+import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 
@@ -42,6 +43,8 @@ function* boot(cpu: Cpu): Op<number> {
 export const PROGRAMS = {
   askDaemon,
   boot,
+  checkedOperations,
+  drainCpu,
   endTask,
   fileSetup,
   firstFault,
