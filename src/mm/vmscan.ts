@@ -144,15 +144,24 @@ function* shrinkCache(cpu: Cpu, zone: Word, pages: number, control: ScanControl)
   const scanned = control.kswapd ? PageState.pgscan_kswapd : PageState.pgscan_direct;
   yield* countEvents(cpu, scanned, batch.length);
   for (const pfn of batch) {
-    const fate = yield* shrinkPage(cpu, pfn);
-    if (fate === Fate.FREED) {
-      control.freed++;
-      yield* countEvent(cpu, PageState.pgsteal);
-    } else {
-      if (fate === Fate.ACTIVATE) yield* countEvent(cpu, PageState.pgactivate);
-      yield* putBack(cpu, zone, pfn, fate === Fate.ACTIVATE ? LRU_ACTIVE : LRU_INACTIVE);
-    }
+    if (yield* reclaimIsolated(cpu, zone, pfn)) control.freed++;
   }
+}
+
+/**
+ * Frees a page that is off its list, or puts it back: with the active ones if it is in use.
+ *
+ * @returns whether it is free; the reference that the caller had is gone in any case
+ */
+export function* reclaimIsolated(cpu: Cpu, zone: Word, pfn: Pfn): Op<boolean> {
+  const fate = yield* shrinkPage(cpu, pfn);
+  if (fate === Fate.FREED) {
+    yield* countEvent(cpu, PageState.pgsteal);
+    return true;
+  }
+  if (fate === Fate.ACTIVATE) yield* countEvent(cpu, PageState.pgactivate);
+  yield* putBack(cpu, zone, pfn, fate === Fate.ACTIVATE ? LRU_ACTIVE : LRU_INACTIVE);
+  return false;
 }
 
 /** What becomes of a page that was looked at. */
