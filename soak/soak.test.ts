@@ -44,14 +44,16 @@ describe('a short soak', () => {
 
 describe('the soak', () => {
   it('finds what is wrong with a broken design, and its seed and rounds find it again', async () => {
-    const broken = designNamed('broken-plain-rss');
-    const { failure } = await rounds('stepped', broken, 10);
+    const design = designNamed('broken-plain-rss');
+    const options = { engine: 'stepped', design, arch: 'x86_64', ioFailures: 0 } as const;
+    const operations = 600;
+    const frames = 3000;
+    const run = async (seed: number, most: number): Promise<SoakResult> => {
+      return await soak({ ...options, operations, frames, seed }, (counts) => counts.rounds < most);
+    };
+    const { failure } = await run(1, ROUNDS_OF_MACHINE);
     assert.ok(failure !== undefined);
-    const options = { engine: 'stepped', design: broken, arch: 'x86_64', ioFailures: 0 } as const;
-    const operations = OPERATIONS.stepped;
-    const again = await soak({ ...options, operations, seed: failure.seed }, (counts) => {
-      return counts.rounds < failure.round;
-    });
+    const again = await run(failure.seed, failure.round);
     assert.deepEqual(again.failure, failure);
   });
 

@@ -23,7 +23,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { addToList, delFromList, lruAddDrain, oldestOfList, putPage } from './lru.js';
+import { addToList, delFromList, lruAddDrain, oldestOfList, putPage, rotatePage } from './lru.js';
 import { isCached, isFileMemory, removeFromPageCache, swapped } from './pagecache.js';
 import { pageAnon } from './rmap.js';
 import { swapFree } from './swapfile.js';
@@ -178,10 +178,13 @@ function* isolatePages(cpu: Cpu, zone: Word, list: number, pages: number): Op<Pf
   for (let scanned = 0; scanned < pages; scanned++) {
     const pfn = yield* oldestOfList(cpu, zone, list);
     if (pfn === 0) break;
+    if (!(yield* getPageUnlessZero(cpu, pfn))) {
+      // Its last user waits for this lock, to take it off the list.
+      yield* rotatePage(cpu, zone, pfn, list);
+      continue;
+    }
     yield* delFromList(cpu, zone, pfn);
-    if (yield* getPageUnlessZero(cpu, pfn)) batch.push(pfn);
-    // Its last user waits for this lock, to take it off the list.
-    else yield* addToList(cpu, zone, pfn, list);
+    batch.push(pfn);
   }
   yield* cpu.spinUnlock(zone + Zone.lruLock);
   return batch;
