@@ -52,13 +52,14 @@ export { sysRemapFilePages } from './mm/remapFilePages.js';
 export { dropPages, truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';
 export { audit } from './oracle/audit.js';
-export { pageStates, readMm, readZone } from './oracle/counts.js';
-export { mappedPages, tableNames } from './oracle/pageTables.js';
+export { frameUses, freeSwapSlots, pageStates, readMm, readZone } from './oracle/counts.js';
+export { mappedPages, swapEntries, tableNames } from './oracle/pageTables.js';
 export { PFT_BASE } from './workloads/pft.js';
 export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';
 export { findVma } from './mm/vmatree.js';
 export {
+  VM_FAULT_MAJOR,
   VM_FAULT_MINOR,
   VM_FAULT_OOM,
   VM_FAULT_SIGBUS,
