@@ -19,6 +19,7 @@ export { Mm, RLIM_INFINITY, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
 export {
   PG_anon_exclusive,
+  PG_cache,
   PG_head,
   PG_readahead,
   PG_tail,

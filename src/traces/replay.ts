@@ -382,6 +382,14 @@ export class Replay {
     const { address, errorCode } = fault;
     if (fault.window !== undefined) this.sawWindow(process.space!, address, fault.window);
     this.bringBack(process, address, errorCode);
+    if (!fault.explained && this.mappedEarly(address, errorCode)) {
+      const access = this.describeFault(address, errorCode);
+      this.note(`mapped too early, around a page that had to be read again: ${access}`);
+      const ours = this.errorCodeNow(address, errorCode);
+      const handled = !this.wouldFault(address, ours) || this.handle(process, address, ours);
+      process.tally.kernelFault(fault.kind, handled);
+      return;
+    }
     const trapsNow = this.wouldFault(address, errorCode);
     const alike = fault.explained || trapsNow;
     if (!alike) this.unmapForRetry(address);
@@ -389,6 +397,19 @@ export class Replay {
     const handled = alike && !trapsNow ? true : this.handle(process, address, errorCode);
     process.tally.kernelFault(fault.kind, alike && handled);
     if (!alike || !handled) this.note(`unexplained: ${this.describeFault(address, errorCode)}`);
+  }
+
+  /**
+   * Whether fault-around mapped a page of a file for us that the kernel had not mapped yet. It goes where the
+   * kernel's did not when a page is read that had been read before, and no page marks read-ahead any more.
+   */
+  private mappedEarly(address: Vaddr, errorCode: number): boolean {
+    const { vm, memory } = this;
+    if (!this.ranShort || (errorCode & vm.PF_PROT) !== 0) return false;
+    const ptep = this.entryOf(address);
+    const entry = ptep === 0 ? 0 : memory.words[ptep];
+    if ((entry & vm.PTE_PRESENT) === 0) return false;
+    return (memory.words[vm.pageOf(vm.entryPfn(entry)) + vm.Page.flags] & vm.PG_cache) !== 0;
   }
 
   /** Without a truth, what the kernel mapped around a fault was in its cache. */
