@@ -221,8 +221,8 @@ function processRows(
     row('  unexplained', '', ({ faults }) => faults.unexplained),
     ...(limited
       ? [
-          row('faults for what reclaim took', '', ({ faults }) => faults.reclaim),
-          row('major faults', '', ({ faults }) => faults.major),
+          row('faults that the kernel did not have', '', ({ faults }) => faults.extra),
+          row('major faults of ours', '', ({ faults }) => faults.major),
         ]
       : []),
     row('peak RSS, kB', process.rssPeakKb.kernel, ({ rssPeakKb }) => rssPeakKb.model),

@@ -49,9 +49,9 @@ export class ProcessTally {
   readonly oursByKind = zeros();
   /** Fault events of the process in all, those before its exec included. */
   events = 0;
-  /** Faults that read from a device, and faults that the kernel did not have, for pages that reclaim took. */
+  /** Faults of ours that read from a device, and faults of ours that the kernel did not have. */
   majors = 0;
-  reclaimFaults = 0;
+  extraFaults = 0;
   /** Programs run: each costs the kernel a fault, on the argument page, that no event tells of. */
   execs = 0;
 

@@ -347,12 +347,12 @@ export class Replay {
     const { vm } = this;
     if (!this.ranShort || (errorCode & vm.PF_PROT) === 0) return;
     if (this.errorCodeNow(address, errorCode) === errorCode) return;
-    this.reclaimFault(process, address, errorCode & ~(vm.PF_PROT | vm.PF_WRITE | vm.PF_INSTR));
+    this.extraFault(process, address, errorCode & ~(vm.PF_PROT | vm.PF_WRITE | vm.PF_INSTR));
   }
 
   /** @returns whether our VM could handle a fault that the kernel did not have */
-  private reclaimFault(process: Process, address: Vaddr, errorCode: number): boolean {
-    process.tally.reclaimFaults++;
+  private extraFault(process: Process, address: Vaddr, errorCode: number): boolean {
+    process.tally.extraFaults++;
     return this.doFault(process, address, errorCode);
   }
 
@@ -438,7 +438,7 @@ export class Replay {
     // Reclaim may take the page that is to be copied while a frame is found for the copy.
     for (let faults = 1; handled && this.ranShort && this.traps(address, errorCode); faults++) {
       if (faults === FAULTS_OF_AN_ACCESS) throw this.full(`the access to ${show(address)}`);
-      handled = this.reclaimFault(process, address, this.errorCodeNow(address, errorCode));
+      handled = this.extraFault(process, address, this.errorCodeNow(address, errorCode));
     }
     return handled;
   }

@@ -38,9 +38,10 @@ export interface ProcessReport extends ExitComparison {
     /** Of those, the ones on which our MMU trapped with the same error code. */
     readonly model: number;
     readonly unexplained: number;
-    /** Faults of ours that read from a device, and faults that only we had: for pages that reclaim took. */
+    /** Faults of ours that read from a device. */
     readonly major: number;
-    readonly reclaim: number;
+    /** Faults that the kernel did not have, for pages that reclaim took or for want of a warm cache. */
+    readonly extra: number;
     readonly byKind: Readonly<Record<FaultKind, Pair>>;
   };
   readonly rssPeakKb: Pair;
@@ -172,7 +173,7 @@ function processReport(process: FinishedProcess, truth: Truth | undefined): Proc
       model: tally.explained,
       unexplained: tally.unexplained,
       major: tally.majors,
-      reclaim: tally.reclaimFaults,
+      extra: tally.extraFaults,
       byKind: Object.fromEntries(byKind) as Record<FaultKind, Pair>,
     },
     rssPeakKb: { kernel: process.kernelPeakBytes / 1024, model: counts.hiwaterRss * PAGE_KB },
