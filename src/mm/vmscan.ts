@@ -162,17 +162,21 @@ const enum Fate {
   ACTIVATE,
 }
 
-/** Takes pages off the end of a list, with a reference to each; those about to be freed are left alone. */
+/**
+ * Takes pages off the end of a list, with a reference to each. Those about to be freed stay where they are: whoever
+ * frees one looks without the lock whether it is on a list.
+ */
 function* isolatePages(cpu: Cpu, zone: Word, list: number, pages: number): Op<Pfn[]> {
   const batch: Pfn[] = [];
   yield* cpu.spinLock(zone + Zone.lruLock);
-  for (let scanned = 0; scanned < pages; scanned++) {
-    const pfn = yield* oldestOfList(cpu, zone, list);
-    if (pfn === 0) break;
-    yield* delFromList(cpu, zone, pfn);
-    if (yield* getPageUnlessZero(cpu, pfn)) batch.push(pfn);
-    // Its last user waits for this lock, to take it off the list.
-    else yield* addToList(cpu, zone, pfn, list);
+  let pfn = yield* oldestOfList(cpu, zone, list);
+  for (let scanned = 0; scanned < pages && pfn !== 0; scanned++) {
+    const younger = yield* cpu.load(pageOf(pfn) + Page.lruPrev);
+    if (yield* getPageUnlessZero(cpu, pfn)) {
+      yield* delFromList(cpu, zone, pfn);
+      batch.push(pfn);
+    }
+    pfn = younger;
   }
   yield* cpu.spinUnlock(zone + Zone.lruLock);
   return batch;
