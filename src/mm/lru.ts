@@ -125,15 +125,6 @@ export function* delFromList(cpu: Cpu, zone: Word, pfn: Pfn): Op<void> {
   yield* cpu.store(pageOf(pfn) + Page.lru, LRU_NONE);
 }
 
-/**
- * Moves a page to the head of its list. It is on the list all the time for who looks without the lock: a page
- * whose last user found it on none would be freed while it is on one. Locks: zone->lru_lock.
- */
-export function* rotatePage(cpu: Cpu, zone: Word, pfn: Pfn, list: number): Op<void> {
-  yield* unlinkPage(cpu, zone, pfn);
-  yield* addToList(cpu, zone, pfn, list);
-}
-
 function* unlinkPage(cpu: Cpu, zone: Word, pfn: Pfn): Op<void> {
   const page = pageOf(pfn);
   const { head, tail, count } =

@@ -31,6 +31,7 @@ function contents(m: TestMachine, at = BASE): number[] {
   return Array.from({ length: PAGES }, (_, page) => m.load(at + page * m.page));
 }
 
+const ZEROS = Array.from({ length: PAGES }, () => 0);
 const AS_STORED = Array.from({ length: PAGES }, (_, page) => 100 + page);
 
 for (const design of RIGHT_DESIGNS) {
@@ -118,7 +119,7 @@ for (const design of RIGHT_DESIGNS) {
       const written = m.event('pswpout');
       m.evict();
       assert.equal(m.event('pswpout'), written);
-      assert.deepEqual(contents(m), new Array(PAGES).fill(0));
+      assert.deepEqual(contents(m), ZEROS);
       m.audit();
     });
   });
@@ -142,7 +143,7 @@ describe('swap', () => {
     const m = await swappedOut();
     const into: number[] = [];
     assert.equal(m.vm.sysMincore(m.cpu, BASE, PAGES * m.page, into), 0);
-    assert.deepEqual(into, new Array(PAGES).fill(0));
+    assert.deepEqual(into, ZEROS);
     m.load(BASE);
     into.length = 0;
     m.vm.sysMincore(m.cpu, BASE, PAGES * m.page, into);
@@ -158,7 +159,7 @@ describe('swap', () => {
     m.store(BASE, 7);
     m.evict();
     assert.equal(m.event('pswpout'), 1);
-    assert.deepEqual(contents(m), [7, ...new Array(PAGES - 1).fill(0)]);
+    assert.deepEqual(contents(m), [7, ...ZEROS.slice(1)]);
     m.audit();
   });
 
@@ -166,7 +167,7 @@ describe('swap', () => {
     const m = await swappedOut();
     m.vm.sysMadvise(m.cpu, BASE, PAGES * m.page, m.vm.MADV_FREE);
     assert.equal(m.slotsInUse(), 0);
-    assert.deepEqual(contents(m), new Array(PAGES).fill(0));
+    assert.deepEqual(contents(m), ZEROS);
     m.audit();
   });
 
