@@ -1,10 +1,11 @@
 /** A small machine with one process on one CPU, for tests that call the VM directly. */
 import assert from 'node:assert/strict';
+import { carriedBy } from '../src/designs/carries.js';
 import { DESIGNS } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
 import { createPlain, type PlainVm } from '../src/engines/instance.js';
 import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
-import type { ArchName } from '../src/hardware/arch/index.js';
+import { ARCHES, ARCH_NAMES, type ArchName } from '../src/hardware/arch/index.js';
 import type { Memory } from '../src/hardware/memory.js';
 import type { VmDesign } from '../src/mm/design.js';
 
@@ -18,7 +19,29 @@ export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
   ({ broken }) => broken === undefined,
 );
 
-export const ARCH_NAMES: readonly ArchName[] = ['i386', 'x86_64', 'ia64'];
+export { ARCH_NAMES };
+
+const FEW_DESIGNS: readonly string[] = ['page-table-lock', 'v18', 'pte-bit', 'linux-6'];
+
+/** The right designs that an architecture can carry. */
+export function designsOn(arch: ArchName): readonly VmDesign[] {
+  return carriedBy(arch, RIGHT_DESIGNS);
+}
+
+/**
+ * The same for tests that take long: all of them on the architectures of the source documents, elsewhere one of
+ * each locking that touches ptes in another way.
+ */
+export function fewDesignsOn(arch: ArchName): readonly VmDesign[] {
+  const all = designsOn(arch);
+  if (['i386', 'x86_64', 'ia64'].includes(arch)) return all;
+  return all.filter(({ name }) => FEW_DESIGNS.includes(name));
+}
+
+/** Whether an architecture's pages can be mapped so that no instruction can be fetched from them. */
+export function forbidsFetch(arch: ArchName): boolean {
+  return ARCHES[arch].pte.exec !== 0 || ARCHES[arch].noExecHigh !== 0;
+}
 
 /** Where tests map: a boundary of every level up to 1 GiB. */
 export const BASE = 0x4000_0000;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { GIB } from '../base/units.js';
 import { DEFAULT_DESIGNS } from '../designs/index.js';
-import { ARCHES, type ArchName } from '../hardware/arch/index.js';
+import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
 import { runPft, type PftEngine, type PftResult } from '../measure/pft.js';
 import type { VmDesign } from '../mm/design.js';
 import {
@@ -33,7 +33,6 @@ fault/wsec = pages / wall. The classic format prints wall time as seconds, a dot
 second padded to three digits: 2.021s is 2.21 s. --format modern prints true seconds.`;
 
 const ENGINES = ['parallel', 'simulate'] as const;
-const ARCH_NAMES = Object.keys(ARCHES) as ArchName[];
 const FORMATS = ['classic', 'modern'] as const;
 
 const LABELS: Readonly<Record<PftEngine, string>> = {

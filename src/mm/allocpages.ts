@@ -10,7 +10,7 @@ import { frameOf } from '../hardware/frames.js';
 import { OOM_KILLER } from '../hardware/machine.js';
 import { shouldFail } from './failpoint.js';
 import { outOfMemory } from './oomKill.js';
-import { takePage } from './pagealloc.js';
+import { drainLocalPages, takePage, takePages } from './pagealloc.js';
 import { tryToFreePages } from './vmscan.js';
 
 /** How often who asks reclaims and finds that others were faster. */
@@ -24,7 +24,7 @@ const MAX_TRIES = 16;
 export function* allocPage(cpu: Cpu): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;
   const pfn = yield* takePage(cpu, false);
-  return pfn !== 0 ? pfn : yield* allocSlowly(cpu);
+  return pfn !== 0 ? pfn : yield* allocSlowly(cpu, 0);
 }
 
 /** Takes a frame filled with zeros, or 0 (Linux: alloc_zeroed_user_highpage). */
@@ -34,14 +34,31 @@ export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
   return pfn;
 }
 
-function* allocSlowly(cpu: Cpu): Op<Pfn> {
+/** Takes a block of 2^order frames, order above 0, filled with zeros and without references; or 0. */
+export function* allocZeroedPages(cpu: Cpu, order: number): Op<Pfn> {
+  if (yield* shouldFail(cpu)) return 0;
+  let pfn = yield* takePages(cpu, order, false);
+  if (pfn === 0) pfn = yield* allocSlowly(cpu, order);
+  if (pfn === 0) return 0;
+  for (let frame = 0; frame < 2 ** order; frame++) yield* cpu.zeroPage(frameOf(pfn + frame));
+  return pfn;
+}
+
+function* allocSlowly(cpu: Cpu, order: number): Op<Pfn> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const freed = yield* tryToFreePages(cpu);
     // With nothing to be had, what is kept back for emergencies may go.
-    const pfn = yield* takePage(cpu, freed === 0);
+    const pfn = yield* takeAgain(cpu, order, freed === 0);
     if (pfn !== 0) return pfn;
     if (freed > 0) continue;
     if (!OOM_KILLER || !(yield* outOfMemory(cpu))) return 0;
   }
-  return yield* takePage(cpu, true);
+  return yield* takeAgain(cpu, order, true);
+}
+
+/** What was freed is on this CPU's list, where a block is looked for in vain. */
+function* takeAgain(cpu: Cpu, order: number, reserve: boolean): Op<Pfn> {
+  if (order === 0) return yield* takePage(cpu, reserve);
+  yield* drainLocalPages(cpu);
+  return yield* takePages(cpu, order, reserve);
 }
