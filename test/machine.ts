@@ -1,6 +1,5 @@
 /** A small machine with one process on one CPU, for tests that call the VM directly. */
 import assert from 'node:assert/strict';
-import { carriedBy } from '../src/designs/carries.js';
 import { DESIGNS } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
 import { createPlain, type PlainVm } from '../src/engines/instance.js';
@@ -21,21 +20,20 @@ export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
 
 export { ARCH_NAMES };
 
-const FEW_DESIGNS: readonly string[] = ['page-table-lock', 'v18', 'pte-bit', 'linux-6'];
+/** Of the other architectures those designs that touch ptes in another way each. */
+const REPRESENTATIVES: Partial<Record<ArchName, readonly string[]>> = {
+  'i386-pae': ['page-table-lock', 'linux-6'],
+  ppc64: ['v18', 'linux-6'],
+  sparc64: ['page-table-lock-exchange', 'linux-6'],
+  s390: ['page-table-lock'],
+  'riscv-sv39': ['v18', 'pte-bit'],
+  'riscv-sv48': ['page-table-lock'],
+};
 
-/** The right designs that an architecture can carry. */
+/** The right designs that tests run on an architecture: all of them on those of the source documents. */
 export function designsOn(arch: ArchName): readonly VmDesign[] {
-  return carriedBy(arch, RIGHT_DESIGNS);
-}
-
-/**
- * The same for tests that take long: all of them on the architectures of the source documents, elsewhere one of
- * each locking that touches ptes in another way.
- */
-export function fewDesignsOn(arch: ArchName): readonly VmDesign[] {
-  const all = designsOn(arch);
-  if (['i386', 'x86_64', 'ia64'].includes(arch)) return all;
-  return all.filter(({ name }) => FEW_DESIGNS.includes(name));
+  const names = REPRESENTATIVES[arch];
+  return RIGHT_DESIGNS.filter(({ name }) => names === undefined || names.includes(name));
 }
 
 /** Whether an architecture's pages can be mapped so that no instruction can be fetched from them. */

@@ -5,7 +5,9 @@ import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
 import { runPft, type PftEngine, type PftResult } from '../measure/pft.js';
 import type { VmDesign } from '../mm/design.js';
 import {
+  FORCE_OPTION,
   choiceOption,
+  designsToRun,
   parseCount,
   parseCounts,
   parseDesigns,
@@ -24,6 +26,7 @@ interface PftOptions {
   readonly threads: number[];
   readonly cpusPerNode: number;
   readonly format: 'classic' | 'modern';
+  readonly force?: true;
   readonly json?: true;
 }
 
@@ -56,20 +59,20 @@ export function addPftCommand(program: Command): void {
     )
     .addOption(valueOption('--cpus-per-node <n>', 'CPUs of each NUMA node', parseCount, '2'))
     .addOption(choiceOption('--format <name>', 'format', FORMATS, 'classic'))
+    .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
-    .action(async (options: PftOptions) => {
-      const results = await runAll(options);
+    .action(async (options: PftOptions, command: Command) => {
+      const { arch, design, force = false } = options;
+      const results = await runAll(options, designsToRun(command, arch, design, force));
       if (options.json) printJson(results);
       else printResults(results, options);
     });
 }
 
-async function runAll(options: PftOptions): Promise<PftResult[]> {
+async function runAll(options: PftOptions, designs: readonly VmDesign[]): Promise<PftResult[]> {
   const { engine, arch, size, reps, cpusPerNode } = options;
-  const runs = options.design.flatMap((design) =>
-    options.threads.map((threads) => ({ design, threads })),
-  );
+  const runs = designs.flatMap((design) => options.threads.map((threads) => ({ design, threads })));
   const bar = progressBar('pft {bar} {value}/{total} rows', runs.length);
   const results: PftResult[] = [];
   try {
