@@ -3,37 +3,34 @@
  *
  *   high word               low word
  *  | 0 ...           0 | 1 | frame number | flags |
- *                        ^ above 4 GiB
+ *                    ^ above 4 GiB
  *
- * Of the machine's frames the first LOW_FRAMES lie at physical address 0, the others at 4 GiB. All code but
- * this file and mm/splitPte.ts handles an entry joined to one word, as on every other architecture. An entry
- * that is not present is all in the low word.
+ * Half of the machine's frames lie above 4 GiB: those with an odd number, so that any two frames that follow
+ * each other differ in both words. (Were it the upper half, a small machine would hardly use one of them.) All
+ * code but this file and mm/splitPte.ts handles an entry joined to one word, as on every other architecture. An
+ * entry that is not present is all in the low word.
  */
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from './cpu.js';
-import { FRAMES, PTE_PRESENT, PTE_PROTNONE, PTE_SPLIT, entryPfn, pfnBits } from './machine.js';
+import { PFN_MASK, PTE_PRESENT, PTE_PROTNONE, PTE_SPLIT, entryPfn, pfnBits } from './machine.js';
 
-const LOW_FRAMES = FRAMES >> 1;
-/** What the flags of an entry and those of a pointer to a table have in common. */
+/** Of these an entry that maps a page has one, and one that points to a table. */
 export const PTE_MAPS = PTE_PRESENT | PTE_PROTNONE;
 
 /** The entry of two words. */
 export function joinHalves(low: number, high: number): number {
-  return high !== 0 && (low & PTE_MAPS) !== 0 ? (low + pfnBits(LOW_FRAMES)) | 0 : low;
-}
-
-function isHigh(entry: number): boolean {
-  return (entry & PTE_MAPS) !== 0 && entryPfn(entry) >= LOW_FRAMES;
+  return (low & PTE_MAPS) === 0 ? low : pfnBits(entryPfn(low) * 2 + high) | (low & ~PFN_MASK);
 }
 
 /** The low word of an entry, on every architecture. */
 export function lowHalf(entry: number): number {
-  return PTE_SPLIT && isHigh(entry) ? (entry - pfnBits(LOW_FRAMES)) | 0 : entry;
+  if (!PTE_SPLIT || (entry & PTE_MAPS) === 0) return entry;
+  return pfnBits(entryPfn(entry) >> 1) | (entry & ~PFN_MASK);
 }
 
 /** The high word of an entry of two halves. */
 export function highHalf(entry: number): number {
-  return isHigh(entry) ? 1 : 0;
+  return (entry & PTE_MAPS) === 0 ? 0 : entryPfn(entry) & 1;
 }
 
 /** Half the way from the smallest double to 1. */
