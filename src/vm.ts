@@ -9,6 +9,8 @@ export { attachMemory, createMemory, CpuLine, cpuLine } from './hardware/memory.
 export { Access, translate, walk } from './hardware/mmu.js';
 export { Tlb } from './hardware/tlb.js';
 export { sysBrk } from './mm/brk.js';
+export { oops, unmappedWord } from './mm/debugPagealloc.js';
+export { DEBUG_PAGEALLOC } from './mm/design.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
 export { warmCachePage } from './mm/filemap.js';
 export { deleteFromPageCache, openFile } from './mm/pagecache.js';
@@ -21,6 +23,7 @@ export {
   PG_readahead,
   PG_tail,
   PG_uptodate,
+  PG_zeroed,
   Page,
   ZERO_PFN,
   folioFlags,
@@ -29,8 +32,12 @@ export {
 } from './mm/layout/page.js';
 export { sysFork } from './mm/fork.js';
 export { Percpu, PageState, percpuOf } from './mm/layout/percpu.js';
+export { Zone, zoneOf } from './mm/layout/zone.js';
 export { TABLES, TOTAL_WORDS } from './mm/layout/slab.js';
 export { lruAddDrain } from './mm/lru.js';
+export { allocPage, allocZeroedPage } from './mm/allocpages.js';
+export { freeNewPage } from './mm/pagealloc.js';
+export { scrubBlock, scrubNode } from './mm/scrubd.js';
 export * from './mm/layout/vma.js';
 export * from './mm/madvise.js';
 export * from './mm/mincore.js';
@@ -45,7 +52,8 @@ export { sysRemapFilePages } from './mm/remapFilePages.js';
 export { dropPages, truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';
 export { audit } from './oracle/audit.js';
-export { pageStates, readMm, readZone } from './oracle/counts.js';
+export { leaks } from './oracle/leaks.js';
+export { framesInUse, pageStates, readMm, readZone } from './oracle/counts.js';
 export { mappedPages, tableNames } from './oracle/pageTables.js';
 export { PFT_BASE } from './workloads/pft.js';
 export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import type { Aim7Row, MultitaskResult } from '../measure/multitask.js';
 import type { PftResult } from '../measure/pft.js';
 import type { ReplayReport } from '../traces/replayFile.js';
 import { classicWall } from './pft.js';
@@ -187,6 +188,45 @@ describe('minorfault check', () => {
   });
 });
 
+describe('minorfault multitask', () => {
+  it('prints AIM7’s columns for each design, and the mail’s rows for the same numbers of tasks', () => {
+    for (const engine of ['parallel', 'simulate']) {
+      const { status, stdout } = run('multitask', '--engine', engine, '--tasks', '1,3');
+      assert.equal(status, 0);
+      const heads = /^Tasks +jobs\/min +jti +jobs\/min\/task +real +cpu +spurious +minor$/gm;
+      assert.equal(stdout.match(heads)?.length, 2);
+      assert.match(
+        stdout,
+        /w\/o patch \(the mail's figures: .*\n.*\n +1 +471\.79 +100 +471\.7899 /,
+      );
+      assert.match(stdout, /w\/patch \(the mail's figures: .*\n.*\n +1 +470\.30 +100 +470\.3030 /);
+      assert.match(stdout, /\n +1 +[\d.]+ +0\.997\n +3 +[\d.]+\n$/);
+    }
+  });
+
+  it('prints JSON: a row for each design and number of tasks, and the mail’s', () => {
+    const args = ['--tasks', '1,2', '--cpus', '2', '--design', 'v18', '--json'];
+    const { results, mail } = JSON.parse(run('multitask', ...args).stdout) as {
+      results: MultitaskResult[];
+      mail: { name: string; rows: Aim7Row[] }[];
+    };
+    assert.deepEqual(
+      results.map(({ tasks, jobs, cpus, design }) => [tasks, jobs, cpus, design]),
+      [
+        [1, 10, 2, 'v18'],
+        [2, 20, 2, 'v18'],
+      ],
+    );
+    assert.deepEqual(
+      mail.map(({ name, rows }) => [name, rows.map(({ realSeconds }) => realSeconds)]),
+      [
+        ['w/o patch', [12.34]],
+        ['w/patch', [12.38]],
+      ],
+    );
+  });
+});
+
 describe('minorfault pft', () => {
   it('prints the documents’ columns on both engines', () => {
     for (const engine of ['parallel', 'simulate']) {
@@ -231,6 +271,26 @@ describe('minorfault pft', () => {
       /less than a page for each thread/,
     );
     assert.match(run('pft', '--engine', 'quantum').stderr, /got engine "quantum"/);
+    assert.match(run('pft', '--cpus', '1', '--threads', '2').stderr, /the machine has 1/);
+    assert.match(run('pft', '--memory', '1M', '--size', '2M').stderr, /too few for the test/);
+  });
+
+  it('shows what prezeroing gains in a burst, and that less is left of it when it goes on', () => {
+    const designs = 'page-table-lock,page-table-lock-prezero';
+    const simulated = ['--engine', 'simulate', '--arch', 'ia64', '--design', designs, '--json'];
+    const machine = ['--size', '16M', '--memory', '24M', '--cpus', '4', '--threads', '1'];
+    const gain = (reps: string): { factor: number; prezeroed: number } => {
+      const { stdout } = run('pft', ...simulated, ...machine, '--reps', reps);
+      const [without, beforehand] = JSON.parse(stdout) as PftResult[];
+      assert.equal(without.prezeroed, 0);
+      const factor = beforehand.faultsPerWallSecond / without.faultsPerWallSecond;
+      return { factor, prezeroed: beforehand.prezeroed / beforehand.pages };
+    };
+    const burst = gain('1');
+    const sustained = gain('3');
+    assert.ok(burst.prezeroed >= 1 && burst.factor > 5, JSON.stringify(burst));
+    assert.ok(sustained.prezeroed < 1 && sustained.factor > 1.1, JSON.stringify(sustained));
+    assert.ok(sustained.factor < burst.factor);
   });
 });
 

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { InputError, InvariantError } from '../base/errors.js';
 import { addCheckCommand } from './check.js';
 import { addDesignsCommand } from './designs.js';
+import { addMultitaskCommand } from './multitask.js';
 import { addPftCommand } from './pft.js';
 import { addReplayCommand } from './replay.js';
 
@@ -15,6 +16,7 @@ const program = new Command('minorfault')
   .exitOverride();
 addReplayCommand(program);
 addPftCommand(program);
+addMultitaskCommand(program);
 addCheckCommand(program);
 addDesignsCommand(program);
 for (const command of program.commands) command.exitOverride();

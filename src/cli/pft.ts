@@ -25,6 +25,8 @@ interface PftOptions {
   readonly reps: number;
   readonly threads: number[];
   readonly cpusPerNode: number;
+  readonly cpus?: number;
+  readonly memory?: number;
   readonly format: 'classic' | 'modern';
   readonly force?: true;
   readonly json?: true;
@@ -33,7 +35,11 @@ interface PftOptions {
 const HELP = `
 Columns as in the documents: pages = reps × size / page size; flt/cpu/s = pages / (user + system);
 fault/wsec = pages / wall. The classic format prints wall time as seconds, a dot, and hundredths of a
-second padded to three digits: 2.021s is 2.21 s. --format modern prints true seconds.`;
+second padded to three digits: 2.021s is 2.21 s. --format modern prints true seconds.
+
+Designs with prezeroing start with all memory zeroed. One repetition shows a burst; several show what is left
+when each takes what the one before gave back. In the simulate engine kscrubd zeroes on the last CPU of each
+node while no thread of the test is there: --cpus and --memory give it CPUs and memory of its own.`;
 
 const ENGINES = ['parallel', 'simulate'] as const;
 const FORMATS = ['classic', 'modern'] as const;
@@ -58,6 +64,10 @@ export function addPftCommand(program: Command): void {
       valueOption('--threads <list>', 'numbers of threads, with commas', parseCounts, '1,2'),
     )
     .addOption(valueOption('--cpus-per-node <n>', 'CPUs of each NUMA node', parseCount, '2'))
+    .addOption(valueOption('--cpus <n>', 'CPUs of the machine (default: the threads)', parseCount))
+    .addOption(
+      valueOption('--memory <size>', 'of the machine (default: what the test needs)', parseSize),
+    )
     .addOption(choiceOption('--format <name>', 'format', FORMATS, 'classic'))
     .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
@@ -71,13 +81,14 @@ export function addPftCommand(program: Command): void {
 }
 
 async function runAll(options: PftOptions, designs: readonly VmDesign[]): Promise<PftResult[]> {
-  const { engine, arch, size, reps, cpusPerNode } = options;
+  const { engine, arch, size, reps, cpusPerNode, cpus, memory } = options;
   const runs = designs.flatMap((design) => options.threads.map((threads) => ({ design, threads })));
   const bar = progressBar('pft {bar} {value}/{total} rows', runs.length);
   const results: PftResult[] = [];
   try {
     for (const { design, threads } of runs) {
-      const setup = { engine, arch, design, bytes: size, repetitions: reps, threads, cpusPerNode };
+      const machine = { arch, cpus, cpusPerNode, memoryBytes: memory };
+      const setup = { engine, design, bytes: size, repetitions: reps, threads, ...machine };
       results.push(await runPft(setup));
       bar.update(results.length);
     }

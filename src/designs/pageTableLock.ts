@@ -1,4 +1,5 @@
 import type { VmDesign } from '../mm/design.js';
+import { PREZERO } from './prezero.js';
 
 /** Linux 2.6.10: one lock per address space, taken twice by each anonymous write fault. */
 export const pageTableLock: VmDesign = {
@@ -24,4 +25,13 @@ export const pageTableLockExchange: VmDesign = {
   summary: 'page-table-lock, but a pte in use gets its new value in one step',
   source: 'Lameter, 31 March 2005',
   locking: { ...pageTableLock.locking, pteUpdate: 'exchange' },
+};
+
+/** Linux 2.6.10 with the prezeroing patches alone. */
+export const pageTableLockPrezero: VmDesign = {
+  ...pageTableLock,
+  name: 'page-table-lock-prezero',
+  summary: 'page-table-lock, and a kscrubd on each node zeroes free memory beforehand',
+  source: 'Lameter, 21 December 2004, prezeroing V1',
+  prezero: PREZERO,
 };

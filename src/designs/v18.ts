@@ -1,4 +1,5 @@
 import type { VmDesign } from '../mm/design.js';
+import { PREZERO } from './prezero.js';
 
 /** Page fault scalability V18, patches 1 to 3 of 4: the first acquisition of the lock is dropped. */
 export const v18First: VmDesign = {
@@ -53,4 +54,13 @@ export const v18WpLocked: VmDesign = {
   summary: 'v18, but copy on write takes the lock and holds the page that it copies',
   source: 'Lameter, 4 March 2005, second mail',
   locking: { ...v18.locking, wpCopy: 'lock-and-hold' },
+};
+
+/** V18 with the prezeroing patches on top, as they were offered together. */
+export const v18Prezero: VmDesign = {
+  ...v18,
+  name: 'v18-prezero',
+  summary: 'v18, and a kscrubd on each node zeroes free memory beforehand',
+  source: 'Lameter, 17 February 2005, prezeroing V7',
+  prezero: PREZERO,
 };

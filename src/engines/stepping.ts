@@ -31,6 +31,8 @@ export class SteppedCpu {
   current: Word = 0;
   mm: Word = 0;
   pgd: Pfn = 0;
+  /** What runs here, or ran last. */
+  thread: SteppedThread | undefined;
   readonly tlb: Tlb;
   readonly node: number;
 
@@ -56,6 +58,7 @@ export class SteppedThread {
   /** @returns whether an operation is pending */
   start(program: Program, args: readonly number[]): boolean {
     this.stack.length = 0;
+    this.cpu.thread = this;
     // The stepped form takes the CPU's record where the source has the interface that describes it.
     const run = program as unknown as (cpu: SteppedCpu, ...args: readonly number[]) => Frame;
     this.stack.push(run(this.cpu, ...args));
@@ -70,7 +73,7 @@ export class SteppedThread {
   resume(value: unknown): boolean {
     const stack = this.stack;
     for (;;) {
-      const { done, value: yielded } = stack[stack.length - 1].next(value);
+      const { done, value: yielded }: IteratorResult<unknown, unknown> = this.next(value);
       if (done === true) {
         stack.pop();
         if (stack.length === 0) {
@@ -87,6 +90,25 @@ export class SteppedThread {
     }
   }
 
+  /** Goes on with the innermost function, or with the one that catches what it throws. */
+  private next(value: unknown): IteratorResult<unknown, unknown> {
+    const { stack } = this;
+    try {
+      return stack[stack.length - 1].next(value);
+    } catch (thrown) {
+      let error = thrown;
+      for (;;) {
+        stack.pop();
+        if (stack.length === 0) throw error;
+        try {
+          return stack[stack.length - 1].throw(error);
+        } catch (again) {
+          error = again;
+        }
+      }
+    }
+  }
+
   /** The functions that are running, outermost first. */
   callers(): string[] {
     return this.stack.map((frame) => frame.functionName ?? '?');
@@ -99,6 +121,22 @@ export interface MachineState {
   readonly device: DeviceContents;
   readonly requests: Int32Array;
 }
+/** Operations whose first argument is no word. */
+const wordless = new Set<number>([
+  CODE.truncateDevice,
+  CODE.invalidate,
+  CODE.interrupts,
+  CODE.spend,
+]);
+
+/** Operations that leave the words of their first argument as they are. */
+const reads = new Set<number>([
+  CODE.load,
+  CODE.readOnce,
+  CODE.loadWide,
+  CODE.sleepOn,
+  CODE.writeDevice,
+]);
 
 /** A machine whose CPUs are stepped. */
 export class SteppedMachine {
@@ -172,6 +210,7 @@ export class SteppedMachine {
   perform(cpu: SteppedCpu): unknown {
     const { words } = this;
     const { x, y } = cpu;
+    if (this.vm.DEBUG_PAGEALLOC) this.checkMapped(cpu);
     switch (cpu.op) {
       case CODE.load:
       case CODE.readOnce:
@@ -282,10 +321,25 @@ export class SteppedMachine {
         return undefined;
       case CODE.interrupts:
       case CODE.spend:
+      case CODE.note:
         return undefined;
       default:
         throw new InvariantError(`stepped: operation ${cpu.op} is none`);
     }
+  }
+
+  /** The pending operation of a CPU must not touch a free frame. */
+  private checkMapped(cpu: SteppedCpu): void {
+    if (wordless.has(cpu.op)) return;
+    this.checkWord(cpu, cpu.x, reads.has(cpu.op) ? 'reads' : 'writes');
+    if (cpu.op === CODE.copyPage) this.checkWord(cpu, cpu.y, 'reads');
+  }
+
+  private checkWord(cpu: SteppedCpu, word: Word, verb: string): void {
+    const at = this.vm.unmappedWord(word);
+    if (at < 0 || this.words[at] >= 0) return;
+    const callers = cpu.thread?.callers().reverse() ?? [];
+    throw this.vm.oops(cpu.id, verb, word, this.words[at], callers);
   }
 
   /** Tells the daemon of a CPU to return. @returns the word that it may sleep on */

@@ -105,4 +105,6 @@ export interface Cpu {
   interrupts(): Op<void>;
   /** Says what is being done, for the simulator's clock. */
   spend(work: Work): Op<void>;
+  /** Says that a program has come to a point: the engines that have a clock keep the time. */
+  note(point: number): Op<void>;
 }

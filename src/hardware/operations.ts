@@ -48,6 +48,7 @@ const operations = {
   invalidate: { args: 2, blocks: true },
   interrupts: { args: 0 },
   spend: { args: 1, silent: true },
+  note: { args: 1, silent: true },
 } as const satisfies Record<string, Operation>;
 
 export type OperationName = keyof typeof operations;

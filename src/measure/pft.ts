@@ -3,6 +3,10 @@
  *
  * Each repetition is a new process whose threads touch their share of a mapping, and which then
  * exits. Rates use the calculated number of pages, all repetitions together, as the documents do.
+ *
+ * Where the design has prezeroing, all memory is zeroed before the clock starts, as by an idle machine.
+ * Afterwards a node's kscrubd runs on the node's last CPU whenever the test has no thread there, and its
+ * time counts for nobody.
  */
 import { performance } from 'node:perf_hooks';
 import { InputError } from '../base/errors.js';
@@ -25,6 +29,10 @@ export interface PftSetup {
   readonly repetitions: number;
   readonly threads: number;
   readonly cpusPerNode: number;
+  /** CPUs of the machine, at least one a thread; unless given, just as many. */
+  readonly cpus?: number | undefined;
+  /** Of the machine; unless given, just what the test needs. */
+  readonly memoryBytes?: number | undefined;
 }
 
 export interface PftResult {
@@ -36,6 +44,8 @@ export interface PftResult {
   readonly threads: number;
   /** All repetitions together. */
   readonly pages: number;
+  /** Frames that were handed out as zeroed beforehand; those of page tables count too. */
+  readonly prezeroed: number;
   readonly userSeconds: number;
   readonly systemSeconds: number;
   readonly wallSeconds: number;
@@ -43,11 +53,12 @@ export interface PftResult {
   readonly faultsPerWallSecond: number;
 }
 
-/** Time that a repetition took, in seconds. */
+/** Time that the repetitions took, in seconds, and what they took that was zeroed. */
 interface Spent {
   user: number;
   system: number;
   wall: number;
+  prezeroed: number;
 }
 
 /** Runs the test. @throws InputError when it does not fit a machine of 4 GiB */
@@ -71,6 +82,7 @@ export async function runPft(setup: PftSetup): Promise<PftResult> {
     repetitions: setup.repetitions,
     threads: setup.threads,
     pages: touched,
+    prezeroed: spent.prezeroed,
     userSeconds: spent.user,
     systemSeconds: spent.system,
     wallSeconds: spent.wall,
@@ -81,22 +93,52 @@ export async function runPft(setup: PftSetup): Promise<PftResult> {
 
 /** A machine with room for the pages, their tables and what each CPU keeps back. */
 function configFor(setup: PftSetup, pages: number): VmConfig {
-  const { arch, threads, design } = setup;
+  const { arch, threads, design, memoryBytes } = setup;
+  const cpus = setup.cpus ?? threads;
+  if (cpus < threads) {
+    throw new InputError(
+      'OPTION',
+      `${threads} threads need as many CPUs, and the machine has ${cpus}`,
+    );
+  }
   const entriesPerTable = 2 ** ARCHES[arch].indexBits[0];
   const tables = Math.ceil(pages / entriesPerTable) + 16;
-  const frames = pages + tables + 64 * (threads + 1);
-  const nodes = Math.ceil(threads / setup.cpusPerNode);
-  return vmConfig({ arch, frames, cpus: threads, nodes }, design, { tasks: threads + 2 });
+  const needed = pages + tables + 64 * (threads + 1);
+  const frames = memoryBytes === undefined ? needed : memoryBytes / 2 ** ARCHES[arch].pageShift;
+  if (frames < needed) {
+    throw new InputError('OPTION', `${memoryBytes} bytes of memory are too few for the test`);
+  }
+  const nodes = Math.ceil(cpus / setup.cpusPerNode);
+  return vmConfig({ arch, frames, cpus, nodes }, design, { tasks: threads + 2 });
+}
+
+/** The machine's kscrubds, for a run whose threads are on the CPUs below `busy`. */
+function kscrubds({ machine, design }: VmConfig, busy: number): Thread[] {
+  if (design.prezero === undefined) return [];
+  const { cpus, nodes } = machine;
+  const perNode = Math.ceil(cpus / nodes);
+  return Array.from({ length: nodes }, (_, node): Thread => {
+    const cpu = Math.min((node + 1) * perNode, cpus) - 1;
+    return { cpu, program: 'kscrubd', args: [node], daemon: true };
+  }).filter(({ cpu }) => cpu >= busy);
+}
+
+/** Zeroes all free memory, where the design has that, before a clock runs. */
+async function scrubAll(engine: Engine, { machine, design }: VmConfig): Promise<void> {
+  if (design.prezero === undefined) return;
+  for (let node = 0; node < machine.nodes; node++) await runAlone(engine, 'scrubNode', node);
 }
 
 async function runParallel(config: VmConfig, setup: PftSetup, pages: number): Promise<Spent> {
   const engine = await ParallelEngine.create(config);
   try {
     engine.commitMemory();
-    const total: Spent = { user: 0, system: 0, wall: 0 };
+    const total: Spent = { user: 0, system: 0, wall: 0, prezeroed: 0 };
     // The first repetition only warms V8 up.
     for (let repetition = 0; repetition <= setup.repetitions; repetition++) {
+      if (repetition <= 1) await scrubAll(engine, config);
       const tasks = await startProcess(engine, setup.threads, pages);
+      const { pgalloc_zeroed } = engine.vm.pageStates(engine.memory);
       const cpuBefore = process.cpuUsage();
       const reports = await engine.runOnWorkers(touches(tasks, pages));
       checkTouched(
@@ -105,11 +147,13 @@ async function runParallel(config: VmConfig, setup: PftSetup, pages: number): Pr
       );
       const touchEnd = Math.max(...reports.map(({ endMs }) => endMs));
       const touchStart = Math.min(...reports.map(({ startMs }) => startMs));
+      const prezeroed = engine.vm.pageStates(engine.memory).pgalloc_zeroed - pgalloc_zeroed;
       const exitStart = performance.now();
       await endProcess(engine, tasks);
       const exitMs = performance.now() - exitStart;
       const cpu = process.cpuUsage(cpuBefore);
       if (repetition === 0) continue;
+      total.prezeroed += prezeroed;
       // All of it runs in the VM; the host sees it as user time.
       total.system += (cpu.user + cpu.system) / 1e6;
       total.wall += (touchEnd - touchStart + exitMs) / 1e3;
@@ -123,14 +167,21 @@ async function runParallel(config: VmConfig, setup: PftSetup, pages: number): Pr
 async function runSimulated(config: VmConfig, setup: PftSetup, pages: number): Promise<Spent> {
   const costs = COSTS_BY_ARCH[setup.arch];
   const engine = await SimulateEngine.create(config, costs);
-  const total: Spent = { user: 0, system: 0, wall: 0 };
+  const total: Spent = { user: 0, system: 0, wall: 0, prezeroed: 0 };
+  await scrubAll(engine, config);
   for (let repetition = 0; repetition < setup.repetitions; repetition++) {
     const tasks = await startProcess(engine, setup.threads, pages);
+    const { pgalloc_zeroed } = engine.vm.pageStates(engine.memory);
     const startNs = engine.nowNs;
-    checkTouched(await engine.run(touches(tasks, pages)), pages);
-    const busyNs = engine.spans.reduce((sum, span) => sum + span.endNs - span.startNs, 0);
+    const threads = touches(tasks, pages);
+    const results = await engine.run([...threads, ...kscrubds(config, setup.threads)]);
+    checkTouched(results.slice(0, setup.threads), pages);
+    const busyNs = engine.spans
+      .slice(0, setup.threads)
+      .reduce((sum, span) => sum + span.endNs - span.startNs, 0);
+    total.prezeroed += engine.vm.pageStates(engine.memory).pgalloc_zeroed - pgalloc_zeroed;
     const touchedNs = engine.nowNs;
-    await endProcess(engine, tasks);
+    await endProcess(engine, tasks, kscrubds(config, 1));
     const exitNs = engine.nowNs - touchedNs;
     const userNs = pages * costs.userNs;
     total.user += userNs / 1e9;
@@ -150,8 +201,15 @@ async function startProcess(engine: Engine, threads: number, pages: number): Pro
   return tasks;
 }
 
-async function endProcess(engine: Engine, tasks: readonly number[]): Promise<void> {
-  for (const task of tasks) await runAlone(engine, 'pftExit', task);
+/** @param daemons - that run beside, on other CPUs than 0 */
+async function endProcess(
+  engine: Engine,
+  tasks: readonly number[],
+  daemons: readonly Thread[] = [],
+): Promise<void> {
+  for (const task of tasks) {
+    await engine.run([{ cpu: 0, program: 'pftExit', args: [task] }, ...daemons]);
+  }
 }
 
 /** Deals the pages out in equal runs; the last thread takes what is left over. */

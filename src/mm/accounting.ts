@@ -9,7 +9,7 @@ import { VM_LOCKED } from './layout/vma.js';
  *
  * @param vmFlags - of the mapping: locked pages are counted apart too
  * @param pages - added, or taken away if negative
- * Locks: mmap_sem for writing, or for reading and page_table_lock while a stack grows.
+ * Locks: mmap_sem for writing.
  */
 export function* accountVm(cpu: Cpu, mm: Word, vmFlags: number, pages: number): Op<void> {
   const total = (yield* cpu.load(mm + Mm.totalVm)) + pages;

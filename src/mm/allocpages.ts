@@ -7,14 +7,17 @@
 import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { OOM_KILLER } from '../hardware/machine.js';
+import { OOM_KILLER, SWAP_SLOTS } from '../hardware/machine.js';
+import { PREZERO } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { outOfMemory } from './oomKill.js';
-import { drainLocalPages, takePage, takePages } from './pagealloc.js';
+import { drainLocalPages, refillZeroed, takePage, takePages, takeZeroed } from './pagealloc.js';
 import { tryToFreePages } from './vmscan.js';
 
 /** How often who asks reclaims and finds that others were faster. */
 const MAX_TRIES = 16;
+/** How often nothing can be had before there is nothing: a page that was in use once may not be the next time. */
+const TRIES_IN_VAIN = SWAP_SLOTS === 0 ? 1 : 3;
 
 /**
  * Takes a frame for the calling CPU, with NEW_PAGE_REFERENCES and contents unknown.
@@ -29,6 +32,9 @@ export function* allocPage(cpu: Cpu): Op<Pfn> {
 
 /** Takes a frame filled with zeros, or 0 (Linux: alloc_zeroed_user_highpage). */
 export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
+  if (PREZERO && (yield* refillZeroed(cpu))) {
+    return (yield* shouldFail(cpu)) ? 0 : yield* takeZeroed(cpu);
+  }
   const pfn = yield* allocPage(cpu);
   if (pfn !== 0) yield* cpu.zeroPage(frameOf(pfn));
   return pfn;
@@ -45,13 +51,13 @@ export function* allocZeroedPages(cpu: Cpu, order: number): Op<Pfn> {
 }
 
 function* allocSlowly(cpu: Cpu, order: number): Op<Pfn> {
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
+  let inVain = 0;
+  for (let tries = 0; tries < MAX_TRIES && inVain < TRIES_IN_VAIN; tries++) {
     const freed = yield* tryToFreePages(cpu);
     // With nothing to be had, what is kept back for emergencies may go.
     const pfn = yield* takeAgain(cpu, order, freed === 0);
     if (pfn !== 0) return pfn;
-    if (freed > 0) continue;
-    if (!OOM_KILLER || !(yield* outOfMemory(cpu))) return 0;
+    inVain = freed > 0 || (OOM_KILLER && (yield* outOfMemory(cpu))) ? 0 : inVain + 1;
   }
   return yield* takeAgain(cpu, order, true);
 }

@@ -6,7 +6,7 @@ import { PG_reserved, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { ALL_TABLES, Slab } from './layout/slab.js';
 import { SWAP, Swap } from './layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
-import { freeBlock } from './pagealloc.js';
+import { freeBlock, kernelUnmapPages } from './pagealloc.js';
 
 /** Frames that are never handed out: the zero page. */
 export const RESERVED_FRAMES = 1;
@@ -58,6 +58,7 @@ function* freeAll(cpu: Cpu, zone: Word, start: Pfn, end: Pfn): Op<void> {
       order++;
     }
     rest -= 2 ** order;
-    yield* freeBlock(cpu, zone, rest, order);
+    yield* kernelUnmapPages(cpu, rest, 2 ** order);
+    yield* freeBlock(cpu, zone, rest, order, Zone.freeArea);
   }
 }

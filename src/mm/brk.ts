@@ -18,6 +18,7 @@ import { doMunmap } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { allocVma, linkVma, mergeVmaBelow, tooManyVmas } from './vmas.js';
 import { findVma, vmStartGap } from './vmatree.js';
+import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
 
 const HEAP_FLAGS = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_ACCOUNT;
 
@@ -29,13 +30,13 @@ const HEAP_FLAGS = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | 
 export function* sysBrk(cpu: Cpu, wish: Vaddr): Op<Vaddr> {
   yield* cpu.spend(Work.SYSCALL);
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const brk = yield* cpu.loadWide(mm + Mm.brk);
   const startBrk = yield* cpu.loadWide(mm + Mm.startBrk);
   const result = wish < startBrk ? brk : yield* moveBrk(cpu, mm, brk, wish);
   yield* cpu.storeWide(mm + Mm.brk, result);
   const locked = ((yield* cpu.load(mm + Mm.defFlags)) & VM_LOCKED) !== 0;
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   const oldEnd = pageAlign(brk);
   if (locked && pageAlign(result) > oldEnd) yield* mmPopulate(cpu, mm, oldEnd, pageAlign(result));
   return result;

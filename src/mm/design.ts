@@ -58,7 +58,18 @@ export type PteUpdate = 'exchange' | 'clear-then-set';
 export type WpCopy = 'hold' | 'no-hold' | 'hold-if-debug' | 'lock-and-hold';
 
 /** How rss and anon_rss are kept (SPEC 1.2): see mm/counters.ts. */
-export type CounterForm = 'locked' | 'atomic' | 'per-thread' | 'plain';
+export const COUNTER_FORMS = ['locked', 'atomic', 'per-thread'] as const;
+
+/**
+ * Free memory is zeroed before it is asked for, by a kscrubd on each node: see scrubd.ts. Orders are
+ * log2 of pages, scrubStop <= scrubStart.
+ */
+export interface Prezero {
+  /** A free block of this order or more that is not zeroed wakes kscrubd (/proc/sys/vm/scrub_start). */
+  readonly scrubStart: number;
+  /** The smallest blocks that kscrubd zeroes (/proc/sys/vm/scrub_stop). */
+  readonly scrubStop: number;
+}
 
 export interface VmDesign {
   /** As typed on the command line. */
@@ -70,9 +81,12 @@ export interface VmDesign {
   /** What is wrong with it, for a design kept to show a bug. */
   readonly broken?: string;
   readonly locking: Locking;
-  readonly counters: CounterForm;
+  /** `plain` is a word without a lock, to show what is wrong with that. */
+  readonly counters: (typeof COUNTER_FORMS)[number] | 'plain';
   /** Whether freed frames are unmapped from the kernel, to catch who still uses them. */
   readonly debugPagealloc?: boolean;
+  /** Without, frames are zeroed when they are handed out. */
+  readonly prezero?: Prezero;
   /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
   readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
@@ -137,9 +151,12 @@ export const ATOMIC_INSTALL = design.locking.atomicInstall;
 /** Without atomic ptes an exchange is a clear and a set (V18: ptep_xchg without CONFIG_ATOMIC_TABLE_OPS). */
 export const PTE_EXCHANGE = design.locking.pteUpdate === 'exchange' && ATOMIC_PTES;
 export const VMA_LOCK = design.locking.vmaLock === true;
-export const WP_HOLD =
-  wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && design.debugPagealloc === true);
+export const DEBUG_PAGEALLOC = design.debugPagealloc === true;
+export const WP_HOLD = wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && DEBUG_PAGEALLOC);
 export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
+export const PREZERO = design.prezero !== undefined;
+export const SCRUB_START = design.prezero?.scrubStart ?? 0;
+export const SCRUB_STOP = design.prezero?.scrubStop ?? 0;
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 /** A plain word; under page_table_lock, which is taken where the path does not hold it. */
 export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';

@@ -2,22 +2,23 @@
  * The page fault, from the trap to the pte (Linux: do_page_fault of arch/i386/mm/fault.c,
  * handle_mm_fault and handle_pte_fault of mm/memory.c; 2.6.10 and V18, patch 3 of 4).
  *
- * Locks: mmap_sem for reading all the way; page tables as the design says, see locking.ts.
+ * Locks: mmap_sem for reading all the way or, in designs that have it, the VMA's lock; page tables as the design
+ * says, see locking.ts.
  */
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { OOM_KILLER, PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
-import { SECTION_LOCK } from './design.js';
+import { SECTION_LOCK, VMA_LOCK } from './design.js';
 import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { MMF_OOM_KILLED, Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
-import { VM_EXEC, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
+import { VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
 import { pageTableAtomicStart, sectionStart, sectionStop } from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
 import { pteAllocMap } from './pgtable.js';
 import { ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
-import { expandStack } from './stack.js';
+import { growStack } from './stack.js';
 import { doSwapPage } from './swapin.js';
 import { findVma } from './vmatree.js';
 import {
@@ -28,6 +29,7 @@ import {
   VM_FAULT_SIGSEGV,
 } from './vmfault.js';
 import { doWpPage } from './wp.js';
+import { lockVmaUnderRcu, vmaEndRead } from './mmapLock.js';
 
 /** Bits of the error code that the trap pushes (x86; the kernel's X86_PF_ names). */
 export const PF_PROT = 1;
@@ -44,25 +46,44 @@ export const PF_INSTR = 16;
 export function* doPageFault(cpu: Cpu, address: Vaddr, errorCode: number): Op<number> {
   yield* cpu.spend(Work.TRAP_ENTER);
   const mm = cpu.mm;
-  yield* cpu.downRead(mm + Mm.mmapSem);
-  let result = VM_FAULT_SIGSEGV;
-  const vma = yield* findFaultingVma(cpu, mm, address);
-  if (vma !== 0 && (yield* accessAllowed(cpu, vma, errorCode))) {
-    const write = (errorCode & PF_WRITE) !== 0;
-    result = yield* handleMmFault(cpu, mm, vma, pageMask(address), write);
+  const vma = VMA_LOCK ? yield* lockVmaUnderRcu(cpu, mm, address) : 0;
+  let result: number;
+  if (vma !== 0) {
+    result = yield* faultInVma(cpu, mm, vma, address, errorCode);
+    yield* vmaEndRead(cpu, vma);
+  } else {
+    yield* cpu.downRead(mm + Mm.mmapSem);
+    const found = yield* findFaultingVma(cpu, mm, address);
+    result = found === 0 ? VM_FAULT_SIGSEGV : yield* faultInVma(cpu, mm, found, address, errorCode);
+    yield* cpu.upRead(mm + Mm.mmapSem);
   }
-  yield* cpu.upRead(mm + Mm.mmapSem);
   yield* countTaskFault(cpu, result);
   yield* cpu.spend(Work.TRAP_EXIT);
   return result;
 }
 
-/** The VMA of an address, after a stack that ends above it has grown; 0 if none. */
+function* faultInVma(cpu: Cpu, mm: Word, vma: Word, address: Vaddr, errorCode: number): Op<number> {
+  if (!(yield* accessAllowed(cpu, vma, errorCode))) return VM_FAULT_SIGSEGV;
+  const write = (errorCode & PF_WRITE) !== 0;
+  return yield* handleMmFault(cpu, mm, vma, pageMask(address), write);
+}
+
+/**
+ * The VMA of an address, after a stack that ends above it has grown; 0 if none.
+ *
+ * Locks: mmap_sem for reading, which is let go for the growth.
+ */
 function* findFaultingVma(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
-  const vma = yield* findVma(cpu, mm, address);
-  if (vma === 0) return 0;
-  if ((yield* cpu.loadWide(vma + Vma.vmStart)) <= address) return vma;
-  return (yield* expandStack(cpu, mm, vma, address)) ? vma : 0;
+  for (;;) {
+    const vma = yield* findVma(cpu, mm, address);
+    if (vma === 0) return 0;
+    if ((yield* cpu.loadWide(vma + Vma.vmStart)) <= address) return vma;
+    if (((yield* cpu.load(vma + Vma.vmFlags)) & VM_GROWSDOWN) === 0) return 0;
+    yield* cpu.upRead(mm + Mm.mmapSem);
+    const grown = yield* growStack(cpu, mm, address);
+    yield* cpu.downRead(mm + Mm.mmapSem);
+    if (!grown) return 0;
+  }
 }
 
 function* accessAllowed(cpu: Cpu, vma: Word, errorCode: number): Op<boolean> {

@@ -47,6 +47,7 @@ import { getPage, pageAddFileRmap, pageAnon, pageDupAnonRmap } from './rmap.js';
 import { swapDuplicate } from './swapfile.js';
 import { flushTlbMm } from './tlbflush.js';
 import { allocVma, freeVma, linkVma } from './vmas.js';
+import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
 /**
  * System call: makes a process that is a copy of the current one.
@@ -66,10 +67,10 @@ export function* sysFork(cpu: Cpu, pid: number): Op<Word> {
     yield* mmPut(cpu, childMm);
     return -ENOMEM;
   }
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const copied = yield* dupMmap(cpu, childMm, mm);
   yield* flushTlbMm(cpu, mm);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   if (copied) return child;
   yield* discardTask(cpu, child);
   return -ENOMEM;
@@ -101,6 +102,7 @@ function* copyLimits(cpu: Cpu, childMm: Word, mm: Word): Op<void> {
 }
 
 function* dupVma(cpu: Cpu, childMm: Word, mm: Word, vma: Word, vmFlags: number): Op<boolean> {
+  yield* vmaStartWrite(cpu, vma);
   const start = yield* cpu.loadWide(vma + Vma.vmStart);
   const end = yield* cpu.loadWide(vma + Vma.vmEnd);
   const file = yield* cpu.load(vma + Vma.vmFile);

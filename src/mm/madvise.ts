@@ -25,12 +25,14 @@ import {
 } from './layout/vma.js';
 import { freePageRange } from './lazyfree.js';
 import { putPage } from './lru.js';
+import { pageOutRange } from './pageout.js';
 import { madvisePopulate } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { punchHole } from './truncate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 import { zapAndReclaimTables, zapPageRange } from './zap.js';
+import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
 /** Advice that is understood (include/uapi/asm-generic/mman-common.h). */
 export const MADV_NORMAL = 0;
@@ -48,6 +50,7 @@ export const MADV_DONTDUMP = 16;
 export const MADV_DODUMP = 17;
 export const MADV_WIPEONFORK = 18;
 export const MADV_KEEPONFORK = 19;
+export const MADV_PAGEOUT = 21;
 export const MADV_POPULATE_READ = 22;
 export const MADV_POPULATE_WRITE = 23;
 export const MADV_DONTNEED_LOCKED = 24;
@@ -73,6 +76,7 @@ const PAGE_ADVICE: readonly number[] = [
   MADV_DONTNEED,
   MADV_FREE,
   MADV_REMOVE,
+  MADV_PAGEOUT,
   MADV_POPULATE_READ,
   MADV_POPULATE_WRITE,
   MADV_DONTNEED_LOCKED,
@@ -98,10 +102,16 @@ export function* sysMadvise(cpu: Cpu, address: Vaddr, length: number, advice: nu
     yield* cpu.upRead(mm + Mm.mmapSem);
     return populated;
   }
+  if (advice === MADV_PAGEOUT) {
+    yield* cpu.downRead(mm + Mm.mmapSem);
+    const result = yield* madviseWalk(cpu, mm, address, end, advice);
+    yield* cpu.upRead(mm + Mm.mmapSem);
+    return result;
+  }
   // Linux takes it for reading where pages only are acted on; ours must not meet faults there.
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const result = yield* madviseWalk(cpu, mm, address, end, advice);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return result;
 }
 
@@ -146,6 +156,10 @@ function* madviseVma(
     case MADV_WILLNEED:
       if (file !== 0) yield* readAhead(cpu, vma, file, start, end);
       return 0;
+    case MADV_PAGEOUT:
+      if ((vmFlags & (VM_LOCKED | VM_PFNMAP)) !== 0) return -EINVAL;
+      yield* pageOutRange(cpu, mm, start, end);
+      return 0;
     case MADV_REMOVE:
       if ((vmFlags & VM_LOCKED) !== 0 || file === 0) return -EINVAL;
       if ((vmFlags & (VM_SHARED | VM_MAYWRITE)) !== (VM_SHARED | VM_MAYWRITE)) return -EACCES;
@@ -153,6 +167,7 @@ function* madviseVma(
     default: {
       const forbidden = advice === MADV_DONTNEED_LOCKED ? VM_PFNMAP : VM_PFNMAP | VM_LOCKED;
       if ((vmFlags & forbidden) !== 0) return -EINVAL;
+      yield* vmaStartWrite(cpu, vma);
       if (advice === MADV_DONTNEED) yield* zapAndReclaimTables(cpu, mm, vma, start, end);
       else if (advice !== MADV_FREE) yield* zapPageRange(cpu, mm, vma, start, end);
       else if (file !== 0 || (vmFlags & VM_MAYSHARE) !== 0) return -EINVAL;

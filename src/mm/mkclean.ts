@@ -4,7 +4,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { PTE_DIRTY, PTE_WRITE } from '../hardware/machine.js';
 import { VM_SHARED } from './layout/vma.js';
 import { ptepClearBits } from './pte.js';
-import { rmapWalk, type Found, type MappingPte } from './rmapwalk.js';
+import { rmapWalk, type MappingPte } from './rmapwalk.js';
 import { flushTlbPage } from './tlbflush.js';
 
 /** Locks: the page's; takes the file's mmapLock and those of the ptes. */
@@ -12,7 +12,7 @@ export function* pageMkclean(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* rmapWalk(cpu, pfn, pageMkcleanOne, { yes: false });
 }
 
-function* pageMkcleanOne(cpu: Cpu, _pfn: Pfn, pte: MappingPte, _found: Found): Op<boolean> {
+function* pageMkcleanOne(cpu: Cpu, _pfn: Pfn, pte: MappingPte): Op<boolean> {
   if ((pte.vmFlags & VM_SHARED) === 0 || (pte.entry & (PTE_WRITE | PTE_DIRTY)) === 0) return true;
   yield* ptepClearBits(cpu, pte.ptep, PTE_WRITE | PTE_DIRTY);
   yield* flushTlbPage(cpu, pte.mm, pte.address);

@@ -9,6 +9,7 @@ import { VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT, VM_PFNMAP, Vma } from './lay
 import { mlockPopulate, mmPopulate } from './populate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
+import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
 
 /** Flag of mlock2 (include/uapi/asm-generic/mman-common.h). */
 export const MLOCK_ONFAULT = 1;
@@ -29,11 +30,11 @@ export function* sysMlock(cpu: Cpu, address: Vaddr, length: number, flags: numbe
   const mm = cpu.mm;
   const start = pageMask(address);
   const end = pagesEnd(address, length);
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const onFault = (flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0;
   const allowed = yield* mayLockRange(cpu, mm, start, end);
   const error = allowed ? yield* lockRange(cpu, mm, start, end, VM_LOCKED | onFault) : -ENOMEM;
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   if (error < 0) return error;
   const populated = yield* mlockPopulate(cpu, mm, start, end);
   // POSIX wants other numbers for these.
@@ -45,9 +46,9 @@ export function* sysMlock(cpu: Cpu, address: Vaddr, length: number, flags: numbe
 export function* sysMunlock(cpu: Cpu, address: Vaddr, length: number): Op<number> {
   yield* cpu.spend(Work.SYSCALL);
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const error = yield* lockRange(cpu, mm, pageMask(address), pagesEnd(address, length), 0);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return error;
 }
 
@@ -63,14 +64,14 @@ export function* sysMlockall(cpu: Cpu, flags: number): Op<number> {
   const mm = cpu.mm;
   const current = (flags & MCL_CURRENT) !== 0;
   const lock = VM_LOCKED | ((flags & MCL_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0);
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const total = yield* cpu.load(mm + Mm.totalVm);
   const allowed = !current || total <= (yield* cpu.load(mm + Mm.rlimitMemlock));
   if (allowed) {
     yield* cpu.store(mm + Mm.defFlags, (flags & MCL_FUTURE) !== 0 ? lock : 0);
     if (current) yield* lockAll(cpu, mm, lock);
   }
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   if (!allowed) return -ENOMEM;
   if (current) yield* mmPopulate(cpu, mm, 0, TASK_SIZE);
   return 0;
@@ -80,10 +81,10 @@ export function* sysMlockall(cpu: Cpu, flags: number): Op<number> {
 export function* sysMunlockall(cpu: Cpu): Op<number> {
   yield* cpu.spend(Work.SYSCALL);
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   yield* cpu.store(mm + Mm.defFlags, 0);
   yield* lockAll(cpu, mm, 0);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return 0;
 }
 

@@ -34,6 +34,7 @@ import { doMunmap, mappedIn } from './munmap.js';
 import { mmPopulate } from './populate.js';
 import { allocVma, linkVma, mergeVma } from './vmas.js';
 import { findVma, highestGap, vmStartGap } from './vmatree.js';
+import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
 
 /** Flags of the call (include/uapi/asm-generic/mman.h). */
 export const MAP_SHARED = 0x01;
@@ -89,12 +90,12 @@ export function* sysMmap(
   const mm = cpu.mm;
   const bytes = pageAlign(length);
   if (bytes <= 0 || ((flags & MAP_ANONYMOUS) === 0) !== (file !== 0)) return -EINVAL;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const defFlags = yield* cpu.load(mm + Mm.defFlags);
   const vmFlags = vmFlagsOf(prot, flags) | defFlags | extraFlags;
   const request = { bytes, flags, vmFlags, file, pgoff };
   const result = yield* doMmap(cpu, mm, address, request);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   const present =
     (vmFlags & VM_LOCKED) !== 0 || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   if (result >= 0 && present) yield* mmPopulate(cpu, mm, result, result + bytes);

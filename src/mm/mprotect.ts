@@ -41,6 +41,7 @@ import { flushTlbMm } from './tlbflush.js';
 import { populateVma } from './populate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
+import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
 
 /** Bits that the call knows beside VM_ACCESS (include/uapi/asm-generic/mman-common.h); the first does nothing. */
 const PROT_SEM = 0x8;
@@ -66,10 +67,10 @@ export function* sysMprotect(cpu: Cpu, address: Vaddr, length: number, prot: num
   if (end >= ADDRESSES) return -ENOMEM;
   if ((prot & ~(VM_ACCESS | PROT_SEM | grows)) !== 0) return -EINVAL;
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const start = grows === 0 ? address : yield* grownStart(cpu, mm, address, end, grows);
   const result = start < 0 ? start : yield* mprotectRange(cpu, mm, start, end, prot & VM_ACCESS);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return result;
 }
 

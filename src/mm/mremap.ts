@@ -31,6 +31,7 @@ import { linearPageIndex } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
 import { allocVma, freeVma, linkVma, mergeVma, rmapLock, rmapUnlock } from './vmas.js';
 import { findVma } from './vmatree.js';
+import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
 /** Flags of the call (include/uapi/linux/mman.h). */
 export const MREMAP_MAYMOVE = 1;
@@ -74,12 +75,12 @@ export function* sysMremap(
     newAddress,
   };
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const wrong = yield* checkArguments(cpu, mm, remap);
   const result = wrong < 0 ? wrong : yield* doMremap(cpu, mm, remap);
   const grown = result >= 0 && remap.newBytes > remap.oldBytes;
   const locked = grown && (yield* isLocked(cpu, mm, result));
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   if (locked) yield* mmPopulate(cpu, mm, result + remap.oldBytes, result + remap.newBytes);
   return result;
 }
@@ -280,6 +281,7 @@ function* cloneVma(
 function* moveVma(cpu: Cpu, mm: Word, remap: Remap, target: Vaddr): Op<Vaddr> {
   const { address, oldBytes, newBytes, flags } = remap;
   const vma = yield* vmaAt(cpu, mm, address);
+  yield* vmaStartWrite(cpu, vma);
   const copy = yield* cloneVma(cpu, mm, vma, address, target, newBytes);
   if (copy === 0) return -ENOMEM;
   // The copy may have become one with it.

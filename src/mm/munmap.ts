@@ -4,20 +4,20 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, TASK_SIZE, pageAlign, pageMask } from '../hardware/machine.js';
 import { accountVm } from './accounting.js';
-import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
 import { freePgtables } from './freepgtables.js';
 import { freeVma, splitVma, tooManyVmas, unlinkVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 import { unmapPageRange } from './zap.js';
+import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
 /** System call. @returns 0 or a negative errno */
 export function* sysMunmap(cpu: Cpu, address: Vaddr, length: number): Op<number> {
   yield* cpu.spend(Work.SYSCALL);
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const result = yield* doMunmap(cpu, mm, address, length);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return result;
 }
 
@@ -46,6 +46,7 @@ export function* doMunmap(cpu: Cpu, mm: Word, address: Vaddr, length: number): O
     const from = yield* cpu.loadWide(vma + Vma.vmStart);
     const to = yield* cpu.loadWide(vma + Vma.vmEnd);
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+    yield* vmaStartWrite(cpu, vma);
     yield* unmapPageRange(cpu, mm, vma, from, to);
     yield* unlinkVma(cpu, mm, vma);
     // Off the lists that lead to it, before the tables go that a walk along them would read.

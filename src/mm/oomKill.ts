@@ -12,6 +12,7 @@ import { PageState } from './layout/percpu.js';
 import { Slab, TABLES } from './layout/slab.js';
 import { VM_LOCKED, VM_PFNMAP, Vma } from './layout/vma.js';
 import { unmapPageRange } from './zap.js';
+import { mmapWriteTrylock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
 /**
  * Chooses the process with the most memory and takes its private memory away.
@@ -48,18 +49,19 @@ function* selectBadProcess(cpu: Cpu): Op<Word> {
 
 /** Unmaps the private memory of a process that will not miss it. @returns whether it could */
 function* reap(cpu: Cpu, mm: Word): Op<boolean> {
-  if (!(yield* cpu.tryDownWrite(mm + Mm.mmapSem))) return false;
+  if (!(yield* mmapWriteTrylock(cpu, mm))) return false;
   let vma = yield* cpu.load(mm + Mm.mmap);
   while (vma !== 0) {
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
     const anonymous = (yield* cpu.load(vma + Vma.vmFile)) === 0;
     if (anonymous && (vmFlags & (VM_LOCKED | VM_PFNMAP)) === 0) {
+      yield* vmaStartWrite(cpu, vma);
       const start = yield* cpu.loadWide(vma + Vma.vmStart);
       const end = yield* cpu.loadWide(vma + Vma.vmEnd);
       yield* unmapPageRange(cpu, mm, vma, start, end);
     }
     vma = yield* cpu.load(vma + Vma.vmNext);
   }
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return true;
 }

@@ -5,6 +5,10 @@
  * A CPU takes and gives single frames without a lock; sixteen at a time move to and from the
  * zones, under zone->lock. A full node spills to the next. A zone keeps its free frames in blocks of
  * 2^order, the buddy system: a block that is given back joins its buddy if that is free too.
+ *
+ * With prezeroing (Lameter, "Prezeroing V2", 23 December 2004, to V7, 17 February 2005) blocks that hold
+ * zeros have lists of their own, in the zone and on each CPU; scrubd.ts moves blocks to them.
+ * With DEBUG_PAGEALLOC a free frame says so in its record, and engines look before they touch a frame.
  */
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
@@ -12,8 +16,9 @@ import { frameOf } from '../hardware/frames.js';
 import { HUGE_ORDER, HUGE_PAGES, NODES, SWAP_SLOTS, pfnNode } from '../hardware/machine.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { countEvent, countEvents } from './counters.js';
+import { DEBUG_PAGEALLOC, PREZERO, SCRUB_START, SCRUB_STOP } from './design.js';
 import { shouldFail } from './failpoint.js';
-import { PG_buddy, PG_head, PG_tail, Page, pageOf } from './layout/page.js';
+import { PG_buddy, PG_head, PG_tail, PG_zeroed, Page, pageOf, unmappedBy } from './layout/page.js';
 import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percpu.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
 
@@ -34,12 +39,56 @@ export function* takePage(cpu: Cpu, reserve: boolean): Op<Pfn> {
   let count = yield* cpu.load(pcpu + Percpu.pcpCount);
   if (count === 0) {
     count = yield* rmqueueBulk(cpu, pcpu, reserve);
-    if (count === 0) return 0;
+    if (count === 0) return PREZERO ? yield* takeZeroed(cpu) : 0;
   }
   const pfn = yield* cpu.load(pcpu + Percpu.pcp + count - 1);
   yield* cpu.store(pcpu + Percpu.pcpCount, count - 1);
+  yield* prepNewPage(cpu, pfn);
+  return pfn;
+}
+
+/** Linux: prep_new_page. */
+function* prepNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* countEvent(cpu, PageState.pgalloc);
+  if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 1);
   yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
+}
+
+/**
+ * Sees to it that the calling CPU has frames of zeros at hand. One that has to be zeroed on the
+ * CPU's own node is nearer than one of zeros on another.
+ *
+ * @returns whether there are any
+ */
+export function* refillZeroed(cpu: Cpu): Op<boolean> {
+  const pcpu = percpuOf(cpu.id);
+  if ((yield* cpu.load(pcpu + Percpu.pcpZeroedCount)) > 0) return true;
+  for (let distance = 0; distance < NODES; distance++) {
+    const zone = zoneOf((cpu.node + distance) % NODES);
+    if ((yield* cpu.readOnce(zone + Zone.zeroedPages)) > 0) {
+      yield* cpu.spinLock(zone + Zone.lock);
+      const zeroed = yield* cpu.load(zone + Zone.zeroedPages);
+      const spare = yield* spareFrames(cpu, zone);
+      const batch = Math.max(0, Math.min(zeroed, spare, PCP_BATCH));
+      yield* takeBatch(cpu, zone, pcpu + Percpu.pcpZeroed, batch, Zone.freeAreaZeroed);
+      yield* cpu.spinUnlock(zone + Zone.lock);
+      yield* cpu.store(pcpu + Percpu.pcpZeroedCount, batch);
+      if (batch > 0) return true;
+    }
+    if (distance === NODES - 1 || (yield* cpu.readOnce(zone + Zone.freePages)) > 0) return false;
+  }
+  return false;
+}
+
+/** Takes a frame of zeros that the calling CPU has at hand. @returns 0 when it has none */
+export function* takeZeroed(cpu: Cpu): Op<Pfn> {
+  const pcpu = percpuOf(cpu.id);
+  const count = yield* cpu.load(pcpu + Percpu.pcpZeroedCount);
+  if (count === 0) return 0;
+  const pfn = yield* cpu.load(pcpu + Percpu.pcpZeroed + count - 1);
+  yield* cpu.store(pcpu + Percpu.pcpZeroedCount, count - 1);
+  yield* countEvent(cpu, PageState.pgalloc_zeroed);
+  yield* prepNewPage(cpu, pfn);
   return pfn;
 }
 
@@ -73,7 +122,10 @@ function* rmqueueBulk(cpu: Cpu, pcpu: Word, reserve: boolean): Op<number> {
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
     yield* cpu.spinLock(zone + Zone.lock);
-    const taken = yield* takeBatch(cpu, zone, pcpu, reserve);
+    const spare = reserve ? PCP_BATCH : yield* spareFrames(cpu, zone);
+    const free = yield* cpu.load(zone + Zone.freePages);
+    const taken = Math.max(0, Math.min(free, spare, PCP_BATCH));
+    yield* takeBatch(cpu, zone, pcpu + Percpu.pcp, taken, Zone.freeArea);
     yield* cpu.spinUnlock(zone + Zone.lock);
     if (SWAP_SLOTS > 0) yield* wakeupKswapd(cpu, zone);
     if (taken > 0) {
@@ -84,6 +136,12 @@ function* rmqueueBulk(cpu: Cpu, pcpu: Word, reserve: boolean): Op<number> {
   return 0;
 }
 
+/** Free frames of a locked zone beyond those that it keeps back. */
+function* spareFrames(cpu: Cpu, zone: Word): Op<number> {
+  const free = yield* cpu.load(zone + Zone.freePages);
+  return free - (yield* cpu.load(zone + Zone.pagesMin));
+}
+
 /** Wakes the node's kswapd, if it has one and too little is free (Linux: wakeup_kswapd). */
 function* wakeupKswapd(cpu: Cpu, zone: Word): Op<void> {
   const low = yield* cpu.load(zone + Zone.pagesLow);
@@ -92,17 +150,13 @@ function* wakeupKswapd(cpu: Cpu, zone: Word): Op<void> {
   if (kswapd !== 0) yield* cpu.wakeUp(cpuLine(kswapd - 1) + CpuLine.wakeup);
 }
 
-/** Moves up to PCP_BATCH frames from a locked zone to an empty list. @returns how many */
-function* takeBatch(cpu: Cpu, zone: Word, pcpu: Word, reserve: boolean): Op<number> {
-  const free = yield* cpu.load(zone + Zone.freePages);
-  const kept = reserve ? 0 : yield* cpu.load(zone + Zone.pagesMin);
-  const batch = Math.max(0, Math.min(free - kept, PCP_BATCH));
+/** Moves so many frames, which it has, from a locked zone to an empty stack. @param area - see rmqueue */
+function* takeBatch(cpu: Cpu, zone: Word, stack: Word, batch: number, area: number): Op<void> {
   // The stack pops from its end: fill it from there, so that frames come out in order.
   for (let slot = batch - 1; slot >= 0; slot--) {
-    const pfn = yield* rmqueue(cpu, zone, 0);
-    yield* cpu.store(pcpu + Percpu.pcp + slot, pfn);
+    const pfn = yield* rmqueue(cpu, zone, 0, area);
+    yield* cpu.store(stack + slot, pfn);
   }
-  return batch;
 }
 
 /** Moves PCP_BATCH frames from a full list to the zones they belong to. @returns frames left */
@@ -117,7 +171,7 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
       yield* cpu.spinLock(zone + Zone.lock);
       locked = zone;
     }
-    yield* freeBlock(cpu, zone, pfn, 0);
+    yield* freeBlock(cpu, zone, pfn, 0, Zone.freeArea);
   }
   yield* cpu.spinUnlock(locked + Zone.lock);
   yield* cpu.store(pcpu + Percpu.pcpCount, left);
@@ -132,14 +186,23 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
  */
 export function* allocHugePage(cpu: Cpu): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;
-  const pfn = yield* takePages(cpu, HUGE_ORDER, true);
-  if (pfn === 0) return 0;
-  for (let frame = 0; frame < HUGE_PAGES; frame++) {
-    yield* cpu.store(pageOf(pfn + frame) + Page.flags, frame === 0 ? PG_head : PG_tail);
-    yield* cpu.zeroPage(frameOf(pfn + frame));
+  for (let distance = 0; distance < NODES; distance++) {
+    const zone = zoneOf((cpu.node + distance) % NODES);
+    yield* cpu.spinLock(zone + Zone.lock);
+    const zeroed = PREZERO ? yield* rmqueueArea(cpu, zone, HUGE_ORDER, Zone.freeAreaZeroed) : 0;
+    const pfn = zeroed === 0 ? yield* rmqueueArea(cpu, zone, HUGE_ORDER, Zone.freeArea) : zeroed;
+    yield* cpu.spinUnlock(zone + Zone.lock);
+    if (pfn === 0) continue;
+    if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, HUGE_PAGES);
+    for (let frame = 0; frame < HUGE_PAGES; frame++) {
+      yield* cpu.store(pageOf(pfn + frame) + Page.flags, frame === 0 ? PG_head : PG_tail);
+      if (zeroed === 0) yield* cpu.zeroPage(frameOf(pfn + frame));
+    }
+    yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
+    yield* countEvents(cpu, PageState.pgalloc, HUGE_PAGES);
+    return pfn;
   }
-  yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
-  return pfn;
+  return 0;
 }
 
 /**
@@ -153,11 +216,11 @@ export function* takePages(cpu: Cpu, order: number, reserve: boolean): Op<Pfn> {
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
     yield* cpu.spinLock(zone + Zone.lock);
-    const free = yield* cpu.load(zone + Zone.freePages);
-    const kept = reserve ? 0 : yield* cpu.load(zone + Zone.pagesMin);
-    const pfn = free - kept >= 2 ** order ? yield* rmqueue(cpu, zone, order) : 0;
+    const spare = reserve ? 2 ** order : yield* spareFrames(cpu, zone);
+    const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, Zone.freeArea) : 0;
     yield* cpu.spinUnlock(zone + Zone.lock);
     if (pfn === 0) continue;
+    if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 2 ** order);
     yield* countEvents(cpu, PageState.pgalloc, 2 ** order);
     return pfn;
   }
@@ -177,7 +240,7 @@ export function* freeNewPages(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
 function* freeToZone(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
   const zone = zoneOf(pfnNode(pfn));
   yield* cpu.spinLock(zone + Zone.lock);
-  yield* freeBlock(cpu, zone, pfn, order);
+  yield* freeBlock(cpu, zone, pfn, order, Zone.freeArea);
   yield* cpu.spinUnlock(zone + Zone.lock);
 }
 
@@ -201,34 +264,65 @@ export function* freeHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
 
 function* clearPage(cpu: Cpu, page: Word): Op<void> {
   yield* cpu.store(page + Page.flags, 0);
-  yield* cpu.store(page + Page.mapping, 0);
+  yield* cpu.store(page + Page.mapping, DEBUG_PAGEALLOC ? unmappedBy(cpu.id) : 0);
   yield* cpu.store(page + Page.index, 0);
 }
 
+/** Maps frames that are handed out into the kernel's own space (Linux: kernel_map_pages, enable = 1). */
+export function* kernelMapPages(cpu: Cpu, pfn: Pfn, pages: number): Op<void> {
+  for (let frame = pfn; frame < pfn + pages; frame++) {
+    yield* cpu.store(pageOf(frame) + Page.mapping, 0);
+  }
+}
+
+/** Unmaps frames that become free, where the design has it (Linux: kernel_map_pages, enable = 0). */
+export function* kernelUnmapPages(cpu: Cpu, pfn: Pfn, pages: number): Op<void> {
+  if (!DEBUG_PAGEALLOC) return;
+  for (let frame = pfn; frame < pfn + pages; frame++) {
+    yield* cpu.store(pageOf(frame) + Page.mapping, unmappedBy(cpu.id));
+  }
+}
+
 /**
- * Takes a block from a locked zone, out of the smallest that is large enough; what is left over goes
- * back, half by half (Linux: __rmqueue and expand).
+ * Takes a block from a locked zone: of zeros only where the caller asks for them, or where nothing
+ * else is left.
  *
+ * @param area - Zone.freeArea, or Zone.freeAreaZeroed for a block that holds zeros
  * @returns its first frame, or 0
  */
-function* rmqueue(cpu: Cpu, zone: Word, order: number): Op<Pfn> {
+function* rmqueue(cpu: Cpu, zone: Word, order: number, area: number): Op<Pfn> {
+  const pfn = yield* rmqueueArea(cpu, zone, order, area);
+  if (!PREZERO || pfn !== 0 || area === Zone.freeAreaZeroed) return pfn;
+  return yield* rmqueueArea(cpu, zone, order, Zone.freeAreaZeroed);
+}
+
+/**
+ * Takes a block from lists of a locked zone, out of the smallest that is large enough; what is left
+ * over goes back, half by half (Linux: __rmqueue and expand).
+ */
+export function* rmqueueArea(cpu: Cpu, zone: Word, order: number, area: number): Op<Pfn> {
   for (let size = order; size < MAX_ORDER; size++) {
-    const pfn = yield* cpu.load(zone + Zone.freeArea + size);
+    const pfn = yield* cpu.load(zone + area + size);
     if (pfn === 0) continue;
-    yield* delFreeBlock(cpu, zone, pfn, size);
+    yield* delFreeBlock(cpu, zone, pfn, size, area);
     while (size > order) {
       size--;
-      yield* addFreeBlock(cpu, zone, pfn + 2 ** size, size);
+      yield* addFreeBlock(cpu, zone, pfn + 2 ** size, size, area);
     }
     const free = yield* cpu.load(zone + Zone.freePages);
     yield* cpu.store(zone + Zone.freePages, free - 2 ** order);
+    if (PREZERO && area === Zone.freeAreaZeroed) yield* addZeroedPages(cpu, zone, -(2 ** order));
     return pfn;
   }
   return 0;
 }
 
-/** Gives a block to a locked zone, joined with its buddies as far as they are free (__free_one_page). */
-export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number): Op<void> {
+/**
+ * Gives a block to a locked zone, joined with its buddies as far as they are free (__free_one_page).
+ * Blocks that are zeroed and blocks that are not join only below scrub_stop, where kscrubd would not
+ * bring them together: what was zeroed there counts as used.
+ */
+export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: number): Op<void> {
   const free = yield* cpu.load(zone + Zone.freePages);
   yield* cpu.store(zone + Zone.freePages, free + 2 ** order);
   const start = yield* cpu.load(zone + Zone.start);
@@ -239,30 +333,48 @@ export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number): Op<vo
     const flags = yield* cpu.readOnce(pageOf(buddy) + Page.flags);
     if ((flags & PG_buddy) === 0) break;
     if ((yield* cpu.load(pageOf(buddy) + Page.index)) !== order) break;
-    yield* delFreeBlock(cpu, zone, buddy, order);
+    const buddyArea = PREZERO && (flags & PG_zeroed) !== 0 ? Zone.freeAreaZeroed : Zone.freeArea;
+    if (PREZERO && buddyArea !== area) {
+      if (order >= SCRUB_STOP) break;
+      yield* addZeroedPages(cpu, zone, -(2 ** order));
+    }
+    yield* delFreeBlock(cpu, zone, buddy, order, buddyArea);
     pfn &= ~(2 ** order);
     order++;
   }
-  yield* addFreeBlock(cpu, zone, pfn, order);
+  yield* addFreeBlock(cpu, zone, pfn, order, area);
+  if (PREZERO && area === Zone.freeArea && order >= SCRUB_START) yield* wakeupKscrubd(cpu, zone);
 }
 
-function* addFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number): Op<void> {
+function* wakeupKscrubd(cpu: Cpu, zone: Word): Op<void> {
+  const kscrubd = yield* cpu.readOnce(zone + Zone.kscrubd);
+  if (kscrubd !== 0) yield* cpu.wakeUp(cpuLine(kscrubd - 1) + CpuLine.wakeup);
+}
+
+/** Adds to the count of frames in blocks of zeros of a locked zone. */
+export function* addZeroedPages(cpu: Cpu, zone: Word, pages: number): Op<void> {
+  const zeroed = yield* cpu.load(zone + Zone.zeroedPages);
+  yield* cpu.store(zone + Zone.zeroedPages, zeroed + pages);
+}
+
+function* addFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: number): Op<void> {
   const page = pageOf(pfn);
-  const head = yield* cpu.load(zone + Zone.freeArea + order);
-  yield* cpu.store(page + Page.flags, PG_buddy);
+  const head = yield* cpu.load(zone + area + order);
+  const flags = PREZERO && area === Zone.freeAreaZeroed ? PG_buddy | PG_zeroed : PG_buddy;
+  yield* cpu.store(page + Page.flags, flags);
   yield* cpu.store(page + Page.index, order);
   yield* cpu.store(page + Page.lruNext, head);
   if (head !== 0) yield* cpu.store(pageOf(head) + Page.lruPrev, pfn);
-  yield* cpu.store(zone + Zone.freeArea + order, pfn);
+  yield* cpu.store(zone + area + order, pfn);
 }
 
-function* delFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number): Op<void> {
+function* delFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: number): Op<void> {
   const page = pageOf(pfn);
   const next = yield* cpu.load(page + Page.lruNext);
   const prev = yield* cpu.load(page + Page.lruPrev);
   if (next !== 0) yield* cpu.store(pageOf(next) + Page.lruPrev, prev);
   if (prev !== 0) yield* cpu.store(pageOf(prev) + Page.lruNext, next);
-  else yield* cpu.store(zone + Zone.freeArea + order, next);
+  else yield* cpu.store(zone + area + order, next);
   yield* cpu.store(page + Page.flags, 0);
   yield* cpu.store(page + Page.index, 0);
   yield* cpu.store(page + Page.lruNext, 0);

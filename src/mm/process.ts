@@ -17,6 +17,7 @@ import { allocTable } from './pgtable.js';
 import { slabAlloc, slabFree } from './slab.js';
 import { putSwapToken } from './swaptoken.js';
 import { flushTlbMm } from './tlbflush.js';
+import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
 
 /** Bytes that a stack may have if no limit is set (include/linux/resource.h: _STK_LIM). */
 const STACK_LIMIT = 8 * MIB;
@@ -51,11 +52,11 @@ export interface Rlimits {
 /** Sets the limits of the current address space. */
 export function* setRlimits(cpu: Cpu, { as, memlock, stack }: Rlimits): Op<void> {
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   yield* cpu.store(mm + Mm.rlimitAs, as);
   yield* cpu.store(mm + Mm.rlimitMemlock, memlock);
   yield* cpu.store(mm + Mm.rlimitStack, stack);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
 }
 
 /** Sets below what address mappings are placed, before the first of them (Linux: arch_pick_mmap_layout). */
@@ -118,10 +119,10 @@ export function* execMm(cpu: Cpu): Op<boolean> {
 /** Sets where the heap begins: behind the program's data (Linux: set_brk). */
 export function* setBrk(cpu: Cpu, start: Vaddr): Op<void> {
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   yield* cpu.storeWide(mm + Mm.startBrk, start);
   yield* cpu.storeWide(mm + Mm.brk, start);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
 }
 
 /** Ends the current task; its address space goes with the last one (Linux: exit_mm). */
@@ -174,9 +175,9 @@ export function* discardTask(cpu: Cpu, task: Word): Op<void> {
 export function* mmPut(cpu: Cpu, mm: Word): Op<void> {
   const before = yield* cpu.add(mm + Mm.mmUsers, -1);
   if (before > 1) return;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   yield* doMunmap(cpu, mm, 0, TASK_SIZE);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   yield* flushTlbMm(cpu, mm);
   yield* putSwapToken(cpu, mm);
   const rss = yield* getMmCounter(cpu, mm, MmCounter.rss);

@@ -3,7 +3,6 @@ import { EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, PAGE_SIZE, pageMask } from '../hardware/machine.js';
-import { Mm } from './layout/mm.js';
 import { VM_NONLINEAR, VM_SHARED, Vma } from './layout/vma.js';
 import { pteLock, pteUnlock } from './locking.js';
 import { MAP_NONBLOCK } from './mmap.js';
@@ -13,6 +12,7 @@ import { populateVma } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { findVma } from './vmatree.js';
 import { zapPageRange } from './zap.js';
+import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
 /**
  * System call: lets a part of a shared mapping show other pages of its file. Empty ptes remember which;
@@ -37,9 +37,9 @@ export function* sysRemapFilePages(
   const pages = (end - start) * PAGES_PER_BYTE;
   if (prot !== 0 || end <= start || pgoff + pages > PTE_FILE_MAX_PAGES) return -EINVAL;
   const mm = cpu.mm;
-  yield* cpu.downWrite(mm + Mm.mmapSem);
+  yield* mmapWriteLock(cpu, mm);
   const result = yield* remapRange(cpu, mm, start, end, pgoff, flags);
-  yield* cpu.upWrite(mm + Mm.mmapSem);
+  yield* mmapWriteUnlock(cpu, mm);
   return result;
 }
 
@@ -58,6 +58,7 @@ function* remapRange(
   if ((vmFlags & VM_SHARED) === 0) return -EINVAL;
   const linear = (yield* linearPageIndex(cpu, vma, start)) === pgoff;
   if (linear && (vmFlags & VM_NONLINEAR) === 0) return 0;
+  yield* vmaStartWrite(cpu, vma);
   yield* cpu.store(vma + Vma.vmFlags, vmFlags | VM_NONLINEAR);
   yield* zapPageRange(cpu, mm, vma, start, end);
   if (!(yield* installFilePtes(cpu, mm, start, end, pgoff))) return -ENOMEM;

@@ -3,42 +3,46 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, pageMask } from '../hardware/machine.js';
 import { accountVm, mayExpandVm } from './accounting.js';
-import { anonVmaLock, anonVmaPrepare, anonVmaUnlock } from './anonvma.js';
 import { Mm } from './layout/mm.js';
+import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
+import { rmapLock, rmapUnlock } from './vmas.js';
 import { VM_ACCESS, VM_GROWSDOWN, Vma } from './layout/vma.js';
-import { STACK_GUARD_GAP, lowerVmStart } from './vmatree.js';
+import { STACK_GUARD_GAP, findVma, lowerVmStart } from './vmatree.js';
 
 /**
- * Extends a VMA that grows downwards to hold an address below it.
+ * Extends the stack above an address to hold it, if there is one and it may.
  *
- * Two CPUs may do this at once under mmap_sem for reading: the anon_vma's lock keeps them apart, and
- * whoever comes second finds the VMA large enough. The gaps in the tree, and the mm's size, which stacks of
- * other families change too, are under page_table_lock then.
+ * In 2.6.10 two CPUs may do this at once under mmap_sem for reading, while others compute the place of a page from
+ * the start and the offset that change; since Linux 6.5 it is mmap_sem for writing.
  *
- * @returns whether the VMA holds the address now
+ * @returns whether something holds the address now
+ * Locks: takes mmap_sem for writing.
  */
-export function* expandStack(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<boolean> {
-  if (((yield* cpu.load(vma + Vma.vmFlags)) & VM_GROWSDOWN) === 0) return false;
-  const wanted = pageMask(address);
-  if (!(yield* gapAllows(cpu, vma, wanted))) return false;
-  if (!(yield* anonVmaPrepare(cpu, vma))) return false;
-  const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
-  yield* anonVmaLock(cpu, anonVma);
-  const start = yield* cpu.loadWide(vma + Vma.vmStart);
-  let grown = wanted >= start;
-  if (!grown && (yield* mayGrow(cpu, mm, vma, wanted))) {
-    const pages = (start - wanted) * PAGES_PER_BYTE;
-    const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
-    yield* cpu.spinLock(mm + Mm.pageTableLock);
-    yield* lowerVmStart(cpu, mm, vma, wanted);
-    yield* cpu.store(vma + Vma.vmPgoff, (pgoff - pages) | 0);
-    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
-    yield* accountVm(cpu, mm, vmFlags, pages);
-    yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-    grown = true;
-  }
-  yield* anonVmaUnlock(cpu, anonVma);
+export function* growStack(cpu: Cpu, mm: Word, address: Vaddr): Op<boolean> {
+  yield* mmapWriteLock(cpu, mm);
+  const vma = yield* findVma(cpu, mm, address);
+  const grown = vma !== 0 && (yield* expandStack(cpu, mm, vma, address));
+  yield* mmapWriteUnlock(cpu, mm);
   return grown;
+}
+
+/** Locks: mmap_sem for writing. */
+function* expandStack(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<boolean> {
+  const start = yield* cpu.loadWide(vma + Vma.vmStart);
+  if (start <= address) return true;
+  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const wanted = pageMask(address);
+  if ((vmFlags & VM_GROWSDOWN) === 0 || !(yield* gapAllows(cpu, vma, wanted))) return false;
+  if (!(yield* mayGrow(cpu, mm, vma, wanted))) return false;
+  const pages = (start - wanted) * PAGES_PER_BYTE;
+  const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
+  yield* vmaStartWrite(cpu, vma);
+  yield* rmapLock(cpu, vma);
+  yield* lowerVmStart(cpu, mm, vma, wanted);
+  yield* cpu.store(vma + Vma.vmPgoff, (pgoff - pages) | 0);
+  yield* rmapUnlock(cpu, vma);
+  yield* accountVm(cpu, mm, vmFlags, pages);
+  return true;
 }
 
 /** Whether a stack may begin at `wanted` and not be too near to what lies below. */

@@ -4,6 +4,8 @@
 import type { Vaddr } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { Access, PROTECTED, translate } from '../hardware/mmu.js';
+import { checkUserWord } from './debugPagealloc.js';
+import { DEBUG_PAGEALLOC } from './design.js';
 import { PF_INSTR, PF_PROT, PF_USER, PF_WRITE, doPageFault } from './fault.js';
 import { VM_FAULT_MINOR } from './vmfault.js';
 
@@ -15,7 +17,10 @@ import { VM_FAULT_MINOR } from './vmfault.js';
 export function* touchUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
   for (;;) {
     const word = yield* translate(cpu, address, access);
-    if (word >= 0) return word;
+    if (word >= 0) {
+      if (DEBUG_PAGEALLOC) yield* checkUserWord(cpu, word);
+      return word;
+    }
     const result = yield* doPageFault(cpu, address, errorCodeOf(word === PROTECTED, access));
     if (result < VM_FAULT_MINOR) return result - FAULT_BIAS;
   }

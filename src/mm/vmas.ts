@@ -20,6 +20,7 @@ import { Vma } from './layout/vma.js';
 import { slabAlloc, slabFree } from './slab.js';
 import { vmasMergeable } from './vmaflags.js';
 import { findVmaBelow, gapChanged, treeInsert, treeRemove } from './vmatree.js';
+import { vmaStartWrite } from './mmapLock.js';
 
 /** Makes a VMA that is in no list yet, or 0 when the table is full. */
 export function* allocVma(
@@ -143,6 +144,7 @@ export function* splitVma(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<Wor
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const file = yield* cpu.load(vma + Vma.vmFile);
   const pgoff = yield* cpu.load(vma + Vma.vmPgoff);
+  yield* vmaStartWrite(cpu, vma);
   const below = ((address - start) * PAGES_PER_BYTE) | 0;
   const upper = yield* allocVma(cpu, mm, address, end, vmFlags, file, (pgoff + below) | 0);
   if (upper === 0) return 0;
@@ -184,6 +186,7 @@ export function* modifyVma(
       return 0;
     }
   }
+  yield* vmaStartWrite(cpu, part);
   yield* cpu.store(part + Vma.vmFlags, vmFlags);
   return yield* mergeVma(cpu, mm, part);
 }
@@ -216,6 +219,8 @@ export function* mergeVmaBelow(cpu: Cpu, mm: Word, vma: Word): Op<void> {
 /** Extends a VMA over its next neighbour, which goes away, if the two are alike. @returns whether */
 function* absorbNext(cpu: Cpu, mm: Word, vma: Word, next: Word): Op<boolean> {
   if (!(yield* vmasMergeable(cpu, vma, next))) return false;
+  yield* vmaStartWrite(cpu, vma);
+  yield* vmaStartWrite(cpu, next);
   const nextAnonVma = yield* cpu.readOnce(next + Vma.anonVma);
   if (nextAnonVma !== 0 && (yield* cpu.readOnce(vma + Vma.anonVma)) === 0) {
     if (!(yield* anonVmaClone(cpu, vma, next))) return false;

@@ -23,7 +23,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { addToList, delFromList, lruAddDrain, oldestOfList, putPage } from './lru.js';
+import { addToList, delFromList, lruAddDrain, oldestOfList, putPage, rotatePage } from './lru.js';
 import { isCached, isFileMemory, removeFromPageCache, swapped } from './pagecache.js';
 import { pageAnon } from './rmap.js';
 import { swapFree } from './swapfile.js';
@@ -144,15 +144,24 @@ function* shrinkCache(cpu: Cpu, zone: Word, pages: number, control: ScanControl)
   const scanned = control.kswapd ? PageState.pgscan_kswapd : PageState.pgscan_direct;
   yield* countEvents(cpu, scanned, batch.length);
   for (const pfn of batch) {
-    const fate = yield* shrinkPage(cpu, pfn);
-    if (fate === Fate.FREED) {
-      control.freed++;
-      yield* countEvent(cpu, PageState.pgsteal);
-    } else {
-      if (fate === Fate.ACTIVATE) yield* countEvent(cpu, PageState.pgactivate);
-      yield* putBack(cpu, zone, pfn, fate === Fate.ACTIVATE ? LRU_ACTIVE : LRU_INACTIVE);
-    }
+    if (yield* reclaimIsolated(cpu, zone, pfn)) control.freed++;
   }
+}
+
+/**
+ * Frees a page that is off its list, or puts it back: with the active ones if it is in use.
+ *
+ * @returns whether it is free; the reference that the caller had is gone in any case
+ */
+export function* reclaimIsolated(cpu: Cpu, zone: Word, pfn: Pfn): Op<boolean> {
+  const fate = yield* shrinkPage(cpu, pfn);
+  if (fate === Fate.FREED) {
+    yield* countEvent(cpu, PageState.pgsteal);
+    return true;
+  }
+  if (fate === Fate.ACTIVATE) yield* countEvent(cpu, PageState.pgactivate);
+  yield* putBack(cpu, zone, pfn, fate === Fate.ACTIVATE ? LRU_ACTIVE : LRU_INACTIVE);
+  return false;
 }
 
 /** What becomes of a page that was looked at. */
@@ -169,10 +178,13 @@ function* isolatePages(cpu: Cpu, zone: Word, list: number, pages: number): Op<Pf
   for (let scanned = 0; scanned < pages; scanned++) {
     const pfn = yield* oldestOfList(cpu, zone, list);
     if (pfn === 0) break;
+    if (!(yield* getPageUnlessZero(cpu, pfn))) {
+      // Its last user waits for this lock, to take it off the list.
+      yield* rotatePage(cpu, zone, pfn, list);
+      continue;
+    }
     yield* delFromList(cpu, zone, pfn);
-    if (yield* getPageUnlessZero(cpu, pfn)) batch.push(pfn);
-    // Its last user waits for this lock, to take it off the list.
-    else yield* addToList(cpu, zone, pfn, list);
+    batch.push(pfn);
   }
   yield* cpu.spinUnlock(zone + Zone.lruLock);
   return batch;

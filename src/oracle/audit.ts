@@ -19,6 +19,7 @@ import {
 } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
 import type { Tlb } from '../hardware/tlb.js';
+import { DEBUG_PAGEALLOC } from '../mm/design.js';
 import { FILE_MEMORY, File } from '../mm/layout/file.js';
 import { Mm, Task } from '../mm/layout/mm.js';
 import {
@@ -35,6 +36,7 @@ import {
   PG_swapcache,
   PG_table,
   PG_tail,
+  PG_zeroed,
   Page,
   hugeMapcount,
   pageOf,
@@ -102,8 +104,10 @@ function auditZones(words: Int32Array, claims: Claims, faults: string[]): void {
     const zone = zoneOf(node);
     expectUnlocked(words, zone + Zone.lock, `zone[${node}].lock`, faults);
     expectUnlocked(words, zone + Zone.lruLock, `zone[${node}].lruLock`, faults);
-    const free = auditFreeBlocks(words, node, claims, faults);
+    const zeroed = auditFreeBlocks(words, node, Zone.freeAreaZeroed, claims, faults);
+    const free = auditFreeBlocks(words, node, Zone.freeArea, claims, faults) + zeroed;
     expectEqual(`zone[${node}].freePages`, words[zone + Zone.freePages], free, faults);
+    expectEqual(`zone[${node}].zeroedPages`, words[zone + Zone.zeroedPages], zeroed, faults);
     auditLru(words, node, claims, faults);
     const hugeZero = words[zone + Zone.hugeZeroPage];
     if (hugeZero !== 0) claims.others[hugeZero] = claims.others[hugeZero] + 1;
@@ -136,32 +140,48 @@ function auditLru(words: Int32Array, node: number, claims: Claims, faults: strin
   }
 }
 
-/** The free blocks of a zone, of each order. @returns the frames in them */
+/**
+ * The free blocks of a zone, of each order.
+ *
+ * @param area - Zone.freeArea, or Zone.freeAreaZeroed for those that hold zeros
+ * @returns the frames in them
+ */
 function auditFreeBlocks(
   words: Int32Array,
   node: number,
+  area: number,
   claims: Claims,
   faults: string[],
 ): number {
   const zone = zoneOf(node);
+  const zeroed = area === Zone.freeAreaZeroed;
+  const flags = zeroed ? PG_buddy | PG_zeroed : PG_buddy;
   let free = 0;
   for (let order = 0; order < MAX_ORDER; order++) {
     const where = `zone[${node}]'s free blocks of order ${order}`;
-    for (let pfn = words[zone + Zone.freeArea + order]; pfn !== 0; pfn = lruNext(words, pfn)) {
+    for (let pfn = words[zone + area + order]; pfn !== 0; pfn = lruNext(words, pfn)) {
       const page = pageOf(pfn);
       expectEqual(`page[${pfn}]'s order`, words[page + Page.index], order, faults);
-      expectEqual(`page[${pfn}].flags (free block)`, words[page + Page.flags], PG_buddy, faults);
+      expectEqual(`page[${pfn}].flags (free block)`, words[page + Page.flags], flags, faults);
       let fresh = pfn % 2 ** order === 0;
       if (!fresh)
         faults.push(`block ${pfn} of order ${order} does not start on a multiple of its size`);
       for (let frame = pfn; frame < pfn + 2 ** order; frame++) {
         fresh = claimFree(claims, frame, where, faults) && fresh;
+        if (zeroed) auditZeros(words, frame, faults);
       }
       if (!fresh) break;
       free += 2 ** order;
     }
   }
   return free;
+}
+
+/** What is marked as zeroed is handed out as it is. */
+function auditZeros(words: Int32Array, pfn: Pfn, faults: string[]): void {
+  const frame = frameOf(pfn);
+  const at = words.subarray(frame, frame + PAGE_WORDS).findIndex((value) => value !== 0);
+  if (at >= 0) faults.push(`frame ${pfn} counts as zeroed, and its word ${at} is not 0`);
 }
 
 function lruNext(words: Int32Array, pfn: Pfn): Pfn {
@@ -183,6 +203,11 @@ function auditPercpu(words: Int32Array, claims: Claims, faults: string[]): void 
     const pcpu = percpuOf(cpu);
     for (let slot = 0; slot < words[pcpu + Percpu.pcpCount]; slot++) {
       claimFree(claims, words[pcpu + Percpu.pcp + slot], `cpu ${cpu}'s list`, faults);
+    }
+    for (let slot = 0; slot < words[pcpu + Percpu.pcpZeroedCount]; slot++) {
+      const pfn = words[pcpu + Percpu.pcpZeroed + slot];
+      claimFree(claims, pfn, `cpu ${cpu}'s list of zeroed frames`, faults);
+      auditZeros(words, pfn, faults);
     }
     for (const pagevec of [Percpu.lruAddCount, Percpu.lruAddActiveCount]) {
       for (let slot = 0; slot < words[pcpu + pagevec]; slot++) {
@@ -210,7 +235,7 @@ function auditFiles(words: Int32Array, claims: Claims, faults: string[]): Word[]
           const pfn = words[frameOf(leaf) + j];
           if (pfn === 0) continue;
           if (pfn < 0) {
-            claims.slots[swappedTo(pfn)] = claims.slots[swappedTo(pfn)]! + 1;
+            claims.slots[swappedTo(pfn)] = claims.slots[swappedTo(pfn)] + 1;
             continue;
           }
           claims.others[pfn] = claims.others[pfn] + 1;
@@ -278,7 +303,7 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     tables++;
   };
   visitTables(words, mm, claimTable);
-  for (const slot of swapEntries(words, mm)) claims.slots[slot] = claims.slots[slot]! + 1;
+  for (const slot of swapEntries(words, mm)) claims.slots[slot] = claims.slots[slot] + 1;
   let spare = 0;
   for (let table = words[mm + Mm.spareTables]; table !== 0; table = lruNext(words, table)) {
     claimTable(table, 0);
@@ -329,11 +354,11 @@ function auditSwap(words: Int32Array, claims: Claims, faults: string[]): void {
   for (let slot = 0; slot < SWAP_SLOTS; slot++) {
     const pfn = words[SWAP_CACHE + slot];
     if (pfn !== 0) {
-      claims.slots[slot] = claims.slots[slot]! + 1;
+      claims.slots[slot] = claims.slots[slot] + 1;
       claims.others[pfn] = claims.others[pfn] + 1;
       expectEqual(`the slot of page[${pfn}]`, words[pageSlot(pfn)] - 1, slot, faults);
     }
-    expectEqual(`swapMap[${slot}]`, words[SWAP_MAP + slot], claims.slots[slot]!, faults);
+    expectEqual(`swapMap[${slot}]`, words[SWAP_MAP + slot], claims.slots[slot], faults);
     if (claims.slots[slot] === 0) free++;
   }
   expectEqual('swap.freeSlots', words[SWAP + Swap.freeSlots], free, faults);
@@ -351,6 +376,7 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
   for (let pfn = 0; pfn < FRAMES; pfn++) {
     const page = pageOf(pfn);
     const flags = words[page + Page.flags];
+    auditUnmapped(words, pfn, claims, faults);
     if ((flags & PG_reserved) !== 0) {
       if ((flags & PG_head) !== 0) pfn += HUGE_PAGES - 1;
       continue;
@@ -383,6 +409,13 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
       faults,
     );
   }
+}
+
+/** With DEBUG_PAGEALLOC exactly the free frames are unmapped from the kernel; without it none is. */
+function auditUnmapped(words: Int32Array, pfn: Pfn, claims: Claims, faults: string[]): void {
+  const unmapped = words[pageOf(pfn) + Page.mapping] < 0;
+  if (unmapped === (DEBUG_PAGEALLOC && claims.free[pfn] === 1)) return;
+  faults.push(`frame ${pfn} is ${unmapped ? 'not free, but unmapped' : 'free, but mapped'}`);
 }
 
 /** A page that one pte alone may write to is mapped by no other. */

@@ -1,8 +1,9 @@
 /** Reads counts from a machine at a quiet point, without the word operations. */
 import type { Word } from '../base/units.js';
-import { CPUS } from '../hardware/machine.js';
+import { CPUS, FRAMES } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
 import { Mm, Task } from '../mm/layout/mm.js';
+import { PG_reserved, PG_tail, Page, pageOf } from '../mm/layout/page.js';
 import { Zone, zoneOf } from '../mm/layout/zone.js';
 import { PageState, Percpu, percpuOf, type PageStateName } from '../mm/layout/percpu.js';
 
@@ -46,6 +47,18 @@ export function readMm(memory: Memory, mm: Word): MmCounts {
     totalVm: words[mm + Mm.totalVm],
     mapCount: words[mm + Mm.mapCount],
   };
+}
+
+/** Frames that somebody holds, but for reserved ones. */
+export function framesInUse({ words }: Memory): number {
+  let used = 0;
+  for (let pfn = 0; pfn < FRAMES; pfn++) {
+    const page = pageOf(pfn);
+    const flags = words[page + Page.flags];
+    if ((flags & PG_reserved) !== 0) continue;
+    if (words[page + Page.refcount] !== 0 || (flags & PG_tail) !== 0) used++;
+  }
+  return used;
 }
 
 /** Free frames and the lengths of the lists of a zone, in pages. */

@@ -2,6 +2,7 @@
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { bootMachine } from '../mm/boot.js';
 import { kswapd } from '../mm/kswapd.js';
+import { kscrubd, scrubNode } from '../mm/scrubd.js';
 import {
   endTask,
   fileSetup,
@@ -9,6 +10,7 @@ import {
   forkedSetup,
   loadOwn,
   movePage,
+  pageOutAndLoad,
   storeAndSync,
   storeOwn,
   threadsSetup,
@@ -18,8 +20,16 @@ import {
 import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
+import {
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
+} from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
-import { randomOperations } from './randomOperations.js';
+import { drainCpu } from './quiet.js';
+import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 
@@ -34,6 +44,8 @@ function* boot(cpu: Cpu): Op<number> {
 export const PROGRAMS = {
   askDaemon,
   boot,
+  checkedOperations,
+  drainCpu,
   endTask,
   fileSetup,
   firstFault,
@@ -41,8 +53,15 @@ export const PROGRAMS = {
   forkAndStore,
   forkedSetup,
   kswapd,
+  kscrubd,
   loadOwn,
   movePage,
+  pageOutAndLoad,
+  multitaskFile,
+  multitaskFork,
+  multitaskParent,
+  multitaskShare,
+  multitaskThread,
   pftExit,
   pftStart,
   pftThread,
@@ -51,6 +70,7 @@ export const PROGRAMS = {
   readPages,
   referenceFault,
   referenceReclaim,
+  scrubNode,
   servingDaemon,
   sharedFiles,
   sharedOperations,

@@ -5,6 +5,7 @@
  * wait are methods here. All waiting answers inter-processor interrupts: a CPU that waits for a
  * lock must not keep another from flushing its TLB.
  */
+import { performance } from 'node:perf_hooks';
 import { InvariantError } from '../../base/errors.js';
 import type { Pfn, Vaddr, Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
@@ -39,6 +40,12 @@ export interface PlainCpuOptions {
   readonly pageCode?: PageCode | undefined;
 }
 
+/** When a program came to a point that it noted, on a clock that all threads share. */
+export interface Note {
+  readonly point: number;
+  readonly ms: number;
+}
+
 export class PlainCpu {
   readonly words: Int32Array;
   readonly wides: Float64Array;
@@ -47,6 +54,8 @@ export class PlainCpu {
   current: Word = 0;
   mm: Word = 0;
   pgd: Pfn = 0;
+  /** What the last program noted. */
+  notes: Note[] = [];
 
   private readonly pageWords: number;
   private readonly cpuLine: (cpu: number) => Word;
@@ -61,6 +70,8 @@ export class PlainCpu {
   private readonly contents: boolean;
   private readonly pageCode: PageCode | undefined;
   private readonly device: Device;
+  /** Set where the design has DEBUG_PAGEALLOC: knows which frames are free. */
+  private readonly debugged: PlainVm | undefined;
 
   constructor(
     vm: PlainVm,
@@ -77,6 +88,7 @@ export class PlainCpu {
     this.node = vm.cpuNode(id);
     this.pageWords = vm.PAGE_WORDS;
     this.device = options.device ?? new MemoryDevice(vm.PAGE_WORDS);
+    this.debugged = vm.DEBUG_PAGEALLOC ? vm : undefined;
     this.cpuLine = vm.cpuLine;
     this.layout = vm.CpuLine;
     const line = vm.cpuLine(id);
@@ -179,7 +191,14 @@ export class PlainCpu {
     Atomics.store(this.words, this.activeMm, mm);
   }
 
+  /** A free frame is touched by nobody. */
+  private checkFrame(vm: PlainVm, frame: Word, verb: string): void {
+    const mapping = this.words[vm.unmappedWord(frame)];
+    if (mapping < 0) throw vm.oops(this.id, verb, frame, mapping, callersOf(new Error()));
+  }
+
   zeroPage(frame: Word): void {
+    if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'writes');
     if (!this.contents) return;
     if (this.pageCode !== undefined && this.zeroing) {
       this.pageCode.zero(frame * 4, this.pageWords * 4);
@@ -216,6 +235,10 @@ export class PlainCpu {
   }
 
   copyPage(to: Word, from: Word): void {
+    if (this.debugged !== undefined) {
+      this.checkFrame(this.debugged, to, 'writes');
+      this.checkFrame(this.debugged, from, 'reads');
+    }
     if (!this.contents) return;
     if (this.pageCode !== undefined) this.pageCode.copy(to * 4, from * 4, this.pageWords * 4);
     else this.words.copyWithin(to, from, from + this.pageWords);
@@ -272,10 +295,12 @@ export class PlainCpu {
   }
 
   readDevice(frame: Word, file: number, index: number): boolean {
+    if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'writes');
     return !this.contents || this.device.read(this.words, frame, file, index);
   }
 
   writeDevice(frame: Word, file: number, index: number): boolean {
+    if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'reads');
     return !this.contents || this.device.write(this.words, frame, file, index);
   }
 
@@ -309,6 +334,22 @@ export class PlainCpu {
     this.tlb.drop(-1);
     Atomics.store(this.words, this.ipiDone, this.interruptsDone);
   }
+
+  note(point: number): void {
+    this.notes.push({ point, ms: performance.timeOrigin + performance.now() });
+  }
+}
+
+/** Most callers that a report names. */
+const CALLERS = 6;
+
+/** The functions that were running where an error was made, innermost first. */
+function callersOf(error: Error): string[] {
+  const names = (error.stack ?? '').matchAll(/^ +at (?:\w+\.)?(\w+) \(/gm);
+  return [...names]
+    .map(([, name]) => name)
+    .filter((name) => name !== 'checkFrame')
+    .slice(0, CALLERS);
 }
 
 /** Runs one program on an idle CPU of this thread. */
@@ -320,6 +361,7 @@ export function runProgram(
 ): number {
   // Programs take numbers, how many is each one's own business.
   const run: (cpu: PlainCpu, ...args: readonly number[]) => number = vm.PROGRAMS[program];
+  cpu.notes = [];
   const result = run(cpu, ...args);
   cpu.idle();
   return result;

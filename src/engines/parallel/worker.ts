@@ -7,7 +7,7 @@ import type { Thread } from '../engine.js';
 import { attachPlain } from '../instance.js';
 import { FileDevice, type DeviceShare } from './fileDevice.js';
 import { pageCodeFor, type WasmMemory } from './pageCode.js';
-import { PlainCpu, runProgram } from './plainCpu.js';
+import { PlainCpu, runProgram, type Note } from './plainCpu.js';
 
 export interface WorkerSetup {
   readonly config: VmConfig;
@@ -26,6 +26,7 @@ export interface WorkerReport {
   /** When the program began and ended, on a clock that all threads share. */
   readonly startMs: number;
   readonly endMs: number;
+  readonly notes: readonly Note[];
 }
 
 interface WorkerOrder {
@@ -53,9 +54,9 @@ port.on('message', ({ thread, gate, threads }: WorkerOrder) => {
   const startMs = performance.timeOrigin + performance.now();
   const result = runProgram(vm, cpu, thread.program, thread.args);
   const endMs = performance.timeOrigin + performance.now();
-  port.postMessage({ result, startMs, endMs } satisfies WorkerReport);
+  port.postMessage({ result, startMs, endMs, notes: cpu.notes } satisfies WorkerReport);
 });
-port.postMessage({ result: 0, startMs: 0, endMs: 0 } satisfies WorkerReport);
+port.postMessage({ result: 0, startMs: 0, endMs: 0, notes: [] } satisfies WorkerReport);
 
 /**
  * Returns in all workers as soon as the last has come. Spins first: to be woken takes as long as a hundred

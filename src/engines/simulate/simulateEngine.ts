@@ -22,6 +22,14 @@ import { EventQueue } from './eventQueue.js';
 export interface SimulatedSpan {
   readonly startNs: number;
   readonly endNs: number;
+  /** Of that, what it slept: for a semaphore, another CPU or the device; who waits for a lock does not. */
+  readonly asleepNs: number;
+}
+
+/** When a program of the last run came to a point that it noted. */
+export interface SimulatedNote {
+  readonly point: number;
+  readonly ns: number;
 }
 
 /** Operations that may let go on who waits for the same word. */
@@ -33,14 +41,22 @@ const releases = new Set<number>([
   CODE.wakeUp,
 ]);
 
+/** Operations that sleep until they can go. */
+const sleeps = new Set<number>([CODE.downRead, CODE.downWrite, CODE.sleepOn]);
+
 export class SimulateEngine implements Engine {
   /** Simulated time at which the threads of the last run, daemons apart, had ended. */
   nowNs = 0;
   /** Of each thread of the last run. */
   spans: SimulatedSpan[] = [];
+  /** What its programs noted, in order of time. */
+  notes: SimulatedNote[] = [];
   readonly lines: CacheLines;
   /** CPUs that wait for a word: a lock or a semaphore. */
   private readonly waiters = new Map<Word, number[]>();
+  /** Since when a CPU sleeps, and for how long each has slept in this run. */
+  private readonly asleepFrom = new Map<number, number>();
+  private readonly asleepNs: Float64Array;
   /** When each place of the device is free again, in simulated nanoseconds. */
   private readonly deviceFreeNs: number[];
   private readonly workNs: Readonly<Record<Work, number>>;
@@ -51,6 +67,7 @@ export class SimulateEngine implements Engine {
     private readonly costs: MachineCosts,
   ) {
     this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, costs);
+    this.asleepNs = new Float64Array(vm.CPUS);
     this.deviceFreeNs = new Array<number>(costs.deviceRequests).fill(0);
     this.workNs = {
       [Work.TRAP_ENTER]: costs.trapEnterNs,
@@ -78,8 +95,10 @@ export class SimulateEngine implements Engine {
   run(threads: readonly Thread[]): Promise<number[]> {
     const { machine } = this;
     const startNs = this.nowNs;
+    this.notes = [];
     const running: (SteppedThread | undefined)[] = [];
     const ends = new Map<number, number>();
+    this.asleepNs.fill(0);
     const queue = new EventQueue();
     /** CPUs that wait for the device. */
     const requested = new Set<number>();
@@ -109,12 +128,15 @@ export class SimulateEngine implements Engine {
         const { cpu } = thread;
         if (!machine.isEnabled(cpu)) {
           this.waitersOf(cpu.x).push(id);
+          if (sleeps.has(cpu.op)) this.asleepFrom.set(id, now);
           break;
         }
         if (isRequest(cpu.op) && !requested.delete(id)) {
           // It has its effect when the device has served it.
           requested.add(id);
-          queue.push(this.servedTime(now), id);
+          const served = this.servedTime(now);
+          this.asleepNs[id] += served - now;
+          queue.push(served, id);
           break;
         }
         const done = this.finishTime(cpu, now);
@@ -138,7 +160,9 @@ export class SimulateEngine implements Engine {
       );
     }
     machine.idle();
-    this.spans = threads.map(({ cpu }) => ({ startNs, endNs: ends.get(cpu)! }));
+    this.spans = threads.map(({ cpu }) => {
+      return { startNs, endNs: ends.get(cpu)!, asleepNs: this.asleepNs[cpu] };
+    });
     return Promise.resolve(threads.map(({ cpu }) => running[cpu]!.result));
   }
 
@@ -156,7 +180,11 @@ export class SimulateEngine implements Engine {
   private wake(word: Word, time: number, queue: EventQueue): void {
     const waiting = this.waiters.get(word);
     if (waiting === undefined || waiting.length === 0) return;
-    for (const cpu of waiting) queue.push(time, cpu);
+    for (const cpu of waiting) {
+      queue.push(time, cpu);
+      this.asleepNs[cpu] += time - (this.asleepFrom.get(cpu) ?? time);
+      this.asleepFrom.delete(cpu);
+    }
     waiting.length = 0;
   }
 
@@ -185,6 +213,9 @@ export class SimulateEngine implements Engine {
       case CODE.readDevice:
       case CODE.writeDevice:
       case CODE.truncateDevice:
+        return now;
+      case CODE.note:
+        this.notes.push({ point: cpu.x, ns: now });
         return now;
       case CODE.invalidate:
         return now + (cpu.x === cpu.id ? costs.hitNs : costs.ipiNs);

@@ -44,6 +44,8 @@ export const Mm = {
   spareTables: 42,
   /** MMF_ bits. Atomic. */
   flags: 43,
+  /** Odd while mmapSem is held for writing; only in designs that lock VMAs. */
+  lockSeq: 44,
   /** Start and end of the heap: addresses, wide. Under mmapSem. */
   startBrk: 48,
   brk: 50,

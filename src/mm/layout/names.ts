@@ -13,6 +13,7 @@ import { HASHED_LOCKS_BASE, HASHED_LOCKS_END } from './hashedLocks.js';
 import { Mm, Task } from './mm.js';
 import { PAGES, PAGES_END, PAGE_RECORD, Page } from './page.js';
 import {
+  PCP_BATCH,
   PCP_HIGH,
   PAGEVEC_SIZE,
   PERCPUS,
@@ -51,9 +52,13 @@ for (let slot = 0; slot < PAGEVEC_SIZE; slot++) {
 }
 for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
 
+for (let slot = 0; slot < PCP_BATCH; slot++)
+  percpuFields.set(Percpu.pcpZeroed + slot, `pcpZeroed[${slot}]`);
+
 const zoneFields = fieldNames(Zone);
 for (let order = 0; order < MAX_ORDER; order++) {
   zoneFields.set(Zone.freeArea + order, `freeArea[${order}]`);
+  zoneFields.set(Zone.freeAreaZeroed + order, `freeAreaZeroed[${order}]`);
 }
 
 const tableFields: Readonly<Record<string, Fields>> = {

@@ -14,7 +14,10 @@ export const Page = {
   refcount: 1,
   /** Ptes that map the frame; 0 = none (Linux stores n - 1). Atomic. */
   mapcount: 2,
-  /** The anon_vma plus PAGE_MAPPING_ANON, or the file, that it belongs to; 0 = none. */
+  /**
+   * The anon_vma plus PAGE_MAPPING_ANON, or the file, that it belongs to; 0 = none. Below 0 while the frame
+   * is free and unmapped from the kernel, see freedBy.
+   */
   mapping: 3,
   /** Page offset in the file or, for anonymous memory, in its VMA; the order of a free block. */
   index: 4,
@@ -66,6 +69,8 @@ export const PG_tail = 1 << 11;
 export const PG_anon_exclusive = 1 << 12;
 /** Freed by MADV_FREE: its contents may go unless they are written again (Linux: !PG_swapbacked). */
 export const PG_lazyfree = 1 << 13;
+/** First frame of a free block that holds zeros, beside PG_buddy. Under zone->lock. */
+export const PG_zeroed = 1 << 14;
 
 /** From this bit up, a page of the cache says how large its folio is: log2 of its pages. */
 const FOLIO_ORDER_SHIFT = 24;
@@ -95,6 +100,16 @@ export function pageOf(pfn: Pfn): Word {
 
 /** Added to Page.mapping of an anonymous page; records start on even words. */
 export const PAGE_MAPPING_ANON = 1;
+
+/** Page.mapping of a frame that a CPU freed, with DEBUG_PAGEALLOC: even, so that it is not anonymous. */
+export function unmappedBy(cpu: number): number {
+  return -2 * (cpu + 1);
+}
+
+/** The CPU that freed a frame whose Page.mapping is below 0. */
+export function freedBy(mapping: number): number {
+  return mapping / -2 - 1;
+}
 
 /** The frame that every anonymous read fault maps (Linux: ZERO_PAGE); also "none" in lists. */
 export const ZERO_PFN: Pfn = 0;

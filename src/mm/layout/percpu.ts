@@ -2,7 +2,7 @@
  * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
  * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
  * quiet points.
- * Shape: PERCPU_RECORD = 112 words, a multiple of a cache line.
+ * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line.
  */
 import type { Word } from '../../base/units.js';
 import { CPUS, FRAMES, LINE_WORDS } from '../../hardware/machine.js';
@@ -29,6 +29,9 @@ export const Percpu = {
   lruAdd: 97,
   /** Which allocation from now on is to fail, counted from 1; 0 = none. */
   failAfter: 95,
+  /** Free frames that hold zeros: a count, then a stack of up to PCP_BATCH frame numbers. */
+  pcpZeroedCount: 112,
+  pcpZeroed: 113,
 } as const;
 
 /** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
@@ -66,11 +69,14 @@ export const PageState = {
   /** Times that an allocation had to reclaim by itself. */
   allocstall: 26,
   oom_kill: 27,
+  /** Frames that kscrubd zeroed, and frames of zeros handed out as they were. */
+  pgscrub: 30,
+  pgalloc_zeroed: 31,
 } as const;
 
 export type PageStateName = keyof typeof PageState;
 
-export const PERCPU_RECORD = 7 * LINE_WORDS;
+export const PERCPU_RECORD = 9 * LINE_WORDS;
 export const PERCPUS: Word = ZONES_END;
 export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
 

@@ -5,7 +5,7 @@
 import type { Word } from '../../base/units.js';
 import { LINE_WORDS, alignWord } from '../../hardware/machine.js';
 import { LIMITS } from '../design.js';
-import { AnonVma } from './vma.js';
+import { AnonVma, Vma } from './vma.js';
 import { SWAP_END } from './swap.js';
 
 export const Slab = {
@@ -45,6 +45,11 @@ export const RECORD_WORDS = {
   anonVmaChain: 8,
   file: 16,
 } as const;
+/** Where not all of a record is cleared when it is freed. */
+const CLEARED_WORDS: Partial<Record<(typeof names)[number], number>> = {
+  vma: Vma.vmLock,
+  anonVma: AnonVma.lock,
+};
 const counts = {
   task: LIMITS.tasks,
   mm: LIMITS.mms,
@@ -66,7 +71,7 @@ function layOut(): Record<(typeof names)[number], SlabTable> {
       slab: SLABS + index * SLAB_RECORD,
       base,
       record: RECORD_WORDS[name],
-      cleared: name === 'anonVma' ? AnonVma.lock : RECORD_WORDS[name],
+      cleared: CLEARED_WORDS[name] ?? RECORD_WORDS[name],
       end,
     };
     base = end;

@@ -24,6 +24,11 @@ export const Vma = {
   /** Neighbours among the VMAs that map the same file; 0 = none. Under the file's mmapLock. */
   fileNext: 17,
   filePrev: 18,
+  /**
+   * Reader-writer semaphore, two words, in designs that lock VMAs. The last words: who finds the VMA without a lock
+   * takes it before he knows whether the record is still what it was.
+   */
+  vmLock: 30,
 } as const;
 
 /** Children that a node of the tree of VMAs has at most. */

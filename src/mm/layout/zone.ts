@@ -1,6 +1,6 @@
 /**
  * zone: the frames of one NUMA node (Linux: struct zone, include/linux/mmzone.h, 2.6.10).
- * Shape: ZONE_RECORD = 32 words, two cache lines: one per lock.
+ * Shape: ZONE_RECORD = 48 words, three cache lines: one per lock, and one for what is zeroed beforehand.
  */
 import type { Word } from '../../base/units.js';
 import { LINE_WORDS, NODES, alignWord } from '../../hardware/machine.js';
@@ -41,9 +41,15 @@ export const Zone = {
   pagesHigh: 26,
   /** The CPU that runs the node's kswapd, plus 1; 0 = none. */
   kswapdCpu: 27,
+  /** First block of each order's list of blocks that hold zeros; 0 = empty. Under lock. */
+  freeAreaZeroed: 32,
+  /** Frames in those blocks; freePages has them too. Under lock. */
+  zeroedPages: 43,
+  /** The CPU that runs the node's kscrubd, plus 1; 0 = none. Written by kscrubd. */
+  kscrubd: 44,
 } as const;
 
-export const ZONE_RECORD = 2 * LINE_WORDS;
+export const ZONE_RECORD = 3 * LINE_WORDS;
 export const ZONES: Word = alignWord(PAGES_END, LINE_WORDS);
 export const ZONES_END: Word = ZONES + NODES * ZONE_RECORD;
 
