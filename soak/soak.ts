@@ -10,6 +10,7 @@ import { ParallelEngine } from '../src/engines/parallel/parallelEngine.js';
 import type { ArchName } from '../src/hardware/arch/index.js';
 import type { VmDesign } from '../src/mm/design.js';
 import type { ProgramName } from '../src/workloads/programs.js';
+import { DEVICE_FAILS, MEMORY_FAILS, NOTHING_FAILS } from '../src/workloads/report.js';
 
 export type EngineName = 'parallel' | 'stepped';
 
@@ -180,7 +181,7 @@ class SoakMachine {
   /** In odd rounds the threads are those of one process, in even ones of two. */
   private async runThreads(): Promise<void> {
     const { engine, shape, files, operations } = this;
-    const mayRunOut = this.options.memorySuffices === true ? 0 : 1;
+    const mayFail = this.mayFail(this.options.memorySuffices === true);
     const cpus = threadCpus(shape);
     const tasks: number[] = [];
     for (let place = 0; place < cpus.length; place++) {
@@ -192,7 +193,7 @@ class SoakMachine {
     }
     await this.run('sharedOperations', (place) => {
       const number = (this.round - 1) * cpus.length + place;
-      return [tasks[place], this.threadSeed(place), operations, number, files, mayRunOut];
+      return [tasks[place], this.threadSeed(place), operations, number, files, mayFail];
     });
     this.expectNone(engine.vm.audit(engine.memory));
     const used = engine.vm.framesInUse(engine.memory);
@@ -201,7 +202,17 @@ class SoakMachine {
   }
 
   private async runProcesses(): Promise<void> {
-    await this.run('checkedOperations', (place) => [this.threadSeed(place), this.operations, 1]);
+    const mayFail = this.mayFail(false);
+    await this.run('checkedOperations', (place) => [
+      this.threadSeed(place),
+      this.operations,
+      mayFail,
+    ]);
+  }
+
+  private mayFail(memorySuffices: boolean): number {
+    if (this.options.ioFailures > 0) return DEVICE_FAILS;
+    return memorySuffices ? NOTHING_FAILS : MEMORY_FAILS;
   }
 
   private threadSeed(place: number): number {

@@ -2,7 +2,7 @@
  * System calls and accesses that are made to the VM and to the reference model of contents, which
  * must agree.
  */
-import { EAGAIN, ENOMEM } from '../base/errno.js';
+import { EAGAIN, EFAULT, EIO, ENOMEM } from '../base/errno.js';
 import { InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
@@ -52,7 +52,7 @@ import { createTask, execMm, exitTask, mmAlloc, setBrk, switchTo } from '../mm/p
 import { sysRemapFilePages } from '../mm/remapFilePages.js';
 import { truncateFile } from '../mm/truncate.js';
 import { isUserFault, loadUser, storeUser, userFault } from '../mm/user.js';
-import { VM_FAULT_OOM, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
+import { VM_FAULT_OOM, VM_FAULT_SIGBUS, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
 import { findVma } from '../mm/vmatree.js';
 import type { Contents, Fault, Process, SeenMapping } from '../oracle/contents.js';
 import { MemoryObject } from '../oracle/memoryObject.js';
@@ -75,6 +75,8 @@ export interface Checking {
   readonly contents: Contents;
   /** Whether the machine is so small that calls may fail for want of memory. */
   readonly mayRunOut: boolean;
+  /** Whether requests to the device may fail. */
+  readonly deviceFails: boolean;
   /** Whose memory it is; current on the CPU. */
   now: CheckedTask;
   /** The last call, for the report of what is wrong. */
@@ -344,6 +346,7 @@ export function* checkedMsync(
 ): Op<number> {
   checking.call = called('msync', address, bytes, flags);
   const result = yield* sysMsync(cpu, address, bytes, flags);
+  if (checking.deviceFails && result === -EIO) return result;
   checking.now.process.msync(address, bytes, (flags & MS_INVALIDATE) !== 0, result);
   return result;
 }
@@ -435,11 +438,15 @@ export function* checkedStore(
 }
 
 /**
- * Whether an access failed for want of memory: then the model follows, since the stack may have
+ * Whether an access failed for want of memory, or by the device: then the model follows, since the stack may have
  * grown for it. A stack that cannot grow for want of memory gives SIGSEGV.
  */
 function* isOutOfMemory(cpu: Cpu, checking: Checking, address: Vaddr, result: number): Op<boolean> {
   const fault = userFault(result);
+  // What lies behind the end of a file is SIGBUS too.
+  if (fault === VM_FAULT_SIGBUS) {
+    return checking.deviceFails && checking.now.process.load(address) !== 'SIGBUS';
+  }
   if (!checking.mayRunOut || (fault !== VM_FAULT_OOM && fault !== VM_FAULT_SIGSEGV)) return false;
   const page = pageMask(address);
   const seen = yield* seeMappings(cpu, page, PAGE_SIZE);
@@ -453,8 +460,9 @@ function expectFault(result: number, expected: Fault | undefined): void {
   if (got !== wanted) throw new InvariantError(`contents: got ${got}, expected ${wanted}`);
 }
 
-/** Whether a call failed for want of memory, in a machine where it may. */
+/** Whether a call failed for want of memory or by the device, in a machine where it may. */
 function ranOut(checking: Checking, result: number): boolean {
+  if (checking.deviceFails && (result === -EFAULT || result === -EIO)) return true;
   return checking.mayRunOut && (result === -ENOMEM || result === -EAGAIN);
 }
 

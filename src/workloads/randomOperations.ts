@@ -68,7 +68,7 @@ import {
   type CheckedTask,
   type Checking,
 } from './checkedCalls.js';
-import { errorAt } from './report.js';
+import { DEVICE_FAILS, MEMORY_FAILS, errorAt } from './report.js';
 
 /** Where most operations happen: 64 pages around a leaf-table boundary of x86. */
 const ARENA: Vaddr = 0x4000_0000 - 32 * PAGE_SIZE;
@@ -125,7 +125,7 @@ interface Run extends Checking {
  * Runs `count` random operations in processes of its own and ends them, but for the last one when
  * `stay` is set.
  *
- * @param mayRunOut - 1 where the machine is so small that memory may be full
+ * @param mayFail - NOTHING_FAILS, MEMORY_FAILS or DEVICE_FAILS
  * @returns a checksum of all results, or -1 where there was no memory to begin with
  * @throws InvariantError where the VM and the model of contents disagree
  */
@@ -134,9 +134,9 @@ export function* randomOperations(
   seed: number,
   count: number,
   stay: number,
-  mayRunOut: number,
+  mayFail: number,
 ): Op<number> {
-  const run = yield* runOperations(cpu, seed, count, stay, mayRunOut);
+  const run = yield* runOperations(cpu, seed, count, stay, mayFail);
   return run === undefined ? -1 : run.checksum;
 }
 
@@ -145,9 +145,9 @@ export function* checkedOperations(
   cpu: Cpu,
   seed: number,
   count: number,
-  mayRunOut: number,
+  mayFail: number,
 ): Op<number> {
-  const run = yield* runOperations(cpu, seed, count, 0, mayRunOut);
+  const run = yield* runOperations(cpu, seed, count, 0, mayFail);
   return run === undefined ? 0 : run.loads;
 }
 
@@ -157,7 +157,7 @@ function* runOperations(
   seed: number,
   count: number,
   stay: number,
-  mayRunOut: number,
+  mayFail: number,
 ): Op<Run | undefined> {
   const contents = new Contents();
   const first = yield* startChecked(cpu, contents, seed);
@@ -166,7 +166,8 @@ function* runOperations(
   if (first === undefined || onDevice === undefined || inMemory === undefined) return undefined;
   const run: Run = {
     contents,
-    mayRunOut: mayRunOut !== 0,
+    mayRunOut: mayFail >= MEMORY_FAILS,
+    deviceFails: mayFail >= DEVICE_FAILS,
     now: first,
     call: '',
     loads: 0,

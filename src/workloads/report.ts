@@ -1,4 +1,4 @@
-/** How a workload tells what went wrong: where, in which call. */
+/** How a workload tells what went wrong: where, in which call; and what may go wrong without being so. */
 import { InvariantError } from '../base/errors.js';
 
 /** A call as text. */
@@ -11,3 +11,8 @@ export function errorAt(place: string, error: unknown): unknown {
   if (!(error instanceof InvariantError)) return error;
   return new InvariantError(`${place}: ${error.message}`, { cause: error });
 }
+
+/** What may fail in a run: nothing; memory, where the machine is small; requests to the device, too. */
+export const NOTHING_FAILS = 0;
+export const MEMORY_FAILS = 1;
+export const DEVICE_FAILS = 2;

@@ -44,8 +44,8 @@ import { sysMprotect } from '../mm/mprotect.js';
 import { sysMunmap } from '../mm/munmap.js';
 import { createTask, exitTask, mmAlloc, setBrk, switchTo } from '../mm/process.js';
 import { isUserFault, loadUser, storeUser, userFault } from '../mm/user.js';
-import { VM_FAULT_OOM, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
-import { called, errorAt } from './report.js';
+import { VM_FAULT_OOM, VM_FAULT_SIGBUS, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
+import { DEVICE_FAILS, MEMORY_FAILS, called, errorAt } from './report.js';
 
 /** What a thread may find at its own word. */
 type Keeping = 'last' | 'last or fresh' | 'any or fresh';
@@ -120,6 +120,7 @@ interface SharedThread {
   readonly number: number;
   readonly files: readonly Word[];
   readonly mayRunOut: boolean;
+  readonly deviceFails: boolean;
   /** What it stored last, by page, where nothing has dropped it since. */
   readonly stored: Map<Vaddr, number>;
   /** All that it stored to memory that is moved. */
@@ -164,7 +165,7 @@ export function* sharedStart(cpu: Cpu): Op<Word> {
  *
  * @param number - of the thread: no other that shares memory with it has the same
  * @param firstFile - as `sharedFiles` gave it
- * @param mayRunOut - 1 where the machine is so small that memory may be full
+ * @param mayFail - NOTHING_FAILS, MEMORY_FAILS or DEVICE_FAILS
  * @returns loads that found what the thread had stored
  * @throws InvariantError where a load finds what it may not
  */
@@ -175,7 +176,7 @@ export function* sharedOperations(
   count: number,
   number: number,
   firstFile: Word,
-  mayRunOut: number,
+  mayFail: number,
 ): Op<number> {
   yield* switchTo(cpu, task);
   const pages = yield* cpu.load(firstFile + File.size);
@@ -186,7 +187,8 @@ export function* sharedOperations(
     random: new Prng(seed),
     number,
     files: FILE_FLAGS.map((_, place) => firstFile + place * RECORD_WORDS.file),
-    mayRunOut: mayRunOut !== 0,
+    mayRunOut: mayFail >= MEMORY_FAILS,
+    deviceFails: mayFail >= DEVICE_FAILS,
     stored: new Map(),
     moved: new Set(),
     progress,
@@ -415,6 +417,7 @@ function expectResult(thread: SharedThread, result: number, expected: readonly n
 /** Others unmap and protect, but not the stack. */
 function expectFault(thread: SharedThread, region: Region, fault: number): void {
   if (thread.mayRunOut && fault === VM_FAULT_OOM) return;
+  if (thread.deviceFails && fault === VM_FAULT_SIGBUS) return;
   if (fault === VM_FAULT_SIGSEGV && (region !== thread.regions.stack || thread.mayRunOut)) return;
   throw new InvariantError(`got ${vmFaultName(fault)}`);
 }
