@@ -23,8 +23,8 @@ export function handwrittenTouch(
   const PERCPU = vm.percpuOf(cpu.id);
   const PCP_COUNT = PERCPU + vm.Percpu.pcpCount;
   const PCP = PERCPU + vm.Percpu.pcp;
-  const LRU_COUNT = PERCPU + vm.Percpu.lruAddCount;
-  const LRU = PERCPU + vm.Percpu.lruAdd;
+  const LRU_COUNT = PERCPU + vm.Percpu.lruAddActiveCount;
+  const LRU = PERCPU + vm.Percpu.lruAddActive;
   const EVENTS = PERCPU + vm.Percpu.pageState;
   const LINE = vm.cpuLine(cpu.id);
   const { Mm, Vma, Task, Page, PageState } = vm;

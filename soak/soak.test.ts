@@ -11,13 +11,11 @@ async function rounds(
   engine: EngineName,
   design: VmDesign,
   most: number,
-  frames?: number,
+  ioFailures = 0,
 ): Promise<SoakResult> {
   const operations = OPERATIONS[engine];
-  const options = { engine, design, operations, arch: 'x86_64', seed: 1, ioFailures: 0 } as const;
-  return await soak(frames === undefined ? options : { ...options, frames }, (counts) => {
-    return counts.rounds < most;
-  });
+  const options = { engine, design, operations, arch: 'x86_64', seed: 1, ioFailures } as const;
+  return await soak(options, (counts) => counts.rounds < most);
 }
 
 describe('a short soak', () => {
@@ -34,6 +32,14 @@ describe('a short soak', () => {
       assert.ok(loads > 0);
     });
   }
+
+  it('goes on where requests to the device fail', async () => {
+    for (const engine of ['parallel', 'stepped'] as const) {
+      const { failure, failedRequests } = await rounds(engine, designNamed('v18'), 4, 0.05);
+      assert.equal(failure, undefined);
+      assert.ok(failedRequests > 0);
+    }
+  });
 
   it('comes to the end of a machine, and goes on with another', async () => {
     const { failure, machines } = await rounds('parallel', RIGHT_DESIGNS[0], ROUNDS_OF_MACHINE + 1);
