@@ -19,8 +19,12 @@ export { Mm, RLIM_INFINITY, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
 export {
   PG_anon_exclusive,
+  PG_cache,
+  PG_dirty,
   PG_head,
+  PG_locked,
   PG_readahead,
+  PG_swapcache,
   PG_tail,
   PG_uptodate,
   PG_zeroed,
@@ -32,11 +36,13 @@ export {
 } from './mm/layout/page.js';
 export { sysFork } from './mm/fork.js';
 export { Percpu, PageState, percpuOf } from './mm/layout/percpu.js';
+export * from './mm/layout/swap.js';
 export { Zone, zoneOf } from './mm/layout/zone.js';
 export { TABLES, TOTAL_WORDS } from './mm/layout/slab.js';
 export { lruAddDrain } from './mm/lru.js';
 export { allocPage, allocZeroedPage } from './mm/allocpages.js';
 export { freeNewPage } from './mm/pagealloc.js';
+export { tryToFreePages } from './mm/vmscan.js';
 export { scrubBlock, scrubNode } from './mm/scrubd.js';
 export * from './mm/layout/vma.js';
 export * from './mm/madvise.js';
@@ -53,13 +59,21 @@ export { dropPages, truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';
 export { audit } from './oracle/audit.js';
 export { leaks } from './oracle/leaks.js';
-export { framesInUse, pageStates, readMm, readZone } from './oracle/counts.js';
-export { mappedPages, tableNames } from './oracle/pageTables.js';
+export {
+  frameUses,
+  framesInUse,
+  freeSwapSlots,
+  pageStates,
+  readMm,
+  readZone,
+} from './oracle/counts.js';
+export { mappedPages, swapEntries, tableNames } from './oracle/pageTables.js';
 export { PFT_BASE } from './workloads/pft.js';
 export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';
 export { findVma } from './mm/vmatree.js';
 export {
+  VM_FAULT_MAJOR,
   VM_FAULT_MINOR,
   VM_FAULT_OOM,
   VM_FAULT_SIGBUS,

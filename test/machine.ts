@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { DESIGNS } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
+import { MemoryDevice } from '../src/engines/device.js';
+import { CountedDevice, DeviceRequests } from '../src/engines/deviceRequests.js';
 import { createPlain, type PlainVm } from '../src/engines/instance.js';
 import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
 import { ARCHES, ARCH_NAMES, type ArchName } from '../src/hardware/arch/index.js';
@@ -48,12 +50,36 @@ export interface TestMachine {
   readonly vm: PlainVm;
   readonly memory: Memory;
   readonly cpu: PlainCpu;
+  /** Requests to the device, which can be made to fail. */
+  readonly requests: DeviceRequests;
   /** Bytes of a page. */
   readonly page: number;
   /** Maps anonymous memory at a fixed place. */
   map(address: number, pages: number, prot?: number): void;
   /** Touches an address; returns whether it could. */
   touch(address: number, access: number): boolean;
+  /** Loads a word, which must be possible. */
+  load(address: number): number;
+  /** Stores a word, which must be possible. */
+  store(address: number, value: number): void;
+  /** How an access fails, as a VM_FAULT_ code; undefined where it does not. */
+  failure(address: number, access: number): number | undefined;
+  /** Makes a child, which must be possible. @returns its task */
+  fork(): number;
+  /** Goes on as another task. */
+  switchTo(task: number): void;
+  /** Ends the current task, and goes on as another. */
+  exit(next: number): void;
+  /** Reclaims until nothing more can be had. */
+  evict(): void;
+  /** Whether a pte, or an entry above, maps a page of the process. */
+  mapped(address: number): boolean;
+  /** Major faults of the current task. */
+  majors(): number;
+  /** Slots of the swap file in use. */
+  slotsInUse(): number;
+  /** Frames that nobody uses. */
+  freeFrames(): number;
   /** Counts of the process, in pages. */
   counts(): ReturnType<PlainVm['readMm']>;
   /** @returns the event count of a name */
@@ -66,13 +92,19 @@ export interface TestMachineOptions {
   readonly arch?: ArchName;
   readonly frames?: number;
   readonly design?: VmDesign;
+  /** Slots of the swap file; without, none. */
+  readonly swapPages?: number;
+  readonly oomKiller?: boolean;
 }
 
 export async function testMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
   const { arch = 'x86_64', frames = 512, design = RIGHT_DESIGNS[0] } = options;
-  const config = vmConfig({ arch, frames, cpus: 1, nodes: 1 }, design);
+  const { swapPages = 0, oomKiller = false } = options;
+  const config = vmConfig({ arch, frames, cpus: 1, nodes: 1, swapPages, oomKiller }, design);
   const { vm, memory } = await createPlain(config);
-  const cpu = new PlainCpu(vm, memory, 0);
+  const requests = new DeviceRequests();
+  const device = new CountedDevice(new MemoryDevice(vm.PAGE_WORDS), requests);
+  const cpu = new PlainCpu(vm, memory, 0, { device });
   vm.PROGRAMS.boot(cpu);
   vm.switchTo(cpu, vm.createTask(cpu, vm.mmAlloc(cpu), 1));
   const page = vm.PAGE_SIZE;
@@ -81,15 +113,56 @@ export async function testMachine(options: TestMachineOptions = {}): Promise<Tes
     vm,
     memory,
     cpu,
+    requests,
     page,
     map: (address, pages, prot = 3) => {
       assert.equal(vm.sysMmap(cpu, address, pages * page, prot, anonymous, 0, 0, 0), address);
     },
     touch: (address, access) => vm.touchUser(cpu, address, access) >= 0,
+    load: (address) => {
+      const into: number[] = [];
+      const result = vm.loadUser(cpu, address, into);
+      assert.ok(result >= 0, `load of 0x${address.toString(16)}: ${faultOf(vm, result)}`);
+      return into[0];
+    },
+    store: (address, value) => {
+      const result = vm.storeUser(cpu, address, value);
+      assert.ok(result >= 0, `store to 0x${address.toString(16)}: ${faultOf(vm, result)}`);
+    },
+    failure: (address, access) => {
+      const result = vm.touchUser(cpu, address, access);
+      return result < 0 ? vm.userFault(result) : undefined;
+    },
+    fork: () => {
+      const child = vm.sysFork(cpu, 2);
+      assert.ok(child > 0, `fork: ${child}`);
+      return child;
+    },
+    switchTo: (task) => vm.switchTo(cpu, task),
+    exit: (next) => {
+      vm.exitTask(cpu);
+      vm.switchTo(cpu, next);
+    },
+    evict: () => {
+      for (let idle = 0; idle < 2;) idle = vm.tryToFreePages(cpu) === 0 ? idle + 1 : 0;
+    },
+    mapped: (address) => vm.mappedPages(memory, cpu.mm).some((page) => page.address === address),
+    majors: () => memory.words[cpu.current + vm.Task.majFlt],
+    slotsInUse: () => swapPages - memory.words[vm.SWAP + vm.Swap.freeSlots],
+    freeFrames: () => {
+      const pcpu = vm.percpuOf(0);
+      const pcp = memory.words[pcpu + vm.Percpu.pcpCount];
+      const zeroed = memory.words[pcpu + vm.Percpu.pcpZeroedCount];
+      return vm.readZone(memory, 0).freePages + pcp + zeroed;
+    },
     counts: () => vm.readMm(memory, cpu.mm),
     event: (name) => vm.pageStates(memory)[name],
     audit: () => {
       assert.deepEqual(vm.audit(memory, [{ tlb: cpu.tlb, mm: cpu.mm }]), []);
     },
   };
+}
+
+function faultOf(vm: PlainVm, result: number): string {
+  return result < 0 ? vm.vmFaultName(vm.userFault(result)) : 'none';
 }

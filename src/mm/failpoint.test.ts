@@ -5,7 +5,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EAGAIN, EFAULT, ENOMEM } from '../base/errno.js';
-import { BASE, RIGHT_DESIGNS, WRITE, testMachine, type TestMachine } from '../../test/machine.js';
+import { vmConfig } from '../engines/configuration.js';
+import { createPlain } from '../engines/instance.js';
+import { PlainCpu } from '../engines/parallel/plainCpu.js';
+import {
+  BASE,
+  READ,
+  RIGHT_DESIGNS,
+  WRITE,
+  testMachine,
+  type TestMachine,
+} from '../../test/machine.js';
 
 const FRAMES = 3000;
 const PAGES = 6;
@@ -17,6 +27,14 @@ type Act = (m: TestMachine) => number;
 
 const mayMove = (m: TestMachine): number => m.vm.MREMAP_MAYMOVE | m.vm.MREMAP_FIXED;
 const far = BASE + 2 ** 32;
+
+/** What fails for want of memory says so. */
+function access(m: TestMachine, address: number, kind: number): number {
+  const failure = m.failure(address, kind);
+  if (failure === undefined) return 0;
+  assert.equal(failure, m.vm.VM_FAULT_OOM);
+  return -ENOMEM;
+}
 
 const ACTS: Readonly<Record<string, Act>> = {
   fork: ({ vm, cpu }) => {
@@ -54,16 +72,23 @@ const ACTS: Readonly<Record<string, Act>> = {
   },
   remap_file_pages: ({ vm, cpu, page }) =>
     vm.sysRemapFilePages(cpu, BASE + 16 * page, 2 * page, 0, 5, 0),
-  'a write to untouched memory': (m) => (m.touch(BASE + 5 * m.page, WRITE) ? 0 : -ENOMEM),
-  'a write far from all tables': (m) => (m.touch(far + 2 ** 33, WRITE) ? 0 : -ENOMEM),
-  'a private write to a file': (m) => (m.touch(BASE + 32 * m.page, WRITE) ? 0 : -ENOMEM),
-  'a shared write to a file': (m) => (m.touch(BASE + 17 * m.page, WRITE) ? 0 : -ENOMEM),
-  'a write to a huge page': (m) => (m.touch(2 * BASE, WRITE) ? 0 : -ENOMEM),
+  'a write to untouched memory': (m) => access(m, BASE + 5 * m.page, WRITE),
+  'a write far from all tables': (m) => access(m, far + 2 ** 33, WRITE),
+  'a private write to a file': (m) => access(m, BASE + 32 * m.page, WRITE),
+  'a shared write to a file': (m) => access(m, BASE + 17 * m.page, WRITE),
+  'a write to a huge page': (m) => access(m, 2 * BASE, WRITE),
 };
 
 /** A process with touched and untouched memory, a file mapped both ways, and room for a huge page. */
 async function machine(design: (typeof RIGHT_DESIGNS)[number]): Promise<TestMachine> {
   const m = await testMachine({ design: { ...design, failAllocations: true }, frames: FRAMES });
+  populate(m);
+  m.map(2 * BASE, m.vm.HUGE_PAGES);
+  m.vm.sysMadvise(m.cpu, 2 * BASE, m.vm.HUGE_SIZE, m.vm.MADV_HUGEPAGE);
+  return m;
+}
+
+function populate(m: TestMachine): void {
   const { vm, cpu, page } = m;
   m.map(BASE, PAGES);
   for (let index = 0; index < 4; index++) vm.storeUser(cpu, BASE + index * page, 100 + index);
@@ -71,39 +96,134 @@ async function machine(design: (typeof RIGHT_DESIGNS)[number]): Promise<TestMach
   vm.sysMmap(cpu, BASE + 16 * page, 8 * page, 3, vm.MAP_SHARED | vm.MAP_FIXED, file, 0, 0);
   vm.sysMmap(cpu, BASE + 32 * page, 8 * page, 3, vm.MAP_PRIVATE | vm.MAP_FIXED, file, 0, 0);
   m.map(far + 2 ** 33, 1);
-  m.map(2 * BASE, vm.HUGE_PAGES);
-  vm.sysMadvise(cpu, 2 * BASE, vm.HUGE_SIZE, vm.MADV_HUGEPAGE);
+}
+
+/** Where the short machine has memory that fills all frames. */
+const FILLER = BASE + 2 ** 28;
+const FILLER_PAGES = 160;
+const SHORT_FRAMES = 160;
+
+/** What else is done while memory is short. */
+const SHORT_ACTS: Readonly<Record<string, Act>> = {
+  'a read of a page in the swap file': (m) => access(m, BASE + m.page, READ),
+  'a write to a page in the swap file': (m) => access(m, BASE + 2 * m.page, WRITE),
+  'a write to a page in the swap file that a child has too': (m) => {
+    const child = m.vm.sysFork(m.cpu, 2);
+    if (child < 0) return child;
+    const result = access(m, BASE + 2 * m.page, WRITE);
+    const parent = m.cpu.current;
+    m.switchTo(child);
+    m.exit(parent);
+    return result;
+  },
+  'a read of a page of a file': (m) => access(m, BASE + 20 * m.page, READ),
+  'a read of shared memory in the swap file': (m) => access(m, BASE + 48 * m.page, READ),
+  'a private write to a page of a file that is not cached': (m) =>
+    access(m, BASE + 33 * m.page, WRITE),
+};
+
+/** The same process where every frame is in use, and what it had is in the swap file. */
+async function shortMachine(design: (typeof RIGHT_DESIGNS)[number]): Promise<TestMachine> {
+  const failing = { ...design, failAllocations: true };
+  const m = await testMachine({ design: failing, frames: SHORT_FRAMES, swapPages: 512 });
+  populate(m);
+  const memory = m.vm.openFile(m.cpu, 4, m.vm.FILE_MEMORY);
+  const shared = m.vm.MAP_SHARED | m.vm.MAP_FIXED;
+  m.vm.sysMmap(m.cpu, BASE + 48 * m.page, 4 * m.page, 3, shared, memory, 0, 0);
+  m.store(BASE + 48 * m.page, 148);
+  m.evict();
+  m.map(FILLER, FILLER_PAGES);
+  for (let page = 0; page < FILLER_PAGES; page++) m.store(FILLER + page * m.page, 300 + page);
+  assert.ok(m.event('allocstall') > 0);
+  assert.ok(!m.mapped(BASE));
   return m;
+}
+
+const SMALL_ACTS = Object.entries(ACTS).filter(([what]) => what !== 'a write to a huge page');
+
+/** Makes each allocation of an act fail in turn, on a machine of its own. */
+async function failInTurn(act: Act, create: () => Promise<TestMachine>): Promise<void> {
+  let failures = 0;
+  for (let after = 1; ; after++) {
+    assert.ok(after < BOUND, 'the call allocates without end');
+    const m = await create();
+    const word = m.vm.percpuOf(0) + m.vm.Percpu.failAfter;
+    m.memory.words[word] = after;
+    const result = act(m);
+    const failed = m.memory.words[word] === 0;
+    m.memory.words[word] = 0;
+    m.audit();
+    if (!failed) break;
+    if (result < 0) {
+      failures++;
+      assert.ok([-ENOMEM, -EAGAIN, -EFAULT].includes(result), `${result}`);
+      expectContents(m);
+      assert.ok(act(m) >= 0, 'it succeeds once there is memory');
+      m.audit();
+    }
+  }
+  assert.ok(failures > 0);
 }
 
 for (const design of RIGHT_DESIGNS) {
   describe(`under ${design.name}, when an allocation fails`, () => {
     for (const [what, act] of Object.entries(ACTS)) {
       it(`${what} says so, and leaves nothing behind`, async () => {
-        let failures = 0;
-        for (let after = 1; ; after++) {
-          assert.ok(after < BOUND, 'the call allocates without end');
-          const m = await machine(design);
-          const word = m.vm.percpuOf(0) + m.vm.Percpu.failAfter;
-          m.memory.words[word] = after;
-          const result = act(m);
-          const failed = m.memory.words[word] === 0;
-          m.memory.words[word] = 0;
-          m.audit();
-          if (!failed) break;
-          if (result < 0) {
-            failures++;
-            assert.ok([-ENOMEM, -EAGAIN, -EFAULT].includes(result), `${result}`);
-            expectContents(m);
-            assert.ok(act(m) >= 0, 'it succeeds once there is memory');
-            m.audit();
-          }
-        }
-        assert.ok(failures > 0);
+        await failInTurn(act, () => machine(design));
       });
     }
   });
 }
+
+for (const design of RIGHT_DESIGNS.filter(({ name }) => ['v18', 'linux-6'].includes(name))) {
+  describe(`under ${design.name}, when an allocation fails while memory is short`, () => {
+    for (const [what, act] of [...SMALL_ACTS, ...Object.entries(SHORT_ACTS)]) {
+      it(`${what} says so, and leaves nothing behind`, async () => {
+        await failInTurn(act, async () => {
+          const m = await shortMachine(design);
+          assert.equal(m.mapped(BASE + m.page), false);
+          return m;
+        });
+      });
+    }
+  });
+}
+
+describe('when allocations fail by chance while memory is short', () => {
+  for (const design of RIGHT_DESIGNS) {
+    it(`processes that do as they please keep their contents under ${design.name}`, async () => {
+      const machine = { arch: 'x86_64', frames: 160, cpus: 1, nodes: 1, swapPages: 512 } as const;
+      const config = vmConfig(machine, { ...design, failAllocations: true });
+      for (let seed = 1; seed <= 3; seed++) {
+        const { vm, memory } = await createPlain(config);
+        const cpu = new PlainCpu(vm, memory, 0);
+        vm.PROGRAMS.boot(cpu);
+        memory.words[vm.percpuOf(0) + vm.Percpu.failPermille] = 30;
+        memory.words[vm.percpuOf(0) + vm.Percpu.failSeed] = seed;
+        const checksum = vm.PROGRAMS.randomOperations(cpu, seed, 1500, 0, 1);
+        assert.notEqual(checksum, -1);
+        cpu.idle();
+        assert.deepEqual(vm.audit(memory, []), []);
+        assert.ok(vm.pageStates(memory).pswpin > 0);
+      }
+    });
+  }
+
+  it('those that fail are the same for a seed, and as many as were asked for', async () => {
+    const failed = async (seed: number): Promise<boolean[]> => {
+      const m = await testMachine({ design: { ...RIGHT_DESIGNS[0], failAllocations: true } });
+      m.map(BASE, 400);
+      m.memory.words[m.vm.percpuOf(0) + m.vm.Percpu.failPermille] = 250;
+      m.memory.words[m.vm.percpuOf(0) + m.vm.Percpu.failSeed] = seed;
+      return Array.from({ length: 400 }, (_, page) => !m.touch(BASE + page * m.page, WRITE));
+    };
+    const once = await failed(7);
+    assert.deepEqual(await failed(7), once);
+    assert.notDeepEqual(await failed(8), once);
+    const count = once.filter(Boolean).length;
+    assert.ok(count > 70 && count < 130, `${count} of 400`);
+  });
+});
 
 function expectContents(m: TestMachine): void {
   for (let index = 0; index < 4; index++) {

@@ -12,7 +12,7 @@ import { PageState } from './layout/percpu.js';
 import { lruCacheAdd, putPage } from './lru.js';
 import { NEW_PAGE_REFERENCES, freeNewPage } from './pagealloc.js';
 import { countCached, findGetPage, isCached, slotOf, swappedTo } from './pagecache.js';
-import { swapFree } from './swapfile.js';
+import { freeSwapAndCache } from './swapstate.js';
 
 /** What reading a page may give instead of a frame. */
 export const CACHE_FULL: Pfn = 0;
@@ -124,7 +124,7 @@ export function* addCachePage(cpu: Cpu, file: Word, index: number, flags: number
   const complete = (flags & PG_uptodate) | (before < 0 ? PG_dirty : 0);
   if (complete !== 0) yield* cpu.or(page + Page.flags, complete);
   yield* cpu.unlockBit(page + Page.flags, PG_locked);
-  if (before < 0) yield* swapFree(cpu, swappedTo(before));
+  if (before < 0) yield* freeSwapAndCache(cpu, swappedTo(before));
   yield* lruCacheAdd(cpu, pfn);
   return pfn;
 }

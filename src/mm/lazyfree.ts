@@ -5,12 +5,12 @@ import { PAGE_SIZE, PTE_ACCESSED, PTE_DIRTY, entryPfn, pteOffset } from '../hard
 import { hugeMappedOnce } from './huge.js';
 import { hugeMask, splitHugePmd } from './hugeSplit.js';
 import { Mm } from './layout/mm.js';
-import { PG_lazyfree, Page, ZERO_PFN, pageOf } from './layout/page.js';
+import { PG_lazyfree, PG_locked, PG_swapcache, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
 import { ptePresent, ptepClearBits, ptepGet, ptepSet, pteSwap, pteToSlot } from './pte.js';
 import { pageMappedOnce } from './rmap.js';
-import { freeSwapAndCache } from './swapstate.js';
+import { deleteFromSwapCache, freeSwapAndCache, onlyUserOfSwap } from './swapstate.js';
 import { flushTlbMm } from './tlbflush.js';
 
 /**
@@ -59,8 +59,28 @@ function* freePte(cpu: Cpu, ptep: Word): Op<void> {
   }
   const pfn = entryPfn(entry);
   const small = ptePresent(entry) && pfn !== ZERO_PFN;
-  if (small && (yield* pageMappedOnce(cpu, pfn))) yield* freeEntry(cpu, ptep, pfn);
+  if (small && (yield* pageMappedOnce(cpu, pfn)) && (yield* leaveSwapCache(cpu, pfn))) {
+    yield* freeEntry(cpu, ptep, pfn);
+  }
   yield* entryUnlock(cpu, ptep);
+}
+
+/**
+ * Takes a page out of the swap cache: its slot may hold what it was before it was written to, and must not be what
+ * is read later.
+ *
+ * @returns false where another process refers to the slot, or somebody is at work on the page: it is left alone
+ * Locks: those of the pte; the page's comes before them, and is only tried.
+ */
+function* leaveSwapCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const flags = pageOf(pfn) + Page.flags;
+  if (((yield* cpu.readOnce(flags)) & PG_swapcache) === 0) return true;
+  if (!(yield* cpu.tryLockBit(flags, PG_locked))) return false;
+  const alone = yield* onlyUserOfSwap(cpu, pfn);
+  const cached = ((yield* cpu.readOnce(flags)) & PG_swapcache) !== 0;
+  if (alone && cached) yield* deleteFromSwapCache(cpu, pfn);
+  yield* cpu.unlockBit(flags, PG_locked);
+  return alone;
 }
 
 function* freeEntry(cpu: Cpu, entryp: Word, pfn: Pfn): Op<void> {

@@ -7,7 +7,7 @@
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { MmCounter, countEvent, getMmCounter } from './counters.js';
-import { MMF_OOM_KILLED, Mm } from './layout/mm.js';
+import { MMF_OOM_KILLED, MMF_OOM_SKIP, Mm } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { Slab, TABLES } from './layout/slab.js';
 import { VM_LOCKED, VM_PFNMAP, Vma } from './layout/vma.js';
@@ -17,7 +17,7 @@ import { mmapWriteTrylock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js'
 /**
  * Chooses the process with the most memory and takes its private memory away.
  *
- * @returns whether memory was freed; false where the caller is itself the one, or all there are were killed
+ * @returns whether there may be memory now; false where the caller is itself the one, or all there are were killed
  */
 export function* outOfMemory(cpu: Cpu): Op<boolean> {
   const victim = yield* selectBadProcess(cpu);
@@ -25,10 +25,16 @@ export function* outOfMemory(cpu: Cpu): Op<boolean> {
   const flags = yield* cpu.or(victim + Mm.flags, MMF_OOM_KILLED);
   if ((flags & MMF_OOM_KILLED) === 0) yield* countEvent(cpu, PageState.oom_kill);
   if (victim === cpu.mm) return false;
-  return yield* reap(cpu, victim);
+  yield* reap(cpu, victim);
+  return true;
 }
 
-/** The address space with the most mapped pages that was not killed before; 0 if none (badness). */
+/**
+ * The address space with the most mapped pages (badness). One that was killed before and still has its memory comes
+ * first, so that no other dies meanwhile.
+ *
+ * @returns it, or 0 where the memory of all was taken
+ */
 function* selectBadProcess(cpu: Cpu): Op<Word> {
   const { slab, base, record } = TABLES.mm;
   const end = yield* cpu.readOnce(slab + Slab.fresh);
@@ -36,7 +42,9 @@ function* selectBadProcess(cpu: Cpu): Op<Word> {
   let worst = -1;
   for (let mm = base; mm < end; mm += record) {
     if ((yield* cpu.readOnce(mm + Mm.mmUsers)) === 0) continue;
-    if (((yield* cpu.readOnce(mm + Mm.flags)) & MMF_OOM_KILLED) !== 0) continue;
+    const flags = yield* cpu.readOnce(mm + Mm.flags);
+    if ((flags & MMF_OOM_SKIP) !== 0) continue;
+    if ((flags & MMF_OOM_KILLED) !== 0) return mm;
     yield* cpu.spinLock(mm + Mm.pageTableLock);
     const points = yield* getMmCounter(cpu, mm, MmCounter.rss);
     yield* cpu.spinUnlock(mm + Mm.pageTableLock);
@@ -47,9 +55,9 @@ function* selectBadProcess(cpu: Cpu): Op<Word> {
   return victim;
 }
 
-/** Unmaps the private memory of a process that will not miss it. @returns whether it could */
-function* reap(cpu: Cpu, mm: Word): Op<boolean> {
-  if (!(yield* mmapWriteTrylock(cpu, mm))) return false;
+/** Unmaps the private memory of a process that will not miss it; not while that is at work on it itself. */
+function* reap(cpu: Cpu, mm: Word): Op<void> {
+  if (!(yield* mmapWriteTrylock(cpu, mm))) return;
   let vma = yield* cpu.load(mm + Mm.mmap);
   while (vma !== 0) {
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
@@ -62,6 +70,6 @@ function* reap(cpu: Cpu, mm: Word): Op<boolean> {
     }
     vma = yield* cpu.load(vma + Vma.vmNext);
   }
+  yield* cpu.or(mm + Mm.flags, MMF_OOM_SKIP);
   yield* mmapWriteUnlock(cpu, mm);
-  return true;
 }

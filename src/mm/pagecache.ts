@@ -7,9 +7,9 @@ import { FILE_MEMORY, File } from './layout/file.js';
 import { PG_dirty, PG_locked, PG_readahead, PG_uptodate, Page, pageOf } from './layout/page.js';
 import { TABLES } from './layout/slab.js';
 import { putPage } from './lru.js';
-import { swapFree } from './swapfile.js';
 import { freeNewPage } from './pagealloc.js';
 import { slabAlloc, slabFree } from './slab.js';
+import { freeSwapAndCache } from './swapstate.js';
 
 /**
  * Makes a file, with nothing cached.
@@ -37,9 +37,7 @@ export function* freeFile(cpu: Cpu, file: Word): Op<void> {
       for (let slot = 0; slot < PAGE_WORDS; slot++) {
         const cached = yield* cpu.load(frameOf(node) + slot);
         if (cached === 0) continue;
-        yield* cpu.store(frameOf(node) + slot, 0);
-        if (cached > 0) yield* putPage(cpu, cached);
-        else yield* swapFree(cpu, swappedTo(cached));
+        yield* dropCached(cpu, file, frameOf(node) + slot);
       }
       yield* cpu.store(frameOf(root) + leaf, 0);
       yield* freeNewPage(cpu, node);
@@ -47,6 +45,27 @@ export function* freeFile(cpu: Cpu, file: Word): Op<void> {
     yield* freeNewPage(cpu, root);
   }
   yield* slabFree(cpu, TABLES.file, file);
+}
+
+/** Drops what a slot of a file's tree has, once nobody is at work on it: reclaim follows a page to its file. */
+function* dropCached(cpu: Cpu, file: Word, slot: Word): Op<void> {
+  yield* cpu.spinLock(file + File.treeLock);
+  const found = yield* cpu.load(slot);
+  if (found > 0) yield* cpu.add(pageOf(found) + Page.refcount, 1);
+  yield* cpu.spinUnlock(file + File.treeLock);
+  const flags = pageOf(found) + Page.flags;
+  if (found > 0) yield* cpu.lockBit(flags, PG_locked);
+  yield* cpu.spinLock(file + File.treeLock);
+  const cached = yield* cpu.load(slot);
+  yield* cpu.store(slot, 0);
+  yield* cpu.spinUnlock(file + File.treeLock);
+  if (found > 0) {
+    if (cached > 0) yield* cpu.writeOnce(pageOf(found) + Page.mapping, 0);
+    yield* cpu.unlockBit(flags, PG_locked);
+    yield* putPage(cpu, found);
+  }
+  if (cached > 0) yield* putPage(cpu, cached);
+  else if (cached < 0) yield* freeSwapAndCache(cpu, swappedTo(cached));
 }
 
 /**
@@ -166,9 +185,11 @@ export function* deleteFromPageCache(cpu: Cpu, file: Word, index: number): Op<bo
   if (found) {
     yield* cpu.store(slot, 0);
     if (value > 0) yield* countCached(cpu, file, -1);
+    // Whoever still has a reference must not follow it to a file that may be gone by then.
+    if (value > 0) yield* cpu.writeOnce(pageOf(pfn) + Page.mapping, 0);
   }
   yield* cpu.spinUnlock(file + File.treeLock);
-  if (found && value < 0) yield* swapFree(cpu, swappedTo(value));
+  if (found && value < 0) yield* freeSwapAndCache(cpu, swappedTo(value));
   if (pfn !== 0) {
     yield* cpu.unlockBit(flags, PG_locked);
     yield* putPage(cpu, pfn);

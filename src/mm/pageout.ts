@@ -51,6 +51,6 @@ function* reclaimHeld(cpu: Cpu, pfn: Pfn): Op<void> {
   const listed = (yield* cpu.load(pageOf(pfn) + Page.lru)) !== LRU_NONE;
   if (listed) yield* delFromList(cpu, zone, pfn);
   yield* cpu.spinUnlock(zone + Zone.lruLock);
-  if (listed) yield* reclaimIsolated(cpu, zone, pfn);
+  if (listed) yield* reclaimIsolated(cpu, zone, pfn, 0);
   else yield* putPage(cpu, pfn);
 }

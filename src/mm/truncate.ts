@@ -11,7 +11,7 @@ import { EIO, ENOMEM } from '../base/errno.js';
 import { CACHE_FULL, readCachePage } from './filemap.js';
 import { deleteFromPageCache } from './pagecache.js';
 import { File } from './layout/file.js';
-import { PG_dirty, PG_uptodate } from './layout/page.js';
+import { PG_dirty, PG_uptodate, Page, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
 import { zapPageRange } from './zap.js';
@@ -28,7 +28,11 @@ export function* truncateFile(cpu: Cpu, file: Word, size: number): Op<void> {
   if (size < (yield* cpu.readOnce(file + File.onDevice))) {
     yield* cpu.writeOnce(file + File.onDevice, size);
   }
-  if (size >= old) return;
+  if (size >= old) {
+    // What is written there later lies behind a hole, which the device must not make up.
+    if (size > old) yield* cpu.truncateDevice(file, old);
+    return;
+  }
   yield* dropPages(cpu, file, size, old, true);
   yield* cpu.truncateDevice(file, size);
 }
@@ -46,6 +50,8 @@ export function* punchHole(cpu: Cpu, file: Word, first: number, end: number): Op
     const pfn = yield* readCachePage(cpu, file, index, PG_uptodate | PG_dirty);
     if (pfn <= 0) return pfn === CACHE_FULL ? -ENOMEM : -EIO;
     yield* cpu.zeroPage(frameOf(pfn));
+    // Again: somebody may have found it first, or written it back since.
+    yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
     yield* putPage(cpu, pfn);
   }
   return 0;

@@ -45,27 +45,34 @@ export const enum Unmap {
 
 /**
  * Whether a page was used since this was asked last, through a pte or otherwise; it is not any more afterwards.
+ * The swap token counts as a use, except in the last pass before there is no memory (2.6.11).
  *
+ * @param priority - of the pass, 0 the last
  * Locks: the page's.
  */
-export function* pageReferenced(cpu: Cpu, pfn: Pfn): Op<boolean> {
+export function* pageReferenced(cpu: Cpu, pfn: Pfn, priority: number): Op<boolean> {
   const flags = pageOf(pfn) + Page.flags;
   const found = { yes: false };
   if (((yield* cpu.readOnce(flags)) & PG_referenced) !== 0) {
     yield* cpu.and(flags, ~PG_referenced);
     found.yes = true;
   }
-  yield* rmapWalk(cpu, pfn, pageReferencedOne, found);
+  const visit = priority === 0 ? pageAccessedOne : pageReferencedOne;
+  yield* rmapWalk(cpu, pfn, visit, found);
   return found.yes;
 }
 
-function* pageReferencedOne(cpu: Cpu, _pfn: Pfn, pte: MappingPte, found: Found): Op<boolean> {
+function* pageReferencedOne(cpu: Cpu, pfn: Pfn, pte: MappingPte, found: Found): Op<boolean> {
+  if (yield* hasSwapToken(cpu, pte.mm)) found.yes = true;
+  return yield* pageAccessedOne(cpu, pfn, pte, found);
+}
+
+function* pageAccessedOne(cpu: Cpu, _pfn: Pfn, pte: MappingPte, found: Found): Op<boolean> {
   if ((pte.entry & PTE_ACCESSED) !== 0) {
     // No flush: a TLB that still has it hides a use, which costs a fault at worst.
     yield* ptepClearBits(cpu, pte.ptep, PTE_ACCESSED);
     found.yes = true;
   }
-  if (yield* hasSwapToken(cpu, pte.mm)) found.yes = true;
   return true;
 }
 

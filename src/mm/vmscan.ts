@@ -23,11 +23,11 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { addToList, delFromList, lruAddDrain, oldestOfList, putPage, rotatePage } from './lru.js';
+import { addToList, delFromList, lruAddDrain, oldestOfList, putPage } from './lru.js';
 import { isCached, isFileMemory, removeFromPageCache, swapped } from './pagecache.js';
 import { pageAnon } from './rmap.js';
-import { swapFree } from './swapfile.js';
-import { addToSwap, removeFromSwapCache } from './swapstate.js';
+import { swapCount, swapFree } from './swapfile.js';
+import { addToSwap, deleteFromSwapCache, removeFromSwapCache, slotOfPage } from './swapstate.js';
 import { Unmap, pageReferenced, tryToUnmap } from './unmap.js';
 import { writeMemoryPage, writePage } from './writeback.js';
 
@@ -116,13 +116,13 @@ function* refillInactiveZone(cpu: Cpu, zone: Word, pages: number, priority: numb
   const mappedShare = batch.length === 0 ? 0 : (100 * mappedPages) / batch.length;
   const reclaimMapped = mappedShare / 2 + distress + SWAPPINESS >= 100;
   for (const pfn of batch) {
-    const keep = yield* staysActive(cpu, pfn, reclaimMapped);
+    const keep = yield* staysActive(cpu, pfn, reclaimMapped, priority);
     if (!keep) yield* countEvent(cpu, PageState.pgdeactivate);
     yield* putBack(cpu, zone, pfn, keep ? LRU_ACTIVE : LRU_INACTIVE);
   }
 }
 
-function* staysActive(cpu: Cpu, pfn: Pfn, reclaimMapped: boolean): Op<boolean> {
+function* staysActive(cpu: Cpu, pfn: Pfn, reclaimMapped: boolean, priority: number): Op<boolean> {
   const page = pageOf(pfn);
   const mapped = (yield* cpu.readOnce(page + Page.mapcount)) > 0;
   if (mapped && !reclaimMapped) return true;
@@ -133,7 +133,7 @@ function* staysActive(cpu: Cpu, pfn: Pfn, reclaimMapped: boolean): Op<boolean> {
     if ((flags & (PG_lazyfree | PG_head)) === 0) return true;
   }
   if (!(yield* cpu.tryLockBit(page + Page.flags, PG_locked))) return true;
-  const referenced = mapped && (yield* pageReferenced(cpu, pfn));
+  const referenced = mapped && (yield* pageReferenced(cpu, pfn, priority));
   yield* cpu.unlockBit(page + Page.flags, PG_locked);
   return referenced;
 }
@@ -144,17 +144,18 @@ function* shrinkCache(cpu: Cpu, zone: Word, pages: number, control: ScanControl)
   const scanned = control.kswapd ? PageState.pgscan_kswapd : PageState.pgscan_direct;
   yield* countEvents(cpu, scanned, batch.length);
   for (const pfn of batch) {
-    if (yield* reclaimIsolated(cpu, zone, pfn)) control.freed++;
+    if (yield* reclaimIsolated(cpu, zone, pfn, control.priority)) control.freed++;
   }
 }
 
 /**
  * Frees a page that is off its list, or puts it back: with the active ones if it is in use.
  *
+ * @param priority - how urgent it is, 0 the most
  * @returns whether it is free; the reference that the caller had is gone in any case
  */
-export function* reclaimIsolated(cpu: Cpu, zone: Word, pfn: Pfn): Op<boolean> {
-  const fate = yield* shrinkPage(cpu, pfn);
+export function* reclaimIsolated(cpu: Cpu, zone: Word, pfn: Pfn, priority: number): Op<boolean> {
+  const fate = yield* shrinkPage(cpu, pfn, priority);
   if (fate === Fate.FREED) {
     yield* countEvent(cpu, PageState.pgsteal);
     return true;
@@ -171,20 +172,21 @@ const enum Fate {
   ACTIVATE,
 }
 
-/** Takes pages off the end of a list, with a reference to each; those about to be freed are left alone. */
+/**
+ * Takes pages off the end of a list, with a reference to each. Those about to be freed stay where they are: whoever
+ * frees one looks without the lock whether it is on a list.
+ */
 function* isolatePages(cpu: Cpu, zone: Word, list: number, pages: number): Op<Pfn[]> {
   const batch: Pfn[] = [];
   yield* cpu.spinLock(zone + Zone.lruLock);
-  for (let scanned = 0; scanned < pages; scanned++) {
-    const pfn = yield* oldestOfList(cpu, zone, list);
-    if (pfn === 0) break;
-    if (!(yield* getPageUnlessZero(cpu, pfn))) {
-      // Its last user waits for this lock, to take it off the list.
-      yield* rotatePage(cpu, zone, pfn, list);
-      continue;
+  let pfn = yield* oldestOfList(cpu, zone, list);
+  for (let scanned = 0; scanned < pages && pfn !== 0; scanned++) {
+    const younger = yield* cpu.load(pageOf(pfn) + Page.lruPrev);
+    if (yield* getPageUnlessZero(cpu, pfn)) {
+      yield* delFromList(cpu, zone, pfn);
+      batch.push(pfn);
     }
-    yield* delFromList(cpu, zone, pfn);
-    batch.push(pfn);
+    pfn = younger;
   }
   yield* cpu.spinUnlock(zone + Zone.lruLock);
   return batch;
@@ -208,7 +210,7 @@ function* putBack(cpu: Cpu, zone: Word, pfn: Pfn, list: number): Op<void> {
 }
 
 /** Frees a page if it can. The reference that it was isolated with is gone when it is freed. */
-function* shrinkPage(cpu: Cpu, pfn: Pfn): Op<Fate> {
+function* shrinkPage(cpu: Cpu, pfn: Pfn, priority: number): Op<Fate> {
   const page = pageOf(pfn);
   const flags = yield* cpu.readOnce(page + Page.flags);
   if ((flags & PG_head) !== 0) {
@@ -216,32 +218,41 @@ function* shrinkPage(cpu: Cpu, pfn: Pfn): Op<Fate> {
     return Fate.ACTIVATE;
   }
   if (!(yield* cpu.tryLockBit(page + Page.flags, PG_locked))) return Fate.KEEP;
-  const fate = yield* shrinkLockedPage(cpu, pfn);
+  const fate = yield* shrinkLockedPage(cpu, pfn, priority);
   yield* cpu.unlockBit(page + Page.flags, PG_locked);
   if (fate === Fate.FREED) yield* putPage(cpu, pfn);
   return fate;
 }
 
-function* shrinkLockedPage(cpu: Cpu, pfn: Pfn): Op<Fate> {
+function* shrinkLockedPage(cpu: Cpu, pfn: Pfn, priority: number): Op<Fate> {
   const page = pageOf(pfn);
   // Its users are gone since it was isolated.
   if ((yield* cpu.readOnce(page + Page.refcount)) === 1) return Fate.FREED;
   const mapped = (yield* cpu.readOnce(page + Page.mapcount)) > 0;
-  const referenced = yield* pageReferenced(cpu, pfn);
+  const referenced = yield* pageReferenced(cpu, pfn, priority);
   if (referenced && mapped) return Fate.ACTIVATE;
+  let added = false;
   if (yield* pageAnon(cpu, pfn)) {
     const flags = yield* cpu.readOnce(page + Page.flags);
     if ((flags & (PG_swapcache | PG_lazyfree)) === 0) {
       if (!mapped) return Fate.KEEP;
       if (SWAP_SLOTS === 0 || !(yield* addToSwap(cpu, pfn))) return Fate.ACTIVATE;
+      added = true;
     }
   }
   if (mapped) {
     const unmapped = yield* tryToUnmap(cpu, pfn);
+    if (unmapped !== Unmap.SUCCESS && added) yield* giveBackSlot(cpu, pfn);
     if (unmapped === Unmap.FAIL) return Fate.ACTIVATE;
     if (unmapped === Unmap.AGAIN) return Fate.KEEP;
   }
   return yield* pageOut(cpu, pfn, referenced);
+}
+
+/** A page that stays needs no slot, if no pte has been told of it: those that are locked would hold them for ever. */
+function* giveBackSlot(cpu: Cpu, pfn: Pfn): Op<void> {
+  const slot = yield* slotOfPage(cpu, pfn);
+  if ((yield* swapCount(cpu, slot)) === 1) yield* deleteFromSwapCache(cpu, pfn);
 }
 
 /** Writes an unmapped page if need be, and takes it out of whatever knows it. */

@@ -1,5 +1,5 @@
 /** Pages that are written to their device (Linux: pageout and swap_writepage, mm/vmscan.c and mm/page_io.c). */
-import type { Pfn } from '../base/units.js';
+import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { SWAP_FILE } from '../hardware/device.js';
 import { frameOf } from '../hardware/frames.js';
@@ -33,10 +33,17 @@ export function* writePage(cpu: Cpu, pfn: Pfn): Op<boolean> {
     return false;
   }
   yield* countEvent(cpu, inSwap ? PageState.pswpout : PageState.pgpgout);
-  if (!inSwap && index >= (yield* cpu.readOnce(file + File.onDevice))) {
-    yield* cpu.writeOnce(file + File.onDevice, index + 1);
-  }
+  if (!inSwap) yield* raiseOnDevice(cpu, file, index + 1);
   return true;
+}
+
+/** The device has so many pages of a file at least. Others may write other pages at this moment. */
+function* raiseOnDevice(cpu: Cpu, file: Word, pages: number): Op<void> {
+  const word = file + File.onDevice;
+  for (;;) {
+    const before = yield* cpu.readOnce(word);
+    if (before >= pages || (yield* cpu.cas(word, before, pages))) return;
+  }
 }
 
 /**

@@ -31,6 +31,7 @@ const processes: ScenarioCase[] = [
       thread(0, 'pageOutAndLoad', parent, BEFORE),
       thread(1, 'storeOwn', taskAfter(parent, 1), STORED),
     ],
+    executions: 200,
   },
   {
     name: 'the end of a child that shares the page',
@@ -39,6 +40,7 @@ const processes: ScenarioCase[] = [
       thread(0, 'pageOutAndLoad', parent, BEFORE),
       thread(1, 'endTask', taskAfter(parent, 1)),
     ],
+    executions: 100,
   },
 ];
 

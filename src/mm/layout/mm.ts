@@ -55,6 +55,8 @@ export const Mm = {
 
 /** Chosen when memory was full: its faults fail. */
 export const MMF_OOM_KILLED = 1;
+/** Its memory was taken, too: more is not to be had from it (Linux: MMF_OOM_SKIP). */
+export const MMF_OOM_SKIP = 2;
 
 /** A limit that never binds, in pages. */
 export const RLIM_INFINITY = 0x7fff_ffff;

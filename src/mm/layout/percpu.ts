@@ -32,6 +32,9 @@ export const Percpu = {
   /** Free frames that hold zeros: a count, then a stack of up to PCP_BATCH frame numbers. */
   pcpZeroedCount: 112,
   pcpZeroed: 113,
+  /** Of a thousand allocations how many are to fail, and what chooses them: a number that each changes. */
+  failPermille: 130,
+  failSeed: 131,
 } as const;
 
 /** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
@@ -69,6 +72,8 @@ export const PageState = {
   /** Times that an allocation had to reclaim by itself. */
   allocstall: 26,
   oom_kill: 27,
+  /** Faults that should have mapped a huge page, when none was to be had. */
+  thp_fault_fallback: 28,
   /** Frames that kscrubd zeroed, and frames of zeros handed out as they were. */
   pgscrub: 30,
   pgalloc_zeroed: 31,
