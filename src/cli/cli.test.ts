@@ -320,8 +320,31 @@ describe('minorfault pft', () => {
 });
 
 describe('minorfault', () => {
-  it('lists the designs', () => {
-    assert.match(run('designs').stdout, /v18-per-thread +anonymous faults with no lock/);
+  it('lists the designs, the architectures, and which of these carries which', () => {
+    const { stdout } = run('designs');
+    assert.match(stdout, /v18-per-thread +anonymous faults with no lock/);
+    assert.match(stdout, /sparc64 +3 levels, 8 KiB pages/);
+    assert.match(stdout, /carried by +i386 +i386-pae +x86_64/);
+    assert.match(stdout, /v18 +yes +- +yes/);
+    const { architectures } = JSON.parse(run('designs', '--json').stdout) as {
+      architectures: { name: string; refuses: { design: string }[] }[];
+    };
+    const ppc64 = architectures.find(({ name }) => name === 'ppc64')!;
+    assert.deepEqual(
+      ppc64.refuses.map(({ design }) => design),
+      ['pte-bit'],
+    );
+  });
+
+  it('refuses a design that the architecture cannot carry with 2, but for --force', () => {
+    for (const command of [['pft', '--size', '1M'], ['check', 'munmap-fault'], ['multitask']]) {
+      const { status, stderr } = run(...command, '--arch', 'sparc64', '--design', 'v18');
+      assert.equal(status, 2);
+      assert.match(stderr, /sparc64 has no compare-exchange on ptes/);
+    }
+    const small = ['pft', '--size', '1M', '--reps', '1', '--threads', '1', '--arch', 'sparc64'];
+    assert.equal(run(...small, '--design', 'v18', '--force').status, 0);
+    assert.match(run(...small).stdout, /sparc64 page-table-lock/);
   });
 
   it('explains itself, and refuses unknown commands and options with 2', () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { PTE_UPDATE_DESIGNS } from '../designs/index.js';
-import { ARCHES, type ArchName } from '../hardware/arch/index.js';
+import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
 import {
   runMultitask,
   type Aim7Row,
@@ -9,18 +9,27 @@ import {
 } from '../measure/multitask.js';
 import { MAIL_TABLES } from '../measure/multitaskMail.js';
 import type { VmDesign } from '../mm/design.js';
-import { choiceOption, parseCount, parseCounts, parseDesigns, valueOption } from './arguments.js';
+import {
+  FORCE_OPTION,
+  choiceOption,
+  designsToRun,
+  parseCount,
+  parseCounts,
+  parseDesigns,
+  valueOption,
+} from './arguments.js';
 import { formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
 
 interface MultitaskOptions {
   readonly engine: MultitaskEngine;
   readonly arch: ArchName;
-  readonly design: VmDesign[];
+  readonly design: readonly VmDesign[];
   readonly tasks: number[];
   readonly cpus?: number;
   readonly cpusPerNode: number;
   readonly seed: number;
+  readonly force?: true;
   readonly json?: true;
 }
 
@@ -35,7 +44,6 @@ Our tasks and jobs are a stand-in for AIM7's, and much smaller: compare columns 
 ratios with ratios, but not our jobs/min with the mail's.`;
 
 const ENGINES = ['simulate', 'parallel'] as const;
-const ARCH_NAMES = Object.keys(ARCHES) as ArchName[];
 
 const LABELS: Readonly<Record<MultitaskEngine, string>> = {
   parallel: 'worker threads of this library; not the speed of a kernel',
@@ -65,9 +73,12 @@ export function addMultitaskCommand(program: Command): void {
     )
     .addOption(valueOption('--cpus-per-node <n>', 'CPUs of each NUMA node', parseCount, '2'))
     .addOption(valueOption('--seed <n>', 'for the order of jobs', parseCount, '1'))
+    .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
-    .action(async (options: MultitaskOptions) => {
+    .action(async (given: MultitaskOptions, command: Command) => {
+      const { arch, design, force = false } = given;
+      const options = { ...given, design: designsToRun(command, arch, design, force) };
       const results = await runAll(options);
       if (options.json) printJson({ results, mail: mailRows(options.tasks) });
       else printResults(results, options);

@@ -20,7 +20,7 @@ import { progressBar } from './progress.js';
 interface PftOptions {
   readonly engine: PftEngine;
   readonly arch: ArchName;
-  readonly design: VmDesign[];
+  readonly design: readonly VmDesign[];
   readonly size: number;
   readonly reps: number;
   readonly threads: number[];
@@ -72,17 +72,20 @@ export function addPftCommand(program: Command): void {
     .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
-    .action(async (options: PftOptions, command: Command) => {
-      const { arch, design, force = false } = options;
-      const results = await runAll(options, designsToRun(command, arch, design, force));
+    .action(async (given: PftOptions, command: Command) => {
+      const { arch, design, force = false } = given;
+      const options = { ...given, design: designsToRun(command, arch, design, force) };
+      const results = await runAll(options);
       if (options.json) printJson(results);
       else printResults(results, options);
     });
 }
 
-async function runAll(options: PftOptions, designs: readonly VmDesign[]): Promise<PftResult[]> {
+async function runAll(options: PftOptions): Promise<PftResult[]> {
   const { engine, arch, size, reps, cpusPerNode, cpus, memory } = options;
-  const runs = designs.flatMap((design) => options.threads.map((threads) => ({ design, threads })));
+  const runs = options.design.flatMap((design) =>
+    options.threads.map((threads) => ({ design, threads })),
+  );
   const bar = progressBar('pft {bar} {value}/{total} rows', runs.length);
   const results: PftResult[] = [];
   try {

@@ -1,12 +1,40 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DESIGNS } from '../designs/index.js';
+import { DESIGNS, designNamed } from '../designs/index.js';
+import type { ArchName } from '../hardware/arch/index.js';
 import { checkCase, isExpected } from './check.js';
 import { firstFault } from './firstFault.js';
 
 const BOUND = 100_000;
 
+/** The scenario on another architecture. */
+function on(arch: ArchName): typeof firstFault {
+  return { ...firstFault, machine: { ...firstFault.machine, arch } };
+}
+
 describe('first-fault', () => {
+  it('fails under V18 where a pte is two words, and not under a lock', async () => {
+    const [bothWrite] = firstFault.cases;
+    const forced = await checkCase(on('i386-pae'), bothWrite, designNamed('v18'), BOUND);
+    assert.deepEqual([forced.outcome, forced.expected], ['failed', 'open']);
+    for (const name of ['page-table-lock', 'table-lock']) {
+      const verdict = await checkCase(on('i386-pae'), bothWrite, designNamed(name), BOUND);
+      assert.deepEqual([verdict.outcome, verdict.expected], ['exhausted', 'pass']);
+    }
+  });
+
+  it('passes under V18 where a pte is busy while it is hashed', async () => {
+    const [bothWrite] = firstFault.cases;
+    const verdict = await checkCase(on('ppc64'), bothWrite, designNamed('v18'), BOUND);
+    assert.equal(verdict.outcome, 'exhausted');
+  });
+
+  it('fails under V18 where software writes ptes by plain stores', async () => {
+    const [bothWrite] = firstFault.cases;
+    const verdict = await checkCase(on('sparc64'), bothWrite, designNamed('v18'), BOUND);
+    assert.equal(verdict.outcome, 'failed');
+  });
+
   for (const scenarioCase of firstFault.cases) {
     for (const design of DESIGNS.filter(({ broken }) => broken !== undefined)) {
       it(`fails under ${design.name}: ${scenarioCase.name}`, async () => {
