@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatTable } from '../src/cli/output.js';
+import { LOCKINGS } from './lockingNames.js';
 
 const PROCESSES = 5;
 /** Touched in each round: 4 MiB, more than the caches next to a core hold, less than the shared one. */
@@ -113,6 +114,7 @@ try {
   process.stdout.write(
     `\nfault logic, v18-per-thread, without zeroing: ${logic.toFixed(0)} ns (target ≤ 250)\n`,
   );
+  process.stdout.write(`\n${lockingsTable()}\n`);
   process.stdout.write(`\n${replayTable()}\n`);
   process.stdout.write(
     `\nMedians of ${PROCESSES} processes. The host is likely a virtual machine, whose faults are slow, and our ` +
@@ -128,6 +130,24 @@ function compileHostProgram(): string | undefined {
   const program = join(temporary, 'hostFault');
   const { status } = spawnSync('cc', ['-O2', '-pthread', '-o', program, source]);
   return status === 0 ? program : undefined;
+}
+
+/** What the locks cost: each locking beside page-table-lock, one thread and two. */
+function lockingsTable(): string {
+  const script = fileURLToPath(new URL('lockings.js', import.meta.url));
+  const runs = Array.from({ length: PROCESSES }, () => {
+    const output = execFileSync(process.execPath, [script, String(PAGES)], { encoding: 'utf8' });
+    return JSON.parse(output) as Medians;
+  });
+  const cell = (name: string, threads: number): string => {
+    const ratios = runs.map((run) => run[`page-table-lock ${threads}`] / run[`${name} ${threads}`]);
+    const [low, high] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(2));
+    return `${median(ratios).toFixed(2)} × (${low} to ${high})`;
+  };
+  return formatTable(
+    ['write faults a second against page-table-lock, no zeroing', '1 worker', '2 workers'],
+    LOCKINGS.map((name) => [name, cell(name, 1), cell(name, 2)]),
+  );
 }
 
 /** The host's side and ours, in processes of their own, one after the other. */

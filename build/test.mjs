@@ -9,7 +9,7 @@ const LIMIT_MS = 15 * 60 * 1000;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-const built = ['src', 'test', 'bench', 'conformance']
+const built = ['src', 'test', 'bench', 'conformance', 'soak']
   .flatMap((folder) => filesIn(folder, /\.test\.ts$/))
   .map((file) => join('dist', file.replace(/ts$/, 'js')));
 const files = [...built, ...filesIn('build', /\.test\.mjs$/)];

@@ -19,6 +19,7 @@ export { Mm, RLIM_INFINITY, Task } from './mm/layout/mm.js';
 export { nameOf } from './mm/layout/names.js';
 export {
   PG_anon_exclusive,
+  PG_cache,
   PG_dirty,
   PG_head,
   PG_locked,
@@ -57,8 +58,16 @@ export { sysRemapFilePages } from './mm/remapFilePages.js';
 export { dropPages, truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';
 export { audit } from './oracle/audit.js';
-export { pageStates, readMm, readZone } from './oracle/counts.js';
-export { mappedPages, tableNames } from './oracle/pageTables.js';
+export { leaks } from './oracle/leaks.js';
+export {
+  frameUses,
+  framesInUse,
+  freeSwapSlots,
+  pageStates,
+  readMm,
+  readZone,
+} from './oracle/counts.js';
+export { mappedPages, swapEntries, tableNames } from './oracle/pageTables.js';
 export { PFT_BASE } from './workloads/pft.js';
 export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';

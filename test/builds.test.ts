@@ -14,6 +14,8 @@ const OPERATIONS = 1500;
 /** Whether memory may be full, as the last argument of random operations. */
 const RUNS_OUT = 1;
 const AMPLE = 0;
+/** Of each region that threads share. */
+const SHARED_PAGES = 32;
 
 /** The name of the first word in which two machines differ, if any. */
 function firstDifference(a: Engine, b: Engine): string | undefined {
@@ -131,7 +133,7 @@ describe('the three engines', () => {
 
 /** Two processes that share files, with two threads each; each thread is to run on a CPU of its own. */
 async function startSharing(engine: Engine): Promise<{ files: number; tasks: number[] }> {
-  const files = await runAlone(engine, 'sharedFiles');
+  const files = await runAlone(engine, 'sharedFiles', SHARED_PAGES);
   const tasks = [];
   for (let process = 0; process < 2; process++) {
     const first = await runAlone(engine, 'sharedStart');

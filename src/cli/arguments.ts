@@ -15,6 +15,11 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
+/** The same, and 0 for none. */
+export function parseSizeOrNone(text: string): number {
+  return text.trim() === '0' ? 0 : parseSize(text);
+}
+
 /** A whole number of at least 1. */
 export function parseCount(text: string): number {
   const value = Number(text);

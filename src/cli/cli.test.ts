@@ -41,11 +41,30 @@ describe('minorfault replay', () => {
     assert.match(stdout, /cmpxchg fail anon write +0/);
   });
 
+  it('prints what memory pressure did where memory is limited', () => {
+    const { status, stdout } = run('replay', LS, '--truth', LS_TRUTH, '--memory', '2M');
+    assert.equal(status, 0);
+    assert.match(stdout, /major faults of ours +\d+ +\d+/);
+    assert.match(stdout, /swap file +2,048 \(8\.0 MiB\)/);
+    assert.match(stdout, /swapped out \(pswpout\) +[1-9]\d* \(0\.\d MiB\)/);
+    assert.match(stdout, /note: memory ran short: .* lower bounds/);
+  });
+
+  it('takes the size of the swap file as asked', () => {
+    const { stdout } = run('replay', LS, '--memory', '2M', '--swap', '1M', '--json');
+    const reports = JSON.parse(stdout) as ReplayReport[];
+    assert.deepEqual(
+      reports.map(({ pressure }) => pressure?.swap),
+      [256, 256],
+    );
+  });
+
   it('prints JSON: an object for each trace and design', () => {
     const { stdout } = run('replay', LS, '--design', 'v18-first', '--json');
     const [report, ...others] = JSON.parse(stdout) as ReplayReport[];
     assert.equal(others.length, 0);
     assert.deepEqual([report.trace, report.design], [LS, 'v18-first']);
+    assert.equal(report.pressure, undefined);
     assert.deepEqual(report.processes[0].rssPeakKb, { kernel: 2884, model: 2884 });
   });
 
@@ -108,7 +127,13 @@ describe('minorfault replay', () => {
       () => [LS, '--design', 'v19'],
       /no design is called "v19"; there are: page-table-lock/,
     ],
-    ['a machine that is too small', () => [LS, '--memory', '1M'], /out of memory|does not fit/],
+    [
+      'a machine that is too small, and tells what fills it',
+      () => [LS, '--memory', '256K', '--swap', '0'],
+      /out of memory.* 0\.3 MiB \(page tables \d\.\d MiB, anonymous .* --memory or --swap/,
+    ],
+    ['a swap file of no size', () => [LS, '--swap', 'some'], /got size "some"/],
+    ['a swap file beyond what ptes tell', () => [LS, '--swap', '2G'], /got 524288 pages of swap/],
     ['a machine of no size', () => [LS, '--memory', 'lots'], /got size "lots"/],
     [
       'a truth that is none',

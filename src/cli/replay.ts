@@ -1,21 +1,31 @@
 import { Option, type Command } from 'commander';
 import { InputError } from '../base/errors.js';
+import { MIB } from '../base/units.js';
 import { DEFAULT_DESIGNS } from '../designs/index.js';
 import type { VmDesign } from '../mm/design.js';
+import { MAX_SWAP_BYTES } from '../engines/configuration.js';
 import { FAULT_KINDS, type FaultKind } from '../traces/faultKinds.js';
+import type { Pressure } from '../traces/replay.js';
 import { replayFile, type ProcessReport, type ReplayReport } from '../traces/replayFile.js';
-import { parseDesigns, parseSize, valueOption } from './arguments.js';
+import { parseDesigns, parseSize, parseSizeOrNone, valueOption } from './arguments.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
 
 interface ReplayCommandOptions {
   readonly design: VmDesign[];
   readonly truth: string[];
-  readonly memory: number;
+  readonly memory?: number;
+  readonly swap?: number;
   readonly allowLost?: true;
   readonly partial?: true;
   readonly json?: true;
 }
+
+const DEFAULT_MEMORY = '512M';
+/** Of the machines that traces are replayed on, in bytes. */
+const PAGE_SIZE = 4096;
+/** The swap file that goes with a limit on memory. */
+const SWAP_PER_MEMORY = 4;
 
 const HELP = `
 A fault is explained when our MMU traps on the same access with the same error code, and our VM then
@@ -41,7 +51,20 @@ export function addReplayCommand(program: Command): void {
         .argParser(collect)
         .default([], 'none'),
     )
-    .addOption(valueOption('--memory <size>', 'physical memory of the machine', parseSize, '512M'))
+    .addOption(
+      valueOption(
+        '--memory <size>',
+        `physical memory of the machine (default: ${DEFAULT_MEMORY})`,
+        parseSize,
+      ),
+    )
+    .addOption(
+      valueOption(
+        '--swap <size>',
+        `swap file; 0 is none (default: ${SWAP_PER_MEMORY} times --memory if that is given, or none)`,
+        parseSizeOrNone,
+      ),
+    )
     .option('--allow-lost', 'replay a trace that lost records')
     .option('--partial', 'replay a trace that ends too early')
     .option('--json', 'print JSON')
@@ -75,7 +98,8 @@ async function replayAll(
       reports.push(
         ...(await replayFile(trace, {
           designs: options.design,
-          memoryBytes: options.memory,
+          memoryBytes: options.memory ?? parseSize(DEFAULT_MEMORY),
+          swapBytes: options.swap ?? swapFor(options.memory),
           truthPath: options.truth[index],
           allowLost: options.allowLost === true,
           partial: options.partial === true,
@@ -87,6 +111,11 @@ async function replayAll(
     }
   }
   return reports;
+}
+
+/** The swap file where none is asked for. @param memory - as asked for, in bytes */
+function swapFor(memory: number | undefined): number {
+  return memory === undefined ? 0 : Math.min(SWAP_PER_MEMORY * memory, MAX_SWAP_BYTES);
 }
 
 /** Whether nothing that was compared differs. */
@@ -108,6 +137,7 @@ function printReports(reports: readonly ReplayReport[]): void {
 /** One trace: the kernel's column, then one for each design. */
 function printTrace(trace: string, reports: readonly ReplayReport[]): void {
   const [first] = reports;
+  const limited = reports.some(({ pressure }) => pressure !== undefined);
   print(`${trace}: ${count(first.events)} events\n`);
   first.processes.forEach((process, index) => {
     print(`${process.comm} (pid ${process.pid})`);
@@ -115,7 +145,7 @@ function printTrace(trace: string, reports: readonly ReplayReport[]): void {
     print(
       formatTable(
         ['', 'kernel', ...reports.map(({ design }) => design)],
-        processRows(process, ours),
+        processRows(process, ours, limited),
       ),
     );
     print('');
@@ -126,9 +156,39 @@ function printTrace(trace: string, reports: readonly ReplayReport[]): void {
     ...reports.map(({ meminfo }) => count(meminfo[label])),
   ]);
   print(formatTable(['', ...reports.map(({ design }) => design)], rows));
+  if (limited) printPressure(reports);
   for (const { note, times } of first.notes)
     print(`note: ${note}${times > 1 ? ` (${times} times)` : ''}`);
   print('');
+}
+
+const PRESSURE_ROWS: readonly (readonly [label: string, of: keyof Pressure, pages: boolean])[] = [
+  ['swap file', 'swap', true],
+  ['major faults', 'majorFaults', false],
+  ['swapped out (pswpout)', 'swappedOut', true],
+  ['swapped in (pswpin)', 'swappedIn', true],
+  ['read from files', 'fileRead', true],
+  ['written to files (pgpgout)', 'fileWritten', true],
+  ['looked at by reclaim (pgscan_direct)', 'scanned', true],
+  ['reclaimed (pgsteal)', 'reclaimed', true],
+  ['allocations that had to wait (allocstall)', 'allocationStalls', false],
+  ['huge pages not to be had', 'hugeFallbacks', false],
+];
+
+function printPressure(reports: readonly ReplayReport[]): void {
+  const rows = PRESSURE_ROWS.map(([label, of, pages]) => [
+    label,
+    ...reports.map(({ pressure }) => {
+      const value = pressure?.[of] ?? 0;
+      return pages ? pagesAndSize(value) : count(value);
+    }),
+  ]);
+  print('\nmemory pressure, in pages');
+  print(formatTable(['', ...reports.map(({ design }) => design)], rows));
+}
+
+function pagesAndSize(pages: number): string {
+  return `${count(pages)} (${((pages * PAGE_SIZE) / MIB).toFixed(1)} MiB)`;
 }
 
 const KIND_LABELS: Readonly<Record<FaultKind, string>> = {
@@ -139,7 +199,11 @@ const KIND_LABELS: Readonly<Record<FaultKind, string>> = {
   writeProtect: '  write to a read-only page',
 };
 
-function processRows(process: ProcessReport, ours: readonly ProcessReport[]): string[][] {
+function processRows(
+  process: ProcessReport,
+  ours: readonly ProcessReport[],
+  limited: boolean,
+): string[][] {
   const row = (
     label: string,
     kernel: number | string | null,
@@ -155,6 +219,12 @@ function processRows(process: ProcessReport, ours: readonly ProcessReport[]): st
       ),
     ),
     row('  unexplained', '', ({ faults }) => faults.unexplained),
+    ...(limited
+      ? [
+          row('faults that the kernel did not have', '', ({ faults }) => faults.extra),
+          row('major faults of ours', '', ({ faults }) => faults.major),
+        ]
+      : []),
     row('peak RSS, kB', process.rssPeakKb.kernel, ({ rssPeakKb }) => rssPeakKb.model),
     row(
       'page tables at exit, kB',

@@ -1,6 +1,6 @@
 /** Every named design. A new one is a file, and an entry here. */
 import { InputError } from '../base/errors.js';
-import type { VmDesign } from '../mm/design.js';
+import { COUNTER_FORMS, type VmDesign } from '../mm/design.js';
 import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
@@ -30,10 +30,30 @@ export const DEFAULT_DESIGNS = `${pageTableLock.name},${v18.name}`;
 /** The same of the mail of 31 March 2005, which changes how ptes are updated and nothing else. */
 export const PTE_UPDATE_DESIGNS = `${pageTableLock.name},${pageTableLockExchange.name}`;
 
-/** @throws InputError when there is no such design */
+/**
+ * Finds a design by its name. `NAME:FORM` is that design with its counters in another form, such as
+ * `table-lock:per-thread`.
+ *
+ * @throws InputError when there is no such design
+ */
 export function designNamed(name: string): VmDesign {
-  const design = DESIGNS.find((candidate) => candidate.name === name);
-  if (design !== undefined) return design;
-  const known = DESIGNS.map((candidate) => candidate.name).join(', ');
-  throw new InputError('DESIGN_UNKNOWN', `no design is called "${name}"; there are: ${known}`);
+  const [base, form, ...rest] = name.split(':');
+  const design = DESIGNS.find((candidate) => candidate.name === base);
+  if (design === undefined || rest.length > 0) {
+    const known = DESIGNS.map((candidate) => candidate.name).join(', ');
+    throw new InputError('DESIGN_UNKNOWN', `no design is called "${name}"; there are: ${known}`);
+  }
+  return form === undefined ? design : withCounters(design, form);
+}
+
+function withCounters(design: VmDesign, form: string): VmDesign {
+  const counters = COUNTER_FORMS.find((known) => known === form);
+  if (counters === undefined) {
+    throw new InputError(
+      'DESIGN_COUNTERS',
+      `counters: got "${form}", expected one of ${COUNTER_FORMS.join(', ')}`,
+    );
+  }
+  const name = `${design.name}:${counters}`;
+  return { ...design, name, summary: `${design.summary}; counters ${counters}`, counters };
 }

@@ -1,5 +1,6 @@
 /** What an instance of the VM is built for, in one value. */
 import { InputError } from '../base/errors.js';
+import { KIB } from '../base/units.js';
 import { ARCHES } from '../hardware/arch/index.js';
 import type { MachineConfig } from '../hardware/machine.js';
 import { DEFAULT_LIMITS, type Limits, type VmDesign } from '../mm/design.js';
@@ -14,6 +15,8 @@ export interface VmConfig {
 const MAX_MEMORY_BYTES = 2 ** 32;
 /** Slots that a pte with the largest pages can tell. */
 const MAX_SWAP_PAGES = 2 ** 18 - 2;
+/** The same for pages of 4 KiB. */
+export const MAX_SWAP_BYTES = MAX_SWAP_PAGES * 4 * KIB;
 /** The zero page, a process's tables and a page or two. */
 const MIN_FRAMES = 12;
 

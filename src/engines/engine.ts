@@ -27,7 +27,15 @@ export interface Engine {
   /** Layout, names and audit: what does not run on a CPU is the same in both forms. */
   readonly vm: Pick<
     SteppedVm,
-    'CpuLine' | 'audit' | 'cpuLine' | 'mappedPages' | 'nameOf' | 'pageStates' | 'readMm'
+    | 'CpuLine'
+    | 'audit'
+    | 'framesInUse'
+    | 'leaks'
+    | 'cpuLine'
+    | 'mappedPages'
+    | 'nameOf'
+    | 'pageStates'
+    | 'readMm'
   >;
   /**
    * Runs threads side by side, each on its own CPU, to their end, and then tells the daemons among

@@ -73,7 +73,7 @@ export class SteppedThread {
   resume(value: unknown): boolean {
     const stack = this.stack;
     for (;;) {
-      const { done, value: yielded } = stack[stack.length - 1].next(value);
+      const { done, value: yielded }: IteratorResult<unknown, unknown> = this.next(value);
       if (done === true) {
         stack.pop();
         if (stack.length === 0) {
@@ -86,6 +86,25 @@ export class SteppedThread {
       } else {
         stack.push(yielded as Frame);
         value = undefined;
+      }
+    }
+  }
+
+  /** Goes on with the innermost function, or with the one that catches what it throws. */
+  private next(value: unknown): IteratorResult<unknown, unknown> {
+    const { stack } = this;
+    try {
+      return stack[stack.length - 1].next(value);
+    } catch (thrown) {
+      let error = thrown;
+      for (;;) {
+        stack.pop();
+        if (stack.length === 0) throw error;
+        try {
+          return stack[stack.length - 1].throw(error);
+        } catch (again) {
+          error = again;
+        }
       }
     }
   }

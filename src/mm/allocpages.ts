@@ -7,7 +7,7 @@
 import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { OOM_KILLER } from '../hardware/machine.js';
+import { OOM_KILLER, SWAP_SLOTS } from '../hardware/machine.js';
 import { PREZERO } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { outOfMemory } from './oomKill.js';
@@ -16,6 +16,8 @@ import { tryToFreePages } from './vmscan.js';
 
 /** How often who asks reclaims and finds that others were faster. */
 const MAX_TRIES = 16;
+/** How often nothing can be had before there is nothing: a page that was in use once may not be the next time. */
+const TRIES_IN_VAIN = SWAP_SLOTS === 0 ? 1 : 3;
 
 /**
  * Takes a frame for the calling CPU, with NEW_PAGE_REFERENCES and contents unknown.
@@ -39,13 +41,13 @@ export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
 }
 
 function* allocSlowly(cpu: Cpu): Op<Pfn> {
-  for (let tries = 0; tries < MAX_TRIES; tries++) {
+  let inVain = 0;
+  for (let tries = 0; tries < MAX_TRIES && inVain < TRIES_IN_VAIN; tries++) {
     const freed = yield* tryToFreePages(cpu);
     // With nothing to be had, what is kept back for emergencies may go.
     const pfn = yield* takePage(cpu, freed === 0);
     if (pfn !== 0) return pfn;
-    if (freed > 0) continue;
-    if (!OOM_KILLER || !(yield* outOfMemory(cpu))) return 0;
+    inVain = freed > 0 || (OOM_KILLER && (yield* outOfMemory(cpu))) ? 0 : inVain + 1;
   }
   return yield* takePage(cpu, true);
 }

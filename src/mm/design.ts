@@ -58,7 +58,7 @@ export type PteUpdate = 'exchange' | 'clear-then-set';
 export type WpCopy = 'hold' | 'no-hold' | 'hold-if-debug' | 'lock-and-hold';
 
 /** How rss and anon_rss are kept (SPEC 1.2): see mm/counters.ts. */
-export type CounterForm = 'locked' | 'atomic' | 'per-thread' | 'plain';
+export const COUNTER_FORMS = ['locked', 'atomic', 'per-thread'] as const;
 
 /**
  * Free memory is zeroed before it is asked for, by a kscrubd on each node: see scrubd.ts. Orders are
@@ -81,7 +81,8 @@ export interface VmDesign {
   /** What is wrong with it, for a design kept to show a bug. */
   readonly broken?: string;
   readonly locking: Locking;
-  readonly counters: CounterForm;
+  /** `plain` is a word without a lock, to show what is wrong with that. */
+  readonly counters: (typeof COUNTER_FORMS)[number] | 'plain';
   /** Whether freed frames are unmapped from the kernel, to catch who still uses them. */
   readonly debugPagealloc?: boolean;
   /** Without, frames are zeroed when they are handed out. */

@@ -86,6 +86,7 @@ export function* doHugePmdAnonymousPage(
   const pfn = write ? yield* allocHugePage(cpu) : yield* hugeZeroPage(cpu);
   if (pfn === 0) {
     yield* freeTable(cpu, spare);
+    yield* countEvent(cpu, PageState.thp_fault_fallback);
     return VM_FAULT_FALLBACK;
   }
   const pmdp = yield* pteAlloc(cpu, mm, address, 1);

@@ -25,6 +25,7 @@ import {
 } from './layout/vma.js';
 import { freePageRange } from './lazyfree.js';
 import { putPage } from './lru.js';
+import { pageOutRange } from './pageout.js';
 import { madvisePopulate } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { punchHole } from './truncate.js';
@@ -49,6 +50,7 @@ export const MADV_DONTDUMP = 16;
 export const MADV_DODUMP = 17;
 export const MADV_WIPEONFORK = 18;
 export const MADV_KEEPONFORK = 19;
+export const MADV_PAGEOUT = 21;
 export const MADV_POPULATE_READ = 22;
 export const MADV_POPULATE_WRITE = 23;
 export const MADV_DONTNEED_LOCKED = 24;
@@ -74,6 +76,7 @@ const PAGE_ADVICE: readonly number[] = [
   MADV_DONTNEED,
   MADV_FREE,
   MADV_REMOVE,
+  MADV_PAGEOUT,
   MADV_POPULATE_READ,
   MADV_POPULATE_WRITE,
   MADV_DONTNEED_LOCKED,
@@ -98,6 +101,12 @@ export function* sysMadvise(cpu: Cpu, address: Vaddr, length: number, advice: nu
     const populated = yield* madvisePopulate(cpu, mm, address, end, write);
     yield* cpu.upRead(mm + Mm.mmapSem);
     return populated;
+  }
+  if (advice === MADV_PAGEOUT) {
+    yield* cpu.downRead(mm + Mm.mmapSem);
+    const result = yield* madviseWalk(cpu, mm, address, end, advice);
+    yield* cpu.upRead(mm + Mm.mmapSem);
+    return result;
   }
   // Linux takes it for reading where pages only are acted on; ours must not meet faults there.
   yield* mmapWriteLock(cpu, mm);
@@ -146,6 +155,10 @@ function* madviseVma(
   switch (advice) {
     case MADV_WILLNEED:
       if (file !== 0) yield* readAhead(cpu, vma, file, start, end);
+      return 0;
+    case MADV_PAGEOUT:
+      if ((vmFlags & (VM_LOCKED | VM_PFNMAP)) !== 0) return -EINVAL;
+      yield* pageOutRange(cpu, mm, start, end);
       return 0;
     case MADV_REMOVE:
       if ((vmFlags & VM_LOCKED) !== 0 || file === 0) return -EINVAL;

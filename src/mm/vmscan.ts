@@ -23,7 +23,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { addToList, delFromList, lruAddDrain, oldestOfList, putPage } from './lru.js';
+import { addToList, delFromList, lruAddDrain, oldestOfList, putPage, rotatePage } from './lru.js';
 import { isCached, isFileMemory, removeFromPageCache, swapped } from './pagecache.js';
 import { pageAnon } from './rmap.js';
 import { swapCount, swapFree } from './swapfile.js';
@@ -144,15 +144,25 @@ function* shrinkCache(cpu: Cpu, zone: Word, pages: number, control: ScanControl)
   const scanned = control.kswapd ? PageState.pgscan_kswapd : PageState.pgscan_direct;
   yield* countEvents(cpu, scanned, batch.length);
   for (const pfn of batch) {
-    const fate = yield* shrinkPage(cpu, pfn, control.priority);
-    if (fate === Fate.FREED) {
-      control.freed++;
-      yield* countEvent(cpu, PageState.pgsteal);
-    } else {
-      if (fate === Fate.ACTIVATE) yield* countEvent(cpu, PageState.pgactivate);
-      yield* putBack(cpu, zone, pfn, fate === Fate.ACTIVATE ? LRU_ACTIVE : LRU_INACTIVE);
-    }
+    if (yield* reclaimIsolated(cpu, zone, pfn, control.priority)) control.freed++;
   }
+}
+
+/**
+ * Frees a page that is off its list, or puts it back: with the active ones if it is in use.
+ *
+ * @param priority - how urgent it is, 0 the most
+ * @returns whether it is free; the reference that the caller had is gone in any case
+ */
+export function* reclaimIsolated(cpu: Cpu, zone: Word, pfn: Pfn, priority: number): Op<boolean> {
+  const fate = yield* shrinkPage(cpu, pfn, priority);
+  if (fate === Fate.FREED) {
+    yield* countEvent(cpu, PageState.pgsteal);
+    return true;
+  }
+  if (fate === Fate.ACTIVATE) yield* countEvent(cpu, PageState.pgactivate);
+  yield* putBack(cpu, zone, pfn, fate === Fate.ACTIVATE ? LRU_ACTIVE : LRU_INACTIVE);
+  return false;
 }
 
 /** What becomes of a page that was looked at. */
@@ -162,21 +172,20 @@ const enum Fate {
   ACTIVATE,
 }
 
-/**
- * Takes pages off the end of a list, with a reference to each. Those about to be freed stay where they are: whoever
- * frees one looks without the lock whether it is on a list.
- */
+/** Takes pages off the end of a list, with a reference to each; those about to be freed are left alone. */
 function* isolatePages(cpu: Cpu, zone: Word, list: number, pages: number): Op<Pfn[]> {
   const batch: Pfn[] = [];
   yield* cpu.spinLock(zone + Zone.lruLock);
-  let pfn = yield* oldestOfList(cpu, zone, list);
-  for (let scanned = 0; scanned < pages && pfn !== 0; scanned++) {
-    const younger = yield* cpu.load(pageOf(pfn) + Page.lruPrev);
-    if (yield* getPageUnlessZero(cpu, pfn)) {
-      yield* delFromList(cpu, zone, pfn);
-      batch.push(pfn);
+  for (let scanned = 0; scanned < pages; scanned++) {
+    const pfn = yield* oldestOfList(cpu, zone, list);
+    if (pfn === 0) break;
+    if (!(yield* getPageUnlessZero(cpu, pfn))) {
+      // Its last user waits for this lock, to take it off the list.
+      yield* rotatePage(cpu, zone, pfn, list);
+      continue;
     }
-    pfn = younger;
+    yield* delFromList(cpu, zone, pfn);
+    batch.push(pfn);
   }
   yield* cpu.spinUnlock(zone + Zone.lruLock);
   return batch;

@@ -300,7 +300,7 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     tables++;
   };
   visitTables(words, mm, claimTable);
-  for (const slot of swapEntries(words, mm)) claims.slots[slot] = claims.slots[slot] + 1;
+  for (const { slot } of swapEntries(words, mm)) claims.slots[slot] = claims.slots[slot] + 1;
   let spare = 0;
   for (let table = words[mm + Mm.spareTables]; table !== 0; table = lruNext(words, table)) {
     claimTable(table);

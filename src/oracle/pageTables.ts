@@ -1,5 +1,5 @@
 /** Reads page tables at a quiet point, without the word operations. */
-import type { Pfn, Word } from '../base/units.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
 import { frameOf } from '../hardware/frames.js';
 import {
   ENTRY_WORDS,
@@ -71,34 +71,42 @@ function mappedPage(words: Int32Array, address: number, entry: number, huge: boo
   return { address, entry, pfn, anon: (mapping & PAGE_MAPPING_ANON) !== 0, zero, huge };
 }
 
-/** Visits every table of an address space, from the top down. */
+/** Visits every table of an address space, from the top down, with the first address that it maps. */
 export function visitTables(
   words: Int32Array,
   mm: Word,
-  visit: (table: Pfn, level: number) => void,
+  visit: (table: Pfn, level: number, base: Vaddr) => void,
 ): void {
-  const descend = (table: Pfn, level: number): void => {
-    visit(table, level);
+  const descend = (table: Pfn, level: number, base: Vaddr): void => {
+    visit(table, level, base);
     if (level === 0) return;
     for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
       const entry = words[frameOf(table) + index * ENTRY_WORDS];
-      if (entry !== 0 && !(level === 1 && pmdHuge(entry))) descend(entryPfn(entry), level - 1);
+      if (entry === 0 || (level === 1 && pmdHuge(entry))) continue;
+      descend(entryPfn(entry), level - 1, base + index * LEVEL_SPAN[level]);
     }
   };
-  descend(words[mm + Mm.pgd], TOP_LEVEL);
+  descend(words[mm + Mm.pgd], TOP_LEVEL, 0);
 }
 
-/** Slots of the swap file that ptes of an address space refer to, as often as they do. */
-export function swapEntries(words: Int32Array, mm: Word): number[] {
-  const slots: number[] = [];
-  visitTables(words, mm, (table, level) => {
+/** A pte that tells where in the swap file its page is. */
+export interface SwapEntry {
+  readonly address: Vaddr;
+  readonly slot: number;
+}
+
+/** Every such pte of an address space, in order of address. */
+export function swapEntries(words: Int32Array, mm: Word): SwapEntry[] {
+  const entries: SwapEntry[] = [];
+  visitTables(words, mm, (table, level, base) => {
     if (level !== 0) return;
     for (let index = 0; index < LEVEL_ENTRIES[0]; index++) {
       const entry = words[frameOf(table) + index * ENTRY_WORDS];
-      if (pteSwap(entry)) slots.push(pteToSlot(entry));
+      const address = base + index * PAGE_SIZE;
+      if (pteSwap(entry)) entries.push({ address, slot: pteToSlot(entry) });
     }
   });
-  return slots;
+  return entries;
 }
 
 /** Names of the levels of all page tables, by frame. */

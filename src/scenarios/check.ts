@@ -58,7 +58,7 @@ export async function checkCase(
     failures: found.failures,
     schedule: found.outcome === 'failed' ? scheduleOf(execution, found.schedule) : undefined,
   });
-  const bounds = { executions: maxExecutions };
+  const bounds = { executions: Math.min(maxExecutions, scenarioCase.executions ?? Infinity) };
   for (const preemptions of QUICK_PREEMPTIONS) {
     const quick = searchBounded(execution, preemptions, bounds);
     if (quick.outcome === 'failed') {

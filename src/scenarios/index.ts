@@ -6,6 +6,7 @@ import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
+import { swapFault } from './swapFault.js';
 import type { Scenario } from './scenario.js';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -16,6 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
   mremapFault,
   msyncFault,
   truncateFault,
+  swapFault,
 ];
 
 /** @throws InputError when there is no such scenario */

@@ -16,6 +16,8 @@ export interface ScenarioCase {
   /** Run alone, first; its result is handed to `threads`. */
   readonly setup: { readonly program: ProgramName; readonly args: readonly number[] };
   readonly threads: (setupResult: number) => readonly Thread[];
+  /** Bound of the full search where that would take too long to end; none if left out. */
+  readonly executions?: number;
 }
 
 /** A program for a CPU to run. */

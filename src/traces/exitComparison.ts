@@ -5,7 +5,10 @@ import type { PageKind, Truth, TruthRecord } from './truth.js';
 export type Agreement = 'equal' | 'different' | 'unknown';
 
 export interface ExitComparison {
-  /** Whether both map the same pages, and agree which are anonymous. */
+  /**
+   * Whether both map the same pages, and agree which are anonymous. Where memory ran short anonymous pages alone
+   * are compared, those in swap with them: reclaim drops pages of files, which are read again if need be.
+   */
   readonly exitPagemap: Agreement;
   /** Pages that only one side maps, or that are of another kind. */
   readonly exitPages: {
@@ -22,6 +25,7 @@ export interface ExitComparison {
 }
 
 const PAGE_SIZE = 4096;
+const FILE_PAGE: PageKind = 2;
 
 /** @returns 'unknown' throughout where there is no truth for the process */
 export function compareExit(process: FinishedProcess, truth: Truth | undefined): ExitComparison {
@@ -47,14 +51,18 @@ export function compareExit(process: FinishedProcess, truth: Truth | undefined):
   if (record?.vmas === undefined) return { ...base, exitPagemap: 'unknown', exitPages: unknown };
 
   const kernel = kernelPages(record);
+  const compares = (kind: PageKind): boolean => !process.ranShort || kind !== FILE_PAGE;
   let onlyKernel = 0;
   let otherKind = 0;
   for (const [address, kind] of kernel) {
     const ours = process.pages.get(address);
-    if (ours === undefined) onlyKernel++;
+    if (ours === undefined) onlyKernel += compares(kind) ? 1 : 0;
     else if (ours !== kind) otherKind++;
   }
-  const onlyModel = [...process.pages.keys()].filter((address) => !kernel.has(address)).length;
+  let onlyModel = 0;
+  for (const [address, kind] of process.pages) {
+    if (!kernel.has(address) && compares(kind)) onlyModel++;
+  }
   return {
     ...base,
     exitPagemap: onlyKernel + onlyModel + otherKind === 0 ? 'equal' : 'different',

@@ -49,6 +49,9 @@ export class ProcessTally {
   readonly oursByKind = zeros();
   /** Fault events of the process in all, those before its exec included. */
   events = 0;
+  /** Faults of ours that read from a device, and faults of ours that the kernel did not have. */
+  majors = 0;
+  extraFaults = 0;
   /** Programs run: each costs the kernel a fault, on the argument page, that no event tells of. */
   execs = 0;
 

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'node:test';
+import { InputError } from '../base/errors.js';
+import { MIB } from '../base/units.js';
 import { DESIGNS } from '../designs/index.js';
 import { PlainCpu } from '../engines/parallel/plainCpu.js';
 import { replayFile, type ProcessReport, type ReplayReport } from './replayFile.js';
@@ -13,10 +15,14 @@ function recording(name: string): string {
   return fileURLToPath(new URL(name, RECORDINGS));
 }
 
-async function replay(name: string, withTruth: boolean): Promise<ReplayReport[]> {
+async function replay(
+  name: string,
+  withTruth: boolean,
+  machine: { memoryBytes: number; swapBytes?: number } = { memoryBytes: 256 * MIB },
+): Promise<ReplayReport[]> {
   return await replayFile(recording(`${name}.trace.gz`), {
     designs,
-    memoryBytes: 256 * 2 ** 20,
+    ...machine,
     truthPath: withTruth ? recording(`${name}.truth.json.gz`) : undefined,
     allowLost: false,
     partial: false,
@@ -114,5 +120,70 @@ describe('a replay of the trace alone', () => {
       assert.equal(processes[0].exitPagemap, 'unknown');
       assert.equal(processes[0].minflt.kernel, null);
     }
+  });
+});
+
+/** Recordings whose memory runs short: what the machine has, and what must be seen of it. */
+const SHORT = [
+  { name: 'growth', memory: 16, truth: true, swapsOut: true, swapsIn: false, extra: false },
+  { name: 'gcc', memory: 16, truth: true, swapsOut: true, swapsIn: true, extra: true },
+  { name: 'gitgc', memory: 8, truth: true, swapsOut: true, swapsIn: true, extra: true },
+  { name: 'stress', memory: 8, truth: false, swapsOut: true, swapsIn: true, extra: true },
+  { name: 'ls', memory: 0.25, truth: true, swapsOut: true, swapsIn: true, extra: true },
+] as const;
+
+describe('a replay whose memory runs short', () => {
+  for (const { name, memory, truth, swapsOut, swapsIn, extra } of SHORT) {
+    it(`runs ${name} to its end on ${memory} MiB, and loses no anonymous page`, async () => {
+      const machine = { memoryBytes: memory * MIB, swapBytes: 4 * memory * MIB };
+      for (const { processes, pressure, meminfo, notes } of await replay(name, truth, machine)) {
+        for (const { faults, exitPagemap, rssPeakKb } of processes) {
+          assert.equal(faults.unexplained, 0);
+          assert.equal(exitPagemap, truth ? 'equal' : 'unknown');
+          assert.ok(rssPeakKb.model <= memory * 1024);
+        }
+        assert.ok(pressure !== undefined);
+        const { swappedOut, swappedIn, fileRead, majorFaults, scanned, reclaimed } = pressure;
+        assert.equal(pressure.swap, memory * 1024);
+        assert.equal(swappedOut > 0, swapsOut);
+        assert.equal(swappedIn > 0, swapsIn);
+        assert.equal(sum(processes, ({ faults }) => faults.extra) > 0, extra);
+        assert.ok(majorFaults > 0);
+        assert.equal(
+          sum(processes, ({ faults }) => faults.major),
+          majorFaults,
+        );
+        // What is read is read for a fault, or ahead of one.
+        assert.ok(swappedIn + fileRead >= majorFaults);
+        assert.ok(pressure.allocationStalls > 0 && reclaimed > 0 && reclaimed <= scanned);
+        assert.equal(meminfo['PageTables kB'], 0);
+        assert.match(notes.map(({ note }) => note).join(), /lower bounds/);
+      }
+    });
+  }
+
+  it('is told apart from one with swap that is not needed', async () => {
+    const limited = await replay('ls', true, { memoryBytes: 16 * MIB, swapBytes: 64 * MIB });
+    const unlimited = await replay('ls', true);
+    limited.forEach(({ processes, pressure, notes }, design) => {
+      assert.deepEqual(processes, unlimited[design].processes);
+      assert.deepEqual(notes, []);
+      const { swap, ...rest } = pressure!;
+      assert.equal(swap, 16384);
+      assert.ok(Object.values(rest).every((value) => value === 0));
+    });
+  });
+
+  it('ends when swap is full too, and says what fills memory', async () => {
+    const machine = { memoryBytes: 4 * MIB, swapBytes: 16 * MIB };
+    await assert.rejects(replay('growth', false, machine), (error: unknown) => {
+      assert.ok(error instanceof InputError);
+      assert.equal(error.code, 'MACHINE_FULL');
+      assert.match(
+        error.message,
+        /anonymous 3\.\d MiB.* with 16\.0 MiB of swap, of which 0\.0 MiB/,
+      );
+      return true;
+    });
   });
 });

@@ -18,7 +18,7 @@ import type { MmCounts } from '../oracle/counts.js';
 import { countersOf, ProcessTally, type FaultCounter, type FaultKind } from './faultKinds.js';
 import { KernelRss } from './kernelRss.js';
 import type { TraceEvent } from './perfScript.js';
-import { TracedCalls, type PendingCall, type Space } from './tracedCalls.js';
+import { TracedCalls, show, type PendingCall, type Space } from './tracedCalls.js';
 import { TracedFiles } from './tracedFiles.js';
 import type { Truth } from './truth.js';
 
@@ -34,6 +34,35 @@ const REPLAY_LIMITS = {
   files: 8192,
 };
 
+/**
+ * Faults that one access may need: its page is read, and copied, while reclaim takes what it can.
+ * A machine that needs more has no room for the pages of an access.
+ */
+const FAULTS_OF_AN_ACCESS = 64;
+
+/** What memory pressure did, in pages. */
+export interface Pressure {
+  /** Size of the swap file. */
+  readonly swap: number;
+  readonly majorFaults: number;
+  readonly swappedOut: number;
+  readonly swappedIn: number;
+  /** Not counting those that the kernel had in its cache before, or read while the program was recorded. */
+  readonly fileRead: number;
+  readonly fileWritten: number;
+  readonly scanned: number;
+  readonly reclaimed: number;
+  /** Times, not pages: that an allocation had to reclaim, and that a huge page was not to be had. */
+  readonly allocationStalls: number;
+  readonly hugeFallbacks: number;
+}
+
+/** The machine that a trace is replayed on, in 4 KiB pages. */
+export interface ReplayMachine {
+  readonly frames: number;
+  readonly swapPages: number;
+}
+
 /** What a process was when it ended. */
 export interface FinishedProcess {
   readonly pid: number;
@@ -41,7 +70,9 @@ export interface FinishedProcess {
   readonly tally: ProcessTally;
   readonly kernelPeakBytes: number;
   readonly counts: MmCounts;
-  /** Pages of our table at exit, but for the bare frames of [vvar]: address to kind. */
+  /** Whether memory ran short before it ended. */
+  readonly ranShort: boolean;
+  /** Pages of our table at exit, in memory or swap, but for the bare frames of [vvar]: address to kind. */
   readonly pages: ReadonlyMap<Vaddr, 1 | 2>;
 }
 
@@ -93,6 +124,8 @@ export class Replay {
   private readonly calls: TracedCalls;
   private readonly cpu: PlainCpu;
   private readonly faultCounters: readonly FaultCounter[];
+  /** Counts the times that an allocation had to reclaim. */
+  private readonly stalls: Word;
   private events = 0;
   private place = { file: '', line: 0 };
 
@@ -106,16 +139,21 @@ export class Replay {
     vm.PROGRAMS.boot(this.cpu);
     const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
     this.faultCounters = countersOf((name) => counts + vm.PageState[name]);
-    this.files = new TracedFiles(vm, this.cpu, truth);
+    this.stalls = counts + vm.PageState.allocstall;
+    this.files = new TracedFiles(vm, this.cpu, truth, (what) => this.full(what));
     this.calls = new TracedCalls(vm, this.cpu, this.files, {
       note: (text) => this.note(text),
       full: (what) => this.full(what),
     });
   }
 
-  /** @param frames - physical memory of the machine, in 4 KiB pages */
-  static async create(design: VmDesign, frames: number, truth: Truth | undefined): Promise<Replay> {
-    const config = vmConfig({ arch: 'x86_64', frames, cpus: 1, nodes: 1 }, design, REPLAY_LIMITS);
+  static async create(
+    design: VmDesign,
+    { frames, swapPages }: ReplayMachine,
+    truth: Truth | undefined,
+  ): Promise<Replay> {
+    const machine = { arch: 'x86_64', frames, swapPages, cpus: 1, nodes: 1 } as const;
+    const config = vmConfig(machine, design, REPLAY_LIMITS);
     const { vm, memory } = await createPlain(config);
     return new Replay(design, vm, memory, truth);
   }
@@ -194,6 +232,29 @@ export class Replay {
     return this.vm.pageStates(this.memory);
   }
 
+  /** Whether the kernel may have had pages that we have not: taken by reclaim, or not cached for want of room. */
+  get ranShort(): boolean {
+    return this.files.leftSomeOut || this.memory.words[this.stalls] > 0;
+  }
+
+  /** @returns undefined where memory sufficed and no limit was asked for */
+  pressure(): Pressure | undefined {
+    if (this.vm.SWAP_SLOTS === 0 && !this.ranShort) return undefined;
+    const states = this.pageStates();
+    return {
+      swap: this.vm.SWAP_SLOTS,
+      majorFaults: states.pgmajfault,
+      swappedOut: states.pswpout,
+      swappedIn: states.pswpin,
+      fileRead: states.pgpgin - this.files.pagesWarmed,
+      fileWritten: states.pgpgout,
+      scanned: states.pgscan_direct,
+      reclaimed: states.pgsteal,
+      allocationStalls: states.allocstall,
+      hugeFallbacks: states.thp_fault_fallback,
+    };
+  }
+
   /** Free frames and all frames, in pages. */
   memoryPages(): { free: number; total: number } {
     let free = 0;
@@ -255,21 +316,44 @@ export class Replay {
     errorCode: number,
   ): void {
     if (!(address < this.vm.TASK_SIZE) || !this.run(process, thread)) return;
+    this.bringBack(process, address, errorCode);
     const explained = this.wouldFault(address, errorCode);
     thread.fault = { address, errorCode, explained, kind: this.kindOf(address, errorCode) };
+  }
+
+  /** The word of the entry that maps an address, a huge page's among them; 0 if there is no table for it. */
+  private entryOf(address: Vaddr): Word {
+    // Below 0 it is the entry of a huge page, which has the same bits.
+    return Math.abs(this.vm.walk(this.cpu, address));
   }
 
   /** Whether our MMU traps on an access with the very error code that the kernel's saw. */
   private wouldFault(address: Vaddr, errorCode: number): boolean {
     const { vm, memory } = this;
-    // Below 0 it is the entry of a huge page, which has the same bits.
-    const ptep = Math.abs(vm.walk(this.cpu, address));
+    const ptep = this.entryOf(address);
     const entry = ptep === 0 ? 0 : memory.words[ptep];
     const present = (entry & vm.PTE_PRESENT) !== 0;
     if (present !== ((errorCode & vm.PF_PROT) !== 0)) return false;
     if (!present) return true;
     if ((errorCode & vm.PF_WRITE) !== 0) return (entry & vm.PTE_WRITE) === 0;
     return (errorCode & vm.PF_INSTR) !== 0 && (memory.words[ptep + 1] & vm.NO_EXEC_HIGH) !== 0;
+  }
+
+  /**
+   * A page that was present when the kernel's trapped, and that reclaim may have taken from us, comes back by a
+   * read: a fault that the kernel did not have, before the one that it had.
+   */
+  private bringBack(process: Process, address: Vaddr, errorCode: number): void {
+    const { vm } = this;
+    if (!this.ranShort || (errorCode & vm.PF_PROT) === 0) return;
+    if (this.errorCodeNow(address, errorCode) === errorCode) return;
+    this.extraFault(process, address, errorCode & ~(vm.PF_PROT | vm.PF_WRITE | vm.PF_INSTR));
+  }
+
+  /** @returns whether our VM could handle a fault that the kernel did not have */
+  private extraFault(process: Process, address: Vaddr, errorCode: number): boolean {
+    process.tally.extraFaults++;
+    return this.doFault(process, address, errorCode);
   }
 
   private kindOf(address: Vaddr, errorCode: number): FaultKind {
@@ -297,6 +381,15 @@ export class Replay {
     }
     const { address, errorCode } = fault;
     if (fault.window !== undefined) this.sawWindow(process.space!, address, fault.window);
+    this.bringBack(process, address, errorCode);
+    if (!fault.explained && this.mappedEarly(address, errorCode)) {
+      const access = this.describeFault(address, errorCode);
+      this.note(`mapped too early, around a page that had to be read again: ${access}`);
+      const ours = this.errorCodeNow(address, errorCode);
+      const handled = !this.wouldFault(address, ours) || this.handle(process, address, ours);
+      process.tally.kernelFault(fault.kind, handled);
+      return;
+    }
     const trapsNow = this.wouldFault(address, errorCode);
     const alike = fault.explained || trapsNow;
     if (!alike) this.unmapForRetry(address);
@@ -304,6 +397,19 @@ export class Replay {
     const handled = alike && !trapsNow ? true : this.handle(process, address, errorCode);
     process.tally.kernelFault(fault.kind, alike && handled);
     if (!alike || !handled) this.note(`unexplained: ${this.describeFault(address, errorCode)}`);
+  }
+
+  /**
+   * Whether fault-around mapped a page of a file for us that the kernel had not mapped yet. It goes where the
+   * kernel's did not when a page is read that had been read before, and no page marks read-ahead any more.
+   */
+  private mappedEarly(address: Vaddr, errorCode: number): boolean {
+    const { vm, memory } = this;
+    if (!this.ranShort || (errorCode & vm.PF_PROT) !== 0) return false;
+    const ptep = this.entryOf(address);
+    const entry = ptep === 0 ? 0 : memory.words[ptep];
+    if ((entry & vm.PTE_PRESENT) === 0) return false;
+    return (memory.words[vm.pageOf(vm.entryPfn(entry)) + vm.Page.flags] & vm.PG_cache) !== 0;
   }
 
   /** Without a truth, what the kernel mapped around a fault was in its cache. */
@@ -325,12 +431,37 @@ export class Replay {
 
   /** @returns whether our VM could map the page, as the kernel's did */
   private handle(process: Process, address: Vaddr, errorCode: number): boolean {
-    const { vm } = this;
-    const result = process.tally.ourFault(this.memory.words, this.faultCounters, () =>
-      vm.doPageFault(this.cpu, address, errorCode),
+    const { words } = this.memory;
+    let handled = process.tally.ourFault(words, this.faultCounters, () =>
+      this.doFault(process, address, errorCode),
     );
-    if (result === vm.VM_FAULT_OOM) throw this.full(`the page at 0x${address.toString(16)}`);
+    // Reclaim may take the page that is to be copied while a frame is found for the copy.
+    for (let faults = 1; handled && this.ranShort && this.traps(address, errorCode); faults++) {
+      if (faults === FAULTS_OF_AN_ACCESS) throw this.full(`the access to ${show(address)}`);
+      handled = this.extraFault(process, address, this.errorCodeNow(address, errorCode));
+    }
+    return handled;
+  }
+
+  private doFault(process: Process, address: Vaddr, errorCode: number): boolean {
+    const { vm } = this;
+    const result = vm.doPageFault(this.cpu, address, errorCode);
+    if (result === vm.VM_FAULT_OOM) throw this.full(`the page at ${show(address)}`);
+    if (result === vm.VM_FAULT_MAJOR) process.tally.majors++;
     return result >= vm.VM_FAULT_MINOR;
+  }
+
+  /** Whether an access traps, for whatever reason. */
+  private traps(address: Vaddr, errorCode: number): boolean {
+    return this.wouldFault(address, this.errorCodeNow(address, errorCode));
+  }
+
+  /** The error code of an access as our MMU would push it now. */
+  private errorCodeNow(address: Vaddr, errorCode: number): number {
+    const { vm, memory } = this;
+    const ptep = this.entryOf(address);
+    const present = ptep !== 0 && (memory.words[ptep] & vm.PTE_PRESENT) !== 0;
+    return present ? errorCode | vm.PF_PROT : errorCode & ~vm.PF_PROT;
   }
 
   private describeFault(address: Vaddr, errorCode: number): string {
@@ -433,8 +564,9 @@ export class Replay {
   /** The kernel tells nothing of what fork copied: it is taken to be what ours did. */
   private kernelRssOf(mm: Word): KernelRss {
     const { rss, anonRss } = this.vm.readMm(this.memory, mm);
+    const swapped = this.vm.swapEntries(this.memory.words, mm).length;
     const kernel = new KernelRss();
-    kernel.set('MM_ANONPAGES', anonRss * this.vm.PAGE_SIZE);
+    kernel.set('MM_ANONPAGES', (anonRss + swapped) * this.vm.PAGE_SIZE);
     kernel.set('MM_FILEPAGES', (rss - anonRss) * this.vm.PAGE_SIZE);
     return kernel;
   }
@@ -468,6 +600,7 @@ export class Replay {
         tally: process.tally,
         kernelPeakBytes: kernel.peakBytes,
         counts: this.vm.readMm(this.memory, mm),
+        ranShort: this.ranShort,
         pages: this.pagesOf(mm),
       });
     }
@@ -483,6 +616,7 @@ export class Replay {
       if ((memory.words[vma + vm.Vma.vmFlags] & vm.VM_PFNMAP) !== 0) continue;
       pages.set(address, anon || pfn === vm.ZERO_PFN ? 1 : 2);
     }
+    for (const { address } of vm.swapEntries(memory.words, mm)) pages.set(address, 1);
     return pages;
   }
 
@@ -535,11 +669,18 @@ export class Replay {
   }
 
   private full(what: string): InputError {
-    const mebibytes = (this.vm.FRAMES * this.vm.PAGE_SIZE) / 2 ** 20;
+    const { vm } = this;
+    const { free } = this.memoryPages();
+    const { anonymous, files, pageTables, others } = vm.frameUses(this.memory);
+    const size = (pages: number): string => `${((pages * vm.PAGE_SIZE) / 2 ** 20).toFixed(1)} MiB`;
+    const uses =
+      `page tables ${size(pageTables)}, anonymous ${size(anonymous)}, files ${size(files)}, ` +
+      `other ${size(others)}, free ${size(free)}`;
     return new InputError(
       'MACHINE_FULL',
       `out of memory (VM_FAULT_OOM): no frame or record is left for ${what} on a machine of ` +
-        `${mebibytes} MiB; give more with --memory`,
+        `${size(vm.FRAMES)} (${uses}) with ${size(vm.SWAP_SLOTS)} of swap, of which ` +
+        `${size(vm.freeSwapSlots(this.memory))} are free; give more with --memory or --swap`,
       this.place,
     );
   }

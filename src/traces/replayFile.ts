@@ -5,7 +5,7 @@ import type { PageStateName } from '../mm/layout/percpu.js';
 import { FAULT_KINDS, type FaultKind } from './faultKinds.js';
 import { readLines } from './lines.js';
 import { PerfScriptParser } from './perfScript.js';
-import { Replay, type FinishedProcess } from './replay.js';
+import { Replay, type FinishedProcess, type Pressure } from './replay.js';
 import { compareExit, type ExitComparison } from './exitComparison.js';
 import { readTruth, type Truth } from './truth.js';
 
@@ -13,6 +13,8 @@ export interface ReplayOptions {
   readonly designs: readonly VmDesign[];
   /** Physical memory, in bytes. */
   readonly memoryBytes: number;
+  /** Size of the swap file, in bytes; none if left out. */
+  readonly swapBytes?: number | undefined;
   readonly truthPath: string | undefined;
   /** Whether a trace with lost records is replayed all the same. */
   readonly allowLost: boolean;
@@ -36,6 +38,10 @@ export interface ProcessReport extends ExitComparison {
     /** Of those, the ones on which our MMU trapped with the same error code. */
     readonly model: number;
     readonly unexplained: number;
+    /** Faults of ours that read from a device. */
+    readonly major: number;
+    /** Faults that the kernel did not have, for pages that reclaim took or for want of a warm cache. */
+    readonly extra: number;
     readonly byKind: Readonly<Record<FaultKind, Pair>>;
   };
   readonly rssPeakKb: Pair;
@@ -50,20 +56,36 @@ export interface ReplayReport {
   readonly processes: readonly ProcessReport[];
   /** As V18 prints them in /proc/meminfo, and our system's own counts. */
   readonly meminfo: Readonly<Record<string, number>>;
+  /** What memory pressure did, where memory ran short or there is swap. */
+  readonly pressure?: Pressure | undefined;
   readonly notes: readonly { readonly note: string; readonly times: number }[];
 }
 
 const PAGE_KB = 4;
 
+/** What a reader must know of a replay whose memory ran short. */
+const RAN_SHORT = [
+  'memory ran short: touches of pages that the kernel had in memory are not in the trace, so major faults and ' +
+    'swap traffic are lower bounds',
+  'memory ran short: page tables at exit are compared by their anonymous pages, those in swap with them',
+];
+
 /** @returns a report for each design, in order */
 export async function replayFile(path: string, options: ReplayOptions): Promise<ReplayReport[]> {
   const truth = options.truthPath === undefined ? undefined : await readTruth(options.truthPath);
-  const frames = Math.floor(options.memoryBytes / 1024 / PAGE_KB);
+  const machine = {
+    frames: pagesIn(options.memoryBytes),
+    swapPages: pagesIn(options.swapBytes ?? 0),
+  };
   const replays = await Promise.all(
-    options.designs.map((design) => Replay.create(design, frames, truth)),
+    options.designs.map((design) => Replay.create(design, machine, truth)),
   );
   await feedAll(path, replays, options);
   return replays.map((replay) => report(path, replay, truth));
+}
+
+function pagesIn(bytes: number): number {
+  return Math.floor(bytes / 1024 / PAGE_KB);
 }
 
 async function feedAll(
@@ -128,7 +150,11 @@ function report(path: string, replay: Replay, truth: Truth | undefined): ReplayR
     events: replay.eventCount,
     processes: replay.finished.map((process) => processReport(process, truth)),
     meminfo: meminfo(replay),
-    notes: [...replay.notes].map(([note, times]) => ({ note, times })),
+    pressure: replay.pressure(),
+    notes: [
+      ...[...replay.notes].map(([note, times]) => ({ note, times })),
+      ...(replay.ranShort ? RAN_SHORT.map((note) => ({ note, times: 1 })) : []),
+    ],
   };
 }
 
@@ -146,6 +172,8 @@ function processReport(process: FinishedProcess, truth: Truth | undefined): Proc
       kernel: tally.kernel,
       model: tally.explained,
       unexplained: tally.unexplained,
+      major: tally.majors,
+      extra: tally.extraFaults,
       byKind: Object.fromEntries(byKind) as Record<FaultKind, Pair>,
     },
     rssPeakKb: { kernel: process.kernelPeakBytes / 1024, model: counts.hiwaterRss * PAGE_KB },

@@ -229,6 +229,7 @@ export class TracedCalls {
   }
 }
 
-function show(value: number): string {
+/** A call's result, as messages have it. */
+export function show(value: number): string {
   return value < 0 ? String(value) : `0x${value.toString(16)}`;
 }

@@ -2,9 +2,10 @@
  * The files of a trace, as files of our VM, with the page cache that the kernel had.
  *
  * With a truth file that is known: which pages were cached before the run, and which of them mark
- * read-ahead. Without, a file is taken to be cached wherever the kernel's fault-around went.
+ * read-ahead. Without, a file is taken to be cached wherever the kernel's fault-around went. Of what was
+ * cached before, so much is cached with us as finds room without reclaim.
  */
-import { InputError } from '../base/errors.js';
+import type { InputError } from '../base/errors.js';
 import type { Word } from '../base/units.js';
 import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 import type { PlainVm } from '../engines/instance.js';
@@ -43,17 +44,28 @@ function beginsWithRead(changes: readonly CacheChange[]): boolean {
 }
 
 export class TracedFiles {
+  /** Pages that were read into the cache because the kernel had them there. */
+  pagesWarmed = 0;
+  /** Whether there was no room for some that it had before. */
+  leftSomeOut = false;
   private readonly byPath = new Map<string, TracedFile>();
   private readonly byInode = new Map<number, TracedFile>();
   /** What happened to the caches of files that nothing has mapped yet, by inode. */
   private readonly early = new Map<number, CacheChange[]>();
   private anonymous = 0;
+  private readonly zone: Word;
+  /** Counts pages that are read from files. */
+  private readonly pagesRead: Word;
 
   constructor(
     private readonly vm: PlainVm,
     private readonly cpu: PlainCpu,
     private readonly truth: Truth | undefined,
-  ) {}
+    private readonly full: (what: string) => InputError,
+  ) {
+    this.zone = vm.zoneOf(0);
+    this.pagesRead = vm.percpuOf(cpu.id) + vm.Percpu.pageState + vm.PageState.pgpgin;
+  }
 
   /** The file of a path, with its cache warmed as the truth says. */
   named(path: string, inode: number): TracedFile {
@@ -73,7 +85,9 @@ export class TracedFiles {
     const early = this.early.get(number) ?? [];
     this.early.delete(number);
     const marks = beginsWithRead(early) ? this.vm.PG_readahead : 0;
-    early.forEach((change, at) => this.changeCache(file, change, at === MARKED_PAGE ? marks : 0));
+    early.forEach((change, at) => {
+      this.changeCache(file, change, at === MARKED_PAGE ? marks : 0, this.hasRoom());
+    });
     return file;
   }
 
@@ -95,14 +109,16 @@ export class TracedFiles {
   /** Puts a run of pages into the cache of a file whose cache is not known. */
   sawCached(file: TracedFile, first: number, last: number): void {
     if (file.known) return;
-    for (let index = first; index <= last; index++) this.warm(file, index, this.vm.PG_uptodate);
+    for (let index = first; index <= last && this.hasRoom(); index++) {
+      this.warm(file, index, this.vm.PG_uptodate);
+    }
   }
 
   /** The kernel added pages to a file's cache, or took them out. */
   cacheChanged(inode: number, change: CacheChange): void {
     const file = this.byInode.get(inode);
     if (file !== undefined) {
-      this.changeCache(file, change);
+      this.changeCache(file, change, 0, true);
       return;
     }
     const changes = this.early.get(inode);
@@ -110,13 +126,18 @@ export class TracedFiles {
     else changes.push(change);
   }
 
-  private changeCache(file: TracedFile, change: CacheChange, marks = 0): void {
+  /**
+   * @param marks - PG_ bits for the pages that are added
+   * @param adds - whether there is room for pages that are
+   */
+  private changeCache(file: TracedFile, change: CacheChange, marks: number, adds: boolean): void {
     const { added, index, pages } = change;
     if (index + pages > this.vm.FILE_MAX_PAGES) return;
     if (!added) {
       this.vm.dropPages(this.cpu, file.file, index, index + pages, false);
       return;
     }
+    if (!adds) return;
     const flags = this.vm.PG_uptodate | this.folioFlags(index, pages) | marks;
     for (let page = index; page < index + pages; page++) this.warm(file, page, flags);
   }
@@ -129,7 +150,7 @@ export class TracedFiles {
 
   private open(path: string, pages: number, flags: number, known: boolean): TracedFile {
     const file = this.vm.openFile(this.cpu, Math.min(pages, this.vm.FILE_MAX_PAGES), flags);
-    if (file === 0) throw new InputError('MACHINE_FULL', `no record is left for the file ${path}`);
+    if (file === 0) throw this.full(`the file ${path}`);
     return { file, path, known };
   }
 
@@ -144,18 +165,27 @@ export class TracedFiles {
       for (let index = first; index < first + pages; index++) flagsOf.set(index, flags);
     }
     for (const [first, pages] of snapshot.cached) {
-      for (let index = first; index < first + pages; index++) {
+      for (let index = first; index < first + pages && this.hasRoom(); index++) {
         const uptodate = stale.has(index) ? 0 : vm.PG_uptodate;
         this.warm(file, index, uptodate | (flagsOf.get(index) ?? 0));
       }
     }
   }
 
+  /** Whether a page fits into the cache while as much stays free as reclaim would leave. */
+  private hasRoom(): boolean {
+    const { words } = this.cpu;
+    const { freePages, pagesHigh } = this.vm.Zone;
+    const room = words[this.zone + freePages] > words[this.zone + pagesHigh];
+    if (!room) this.leftSomeOut = true;
+    return room;
+  }
+
   private warm(file: TracedFile, index: number, flags: number): void {
-    if (this.vm.warmCachePage(this.cpu, file.file, index, flags)) return;
-    throw new InputError(
-      'MACHINE_FULL',
-      `the page cache of ${file.path} does not fit into ${this.vm.FRAMES} frames: give more --memory`,
-    );
+    const before = this.cpu.words[this.pagesRead];
+    if (!this.vm.warmCachePage(this.cpu, file.file, index, flags)) {
+      throw this.full(`the page cache of ${file.path}`);
+    }
+    this.pagesWarmed += this.cpu.words[this.pagesRead] - before;
   }
 }

@@ -10,6 +10,7 @@ import { Access } from '../hardware/mmu.js';
 import { warmCachePage } from '../mm/filemap.js';
 import { openFile } from '../mm/pagecache.js';
 import { sysFork } from '../mm/fork.js';
+import { MADV_PAGEOUT, sysMadvise } from '../mm/madvise.js';
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -143,6 +144,14 @@ export function* movePage(cpu: Cpu, task: Word): Op<number> {
   const moved = yield* sysMremap(cpu, PAGE, PAGE_SIZE, PAGE_SIZE, flags, TARGET);
   if (moved !== TARGET) throw new InvariantError(`mremap returned ${moved}`);
   yield* expectPage(cpu, TARGET, BEFORE);
+  return 0;
+}
+
+/** Has the page taken out of memory as a task; it must hold what it did when it comes back. @returns 0 */
+export function* pageOutAndLoad(cpu: Cpu, task: Word, value: number): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_PAGEOUT);
+  if (value !== 0) yield* expectPage(cpu, PAGE, value);
   return 0;
 }
 

@@ -79,6 +79,8 @@ export interface Checking {
   now: CheckedTask;
   /** The last call, for the report of what is wrong. */
   call: string;
+  /** Loads whose values were compared. */
+  loads: number;
 }
 
 /** @returns a file, or undefined when the table is full */
@@ -410,6 +412,7 @@ export function* checkedLoad(cpu: Cpu, checking: Checking, address: Vaddr): Op<n
     return result;
   }
   const [value] = into;
+  checking.loads++;
   if (!expected.includes(value)) {
     throw new InvariantError(`contents: got ${value}, expected ${expected.join(' or ')}`);
   }

@@ -10,6 +10,7 @@ import {
   forkedSetup,
   loadOwn,
   movePage,
+  pageOutAndLoad,
   storeAndSync,
   storeOwn,
   threadsSetup,
@@ -27,7 +28,8 @@ import {
   multitaskThread,
 } from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
-import { randomOperations } from './randomOperations.js';
+import { drainCpu } from './quiet.js';
+import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 
@@ -42,6 +44,8 @@ function* boot(cpu: Cpu): Op<number> {
 export const PROGRAMS = {
   askDaemon,
   boot,
+  checkedOperations,
+  drainCpu,
   endTask,
   fileSetup,
   firstFault,
@@ -52,6 +56,7 @@ export const PROGRAMS = {
   kscrubd,
   loadOwn,
   movePage,
+  pageOutAndLoad,
   multitaskFile,
   multitaskFork,
   multitaskParent,

@@ -11,6 +11,8 @@ const FRAMES = 3000;
 /** Not every run meets every break: one of so many must. */
 const SEEDS = 12;
 const OPERATIONS = 4000;
+/** Of each region that threads share. */
+const PAGES = 32;
 const AMPLE = 0;
 
 type Break = (cpu: PlainCpu, m: TestMachine) => void;
@@ -81,7 +83,7 @@ function runRandom({ vm, cpu }: TestMachine, seed: number): void {
 }
 
 function runShared({ vm, cpu }: TestMachine, seed: number): void {
-  const files = vm.PROGRAMS.sharedFiles(cpu);
+  const files = vm.PROGRAMS.sharedFiles(cpu, PAGES);
   const task = vm.PROGRAMS.sharedStart(cpu);
   vm.PROGRAMS.sharedOperations(cpu, task, seed, OPERATIONS, 0, files, AMPLE);
 }

@@ -117,6 +117,8 @@ interface Run extends Checking {
   /** Addresses that the VM chose for mappings, of whatever process. */
   readonly placed: Vaddr[];
   step: number;
+  /** Of all results. */
+  checksum: number;
 }
 
 /**
@@ -134,35 +136,59 @@ export function* randomOperations(
   stay: number,
   mayRunOut: number,
 ): Op<number> {
+  const run = yield* runOperations(cpu, seed, count, stay, mayRunOut);
+  return run === undefined ? -1 : run.checksum;
+}
+
+/** Does the same, and ends all processes. @returns loads whose values were compared */
+export function* checkedOperations(
+  cpu: Cpu,
+  seed: number,
+  count: number,
+  mayRunOut: number,
+): Op<number> {
+  const run = yield* runOperations(cpu, seed, count, 0, mayRunOut);
+  return run === undefined ? 0 : run.loads;
+}
+
+/** @returns undefined where there was no memory to begin with */
+function* runOperations(
+  cpu: Cpu,
+  seed: number,
+  count: number,
+  stay: number,
+  mayRunOut: number,
+): Op<Run | undefined> {
   const contents = new Contents();
   const first = yield* startChecked(cpu, contents, seed);
   const onDevice = yield* openCheckedFile(cpu, FILE_PAGES, 0, true);
   const inMemory = yield* openCheckedFile(cpu, FILE_PAGES, FILE_MEMORY, false);
-  if (first === undefined || onDevice === undefined || inMemory === undefined) return -1;
+  if (first === undefined || onDevice === undefined || inMemory === undefined) return undefined;
   const run: Run = {
     contents,
     mayRunOut: mayRunOut !== 0,
     now: first,
     call: '',
+    loads: 0,
     random: new Prng(seed),
     files: [onDevice, inMemory],
     tasks: [first],
     placed: [],
     step: 0,
+    checksum: 0,
   };
-  let checksum = 0;
   try {
     yield* switchChecked(cpu, run, first);
     yield* prepare(cpu, run);
     for (; run.step < count; run.step++) {
       const result = yield* randomOperation(cpu, run);
-      checksum = (Math.imul(checksum, 31) + result) | 0;
+      run.checksum = (Math.imul(run.checksum, 31) + result) | 0;
     }
     while (run.tasks.length > stay) yield* endProcess(cpu, run);
   } catch (error) {
     throw errorAt(`seed ${seed}, step ${run.step}, ${run.call}`, error);
   }
-  return checksum;
+  return run;
 }
 
 /** Gives a new address space a heap and a stack. */

@@ -27,7 +27,7 @@ import { PAGES_PER_BYTE, PAGE_SIZE } from '../hardware/machine.js';
 import { sysBrk } from '../mm/brk.js';
 import { openFile } from '../mm/pagecache.js';
 import { sysFork } from '../mm/fork.js';
-import { FILE_MEMORY } from '../mm/layout/file.js';
+import { FILE_MEMORY, File } from '../mm/layout/file.js';
 import { RECORD_WORDS } from '../mm/layout/slab.js';
 import { MADV_DONTNEED, sysMadvise } from '../mm/madvise.js';
 import {
@@ -60,67 +60,52 @@ interface Region {
   readonly shared: boolean;
 }
 
-/** Pages of each region but the stack, and of each file. */
-const PAGES = 32;
+/** Where the memory of a process is, by use. */
+interface Regions {
+  readonly heap: Region;
+  readonly stack: Region;
+  readonly moved: Region;
+  /** Where calls change what is mapped. */
+  readonly arenas: readonly Region[];
+  readonly all: readonly Region[];
+}
+
 const HEAP: Vaddr = 0x2000_0000;
 const STACK_TOP: Vaddr = 0x6000_0000;
 const STACK_PAGES = 20;
-/** In the middle of it is a leaf-table boundary of x86. */
-const ARENA: Vaddr = 0x4000_0000 - (PAGES / 2) * PAGE_SIZE;
-/** Regions of the arena lie apart, so that no two of them become one mapping. */
-const STRIDE = (PAGES + 1) * PAGE_SIZE;
+/** In the middle of the arena is a leaf-table boundary of x86. */
+const ARENA_MIDDLE: Vaddr = 0x4000_0000;
 
-const PRIVATE: Region = {
-  base: ARENA,
-  pages: PAGES,
-  keeping: 'last or fresh',
-  file: 0,
-  shared: false,
-};
-const SHARED_FILE: Region = {
-  base: ARENA + STRIDE,
-  pages: PAGES,
-  keeping: 'last',
-  file: 1,
-  shared: true,
-};
-const SHARED_MEMORY: Region = {
-  base: ARENA + 2 * STRIDE,
-  pages: PAGES,
-  keeping: 'last',
-  file: 2,
-  shared: true,
-};
-const MOVED: Region = {
-  base: ARENA + 3 * STRIDE,
-  pages: PAGES,
-  keeping: 'any or fresh',
-  file: -1,
-  shared: false,
-};
-const HEAP_REGION: Region = {
-  base: HEAP,
-  pages: PAGES,
-  keeping: 'last or fresh',
-  file: -1,
-  shared: false,
-};
-const STACK: Region = {
-  base: STACK_TOP - STACK_PAGES * PAGE_SIZE,
-  pages: STACK_PAGES,
-  keeping: 'last',
-  file: -1,
-  shared: false,
-};
-/** Where calls change what is mapped. */
-const ARENAS = [PRIVATE, SHARED_FILE, SHARED_MEMORY, MOVED];
-const REGIONS = [...ARENAS, HEAP_REGION, STACK];
+/** @param pages - of each region but the stack */
+function regionsOf(pages: number): Regions {
+  const arena = ARENA_MIDDLE - Math.floor(pages / 2) * PAGE_SIZE;
+  // Regions of the arena lie apart, so that no two of them become one mapping.
+  const stride = (pages + 1) * PAGE_SIZE;
+  const own = { pages, file: -1, shared: false };
+  const shared = { pages, keeping: 'last', shared: true } as const;
+  const heap: Region = { ...own, base: HEAP, keeping: 'last or fresh' };
+  const moved: Region = { ...own, base: arena + 3 * stride, keeping: 'any or fresh' };
+  const stack: Region = {
+    ...own,
+    base: STACK_TOP - STACK_PAGES * PAGE_SIZE,
+    pages: STACK_PAGES,
+    keeping: 'last',
+  };
+  const arenas: Region[] = [
+    { ...own, base: arena, keeping: 'last or fresh', file: 0 },
+    { ...shared, base: arena + stride, file: 1 },
+    { ...shared, base: arena + 2 * stride, file: 2 },
+    moved,
+  ];
+  return { heap, stack, moved, arenas, all: [...arenas, heap, stack] };
+}
 
 /** FILE_ bits of the files that regions map. */
 const FILE_FLAGS = [0, 0, FILE_MEMORY];
 /** The first word that is a thread's own. */
 const FIRST_OWN_WORD = 2;
-const MAX_PAGES = 12;
+/** A call is about this part of a region at most. */
+const PART = 3 / 8;
 
 /** Of how many loads one is followed by a fork. */
 const FORK_EVERY = 40;
@@ -129,6 +114,7 @@ const CHILD_PAGES = 8;
 /** A thread, and what it knows. */
 interface SharedThread {
   readonly task: Word;
+  readonly regions: Regions;
   readonly random: Prng;
   /** Of all threads that share memory, in this process or others. */
   readonly number: number;
@@ -150,10 +136,15 @@ interface Progress {
   call: string;
 }
 
-/** Opens the files that are mapped. @returns the first; the others' records follow it */
-export function* sharedFiles(cpu: Cpu): Op<Word> {
-  const first = yield* openFile(cpu, PAGES, FILE_FLAGS[0]);
-  for (const flags of FILE_FLAGS.slice(1)) yield* openFile(cpu, PAGES, flags);
+/**
+ * Opens the files that are mapped.
+ *
+ * @param pages - of each file, and of each region but the stack
+ * @returns the first; the others' records follow it
+ */
+export function* sharedFiles(cpu: Cpu, pages: number): Op<Word> {
+  const first = yield* openFile(cpu, pages, FILE_FLAGS[0]);
+  for (const flags of FILE_FLAGS.slice(1)) yield* openFile(cpu, pages, flags);
   return first;
 }
 
@@ -187,9 +178,11 @@ export function* sharedOperations(
   mayRunOut: number,
 ): Op<number> {
   yield* switchTo(cpu, task);
+  const pages = yield* cpu.load(firstFile + File.size);
   const progress: Progress = { step: 0, values: 0, call: '' };
   const thread: SharedThread = {
     task,
+    regions: regionsOf(pages),
     random: new Prng(seed),
     number,
     files: FILE_FLAGS.map((_, place) => firstFile + place * RECORD_WORDS.file),
@@ -211,10 +204,10 @@ export function* sharedOperations(
 
 /** @returns whether it was a load that found what the thread had stored */
 function* sharedOperation(cpu: Cpu, thread: SharedThread): Op<boolean> {
-  const { random } = thread;
+  const { random, regions } = thread;
   const operation = random.below(16);
   if (operation < 8) {
-    const region = REGIONS[random.below(REGIONS.length)];
+    const region = regions.all[random.below(regions.all.length)];
     const page = region.base + random.below(region.pages) * PAGE_SIZE;
     if (operation < 3) yield* storeOwn(cpu, thread, region, page);
     else if (operation < 7) return yield* loadOwn(cpu, thread, region, page);
@@ -222,10 +215,11 @@ function* sharedOperation(cpu: Cpu, thread: SharedThread): Op<boolean> {
     else yield* loadStamp(cpu, thread, region, page);
     return false;
   }
-  const region = ARENAS[random.below(ARENAS.length)];
+  const region = regions.arenas[random.below(regions.arenas.length)];
   const first = random.below(region.pages);
   const page = region.base + first * PAGE_SIZE;
-  const bytes = (1 + random.below(Math.min(MAX_PAGES, region.pages - first))) * PAGE_SIZE;
+  const most = Math.min(region.pages * PART, region.pages - first);
+  const bytes = (1 + random.below(most)) * PAGE_SIZE;
   const prot = random.below(3) === 0 ? random.below(8) : 3;
   switch (operation) {
     case 8:
@@ -244,7 +238,7 @@ function* sharedOperation(cpu: Cpu, thread: SharedThread): Op<boolean> {
       expectResult(thread, yield* sysMprotect(cpu, page, bytes, prot), [0, -ENOMEM]);
       break;
     case 14:
-      if (region === MOVED) yield* moveWithin(cpu, thread, page, bytes);
+      if (region === regions.moved) yield* moveWithin(cpu, thread, page, bytes);
       else yield* resizeInPlace(cpu, thread, region, page, bytes);
       break;
     default:
@@ -267,7 +261,7 @@ function* storeOwn(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr):
   const result = yield* storeUser(cpu, address, value);
   if (isUserFault(result)) return expectFault(thread, region, userFault(result));
   thread.stored.set(page, value);
-  if (region === MOVED) thread.moved.add(value);
+  if (region === thread.regions.moved) thread.moved.add(value);
 }
 
 /** @returns whether the page still held what was stored */
@@ -314,7 +308,7 @@ function* runChild(cpu: Cpu, parent: SharedThread): Op<void> {
   if (task <= 0) return expectResult(parent, task, []);
   yield* switchTo(cpu, task);
   const child = { ...parent, task, stored: new Map(parent.stored), moved: new Set(parent.moved) };
-  const regions = REGIONS.filter(({ shared }) => !shared);
+  const regions = parent.regions.all.filter(({ shared }) => !shared);
   for (let count = 0; count < CHILD_PAGES; count++) {
     const region = regions[child.random.below(regions.length)];
     const page = region.base + child.random.below(region.pages) * PAGE_SIZE;
@@ -362,9 +356,10 @@ function* mapAgain(
 
 function* moveWithin(cpu: Cpu, thread: SharedThread, page: Vaddr, bytes: number): Op<void> {
   const { random } = thread;
-  const newBytes = (1 + random.below(MAX_PAGES)) * PAGE_SIZE;
-  const last = MOVED.pages - newBytes * PAGES_PER_BYTE;
-  const to = MOVED.base + random.below(last + 1) * PAGE_SIZE;
+  const { moved } = thread.regions;
+  const newBytes = (1 + random.below(moved.pages * PART)) * PAGE_SIZE;
+  const last = moved.pages - newBytes * PAGES_PER_BYTE;
+  const to = moved.base + random.below(last + 1) * PAGE_SIZE;
   if (to < page + bytes && page < to + newBytes) return;
   const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
   thread.progress.call = called('mremap', page, bytes, newBytes, flags, to);
@@ -388,11 +383,12 @@ function* resizeInPlace(
 }
 
 function* resizeHeap(cpu: Cpu, thread: SharedThread): Op<void> {
-  const end = HEAP + thread.random.below(PAGES) * PAGE_SIZE;
+  const { heap } = thread.regions;
+  const end = heap.base + thread.random.below(heap.pages) * PAGE_SIZE;
   thread.progress.call = called('brk', end);
   const result = yield* sysBrk(cpu, end);
   // Where there is no memory for it, the answer is where another thread has put the end.
-  if (result === end) forget(thread, HEAP_REGION, end, HEAP + PAGES * PAGE_SIZE - end);
+  if (result === end) forget(thread, heap, end, heap.base + heap.pages * PAGE_SIZE - end);
   else if (!thread.mayRunOut) expectResult(thread, result, [end]);
 }
 
@@ -419,6 +415,6 @@ function expectResult(thread: SharedThread, result: number, expected: readonly n
 /** Others unmap and protect, but not the stack. */
 function expectFault(thread: SharedThread, region: Region, fault: number): void {
   if (thread.mayRunOut && fault === VM_FAULT_OOM) return;
-  if (fault === VM_FAULT_SIGSEGV && (region !== STACK || thread.mayRunOut)) return;
+  if (fault === VM_FAULT_SIGSEGV && (region !== thread.regions.stack || thread.mayRunOut)) return;
   throw new InvariantError(`got ${vmFaultName(fault)}`);
 }

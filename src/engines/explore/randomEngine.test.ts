@@ -29,7 +29,7 @@ async function touching(engine: RandomEngine): Promise<Thread[]> {
 
 /** Runs until something fails, with one seed after the other. @returns the first seed and what failed */
 async function firstFailure(design: VmDesign): Promise<{ seed: number; message: string }> {
-  for (let seed = 1; seed <= 20; seed++) {
+  for (let seed = 1; seed <= 200; seed++) {
     const engine = await machine(seed, design);
     try {
       await engine.run(await touching(engine));

@@ -72,6 +72,8 @@ export const PageState = {
   /** Times that an allocation had to reclaim by itself. */
   allocstall: 26,
   oom_kill: 27,
+  /** Faults that should have mapped a huge page, when none was to be had. */
+  thp_fault_fallback: 28,
   /** Frames that kscrubd zeroed, and frames of zeros handed out as they were. */
   pgscrub: 30,
   pgalloc_zeroed: 31,
