@@ -6,7 +6,7 @@ import { MemoryDevice } from '../src/engines/device.js';
 import { CountedDevice, DeviceRequests } from '../src/engines/deviceRequests.js';
 import { createPlain, type PlainVm } from '../src/engines/instance.js';
 import { PlainCpu } from '../src/engines/parallel/plainCpu.js';
-import type { ArchName } from '../src/hardware/arch/index.js';
+import { ARCHES, ARCH_NAMES, type ArchName } from '../src/hardware/arch/index.js';
 import type { Memory } from '../src/hardware/memory.js';
 import type { VmDesign } from '../src/mm/design.js';
 
@@ -20,7 +20,28 @@ export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
   ({ broken }) => broken === undefined,
 );
 
-export const ARCH_NAMES: readonly ArchName[] = ['i386', 'x86_64', 'ia64'];
+export { ARCH_NAMES };
+
+/** Of the other architectures those designs that touch ptes in another way each. */
+const REPRESENTATIVES: Partial<Record<ArchName, readonly string[]>> = {
+  'i386-pae': ['page-table-lock', 'linux-6'],
+  ppc64: ['v18', 'linux-6'],
+  sparc64: ['page-table-lock-exchange', 'linux-6'],
+  s390: ['page-table-lock'],
+  'riscv-sv39': ['v18', 'pte-bit'],
+  'riscv-sv48': ['page-table-lock'],
+};
+
+/** The right designs that tests run on an architecture: all of them on those of the source documents. */
+export function designsOn(arch: ArchName): readonly VmDesign[] {
+  const names = REPRESENTATIVES[arch];
+  return RIGHT_DESIGNS.filter(({ name }) => names === undefined || names.includes(name));
+}
+
+/** Whether an architecture's pages can be mapped so that no instruction can be fetched from them. */
+export function forbidsFetch(arch: ArchName): boolean {
+  return ARCHES[arch].pte.exec !== 0 || ARCHES[arch].noExecHigh !== 0;
+}
 
 /** Where tests map: a boundary of every level up to 1 GiB. */
 export const BASE = 0x4000_0000;

@@ -1,8 +1,10 @@
 /** Reads what users type: sizes, counts and lists; and makes the options that take them. */
-import { Option } from 'commander';
+import { Option, type Command } from 'commander';
 import { InputError } from '../base/errors.js';
 import { GIB, KIB, MIB } from '../base/units.js';
+import { carriedBy, expectCarried } from '../designs/carries.js';
 import { designNamed } from '../designs/index.js';
+import type { ArchName } from '../hardware/arch/index.js';
 import type { VmDesign } from '../mm/design.js';
 
 const SUFFIXES: Readonly<Record<string, number>> = { '': 1, K: KIB, M: MIB, G: GIB };
@@ -39,6 +41,28 @@ export function parseDesigns(text: string): VmDesign[] {
   return text.split(',').map((name) => designNamed(name.trim()));
 }
 
+export const FORCE_OPTION = [
+  '--force',
+  'run designs that the architecture cannot carry, too',
+] as const;
+
+/**
+ * The designs to run on an architecture: those that were named, or those of the defaults that it can carry.
+ *
+ * @throws InputError when one that was named cannot be carried, and --force was not given
+ */
+export function designsToRun(
+  command: Command,
+  arch: ArchName,
+  designs: readonly VmDesign[],
+  force: boolean,
+): readonly VmDesign[] {
+  if (force) return designs;
+  if (command.getOptionValueSource('design') !== 'cli') return carriedBy(arch, designs);
+  expectCarried(arch, designs);
+  return designs;
+}
+
 /** One of a few words. */
 function parseChoice<T extends string>(what: string, text: string, choices: readonly T[]): T {
   const choice = choices.find((candidate) => candidate === text);
@@ -66,7 +90,7 @@ export function choiceOption<T extends string>(
   flags: string,
   what: string,
   choices: readonly T[],
-  fallback: T,
+  fallback?: T,
 ): Option {
   const parse = (text: string): T => parseChoice(what, text, choices);
   return valueOption(flags, choices.join(', '), parse, fallback);

@@ -1,17 +1,27 @@
 import type { Command } from 'commander';
 import { performance } from 'node:perf_hooks';
 import { DESIGNS } from '../designs/index.js';
+import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
 import type { Schedule, ScheduleStep } from '../engines/explore/schedule.js';
 import type { VmDesign } from '../mm/design.js';
 import { checkCase, isExpected, type Verdict } from '../scenarios/check.js';
 import { SCENARIOS, scenarioNamed } from '../scenarios/index.js';
 import type { Scenario } from '../scenarios/scenario.js';
-import { parseCount, parseDesigns, valueOption } from './arguments.js';
+import {
+  FORCE_OPTION,
+  choiceOption,
+  designsToRun,
+  parseCount,
+  parseDesigns,
+  valueOption,
+} from './arguments.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
 
 interface CheckOptions {
+  readonly arch?: ArchName;
   readonly design?: VmDesign[];
+  readonly force?: true;
   readonly executions: number;
   readonly json?: true;
 }
@@ -23,32 +33,42 @@ export function addCheckCommand(program: Command): void {
     .command('check')
     .description('try every interleaving of a scenario, and show the one that fails')
     .argument('[scenario...]', `of ${SCENARIOS.map(({ name }) => name).join(', ')}; all if none`)
+    .addOption(choiceOption('--arch <name>', 'architecture', ARCH_NAMES))
     .addOption(valueOption('--design <names>', 'only these designs, with commas', parseDesigns))
     .addOption(valueOption('--executions <n>', 'bound of the full search', parseCount, '1000000'))
+    .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
-    .action(async (names: string[], options: CheckOptions) => {
-      const verdicts = await checkAll(names, options);
+    .action(async (names: string[], options: CheckOptions, command: Command) => {
+      const verdicts = await checkAll(names, options, command);
       if (options.json) printJson(verdicts);
       else printVerdicts(verdicts);
       if (!verdicts.every(isExpected)) process.exitCode = 1;
     });
 }
 
-async function checkAll(names: readonly string[], options: CheckOptions): Promise<TimedVerdict[]> {
+async function checkAll(
+  names: readonly string[],
+  { arch, design: named, force, executions }: CheckOptions,
+  command: Command,
+): Promise<TimedVerdict[]> {
   const scenarios = names.length > 0 ? names.map(scenarioNamed) : SCENARIOS;
   const verdicts: TimedVerdict[] = [];
-  for (const scenario of scenarios) {
+  for (const written of scenarios) {
+    const machine = { ...written.machine, arch: arch ?? written.machine.arch };
+    const scenario = { ...written, machine };
+    const designs = designsToRun(
+      command,
+      machine.arch,
+      named ?? designsFor(scenario),
+      force === true,
+    );
     for (const scenarioCase of scenario.cases) {
-      for (const design of options.design ?? designsFor(scenario)) {
+      for (const design of designs) {
         const label = `${scenario.name} (${scenarioCase.name}) ${design.name}`;
-        const bar = progressBar(`${label}: {value} executions`, options.executions);
+        const bar = progressBar(`${label}: {value} executions`, executions);
         const start = performance.now();
-        const verdict = await checkCase(
-          scenario,
-          scenarioCase,
-          design,
-          options.executions,
-          (done) => bar.update(done),
+        const verdict = await checkCase(scenario, scenarioCase, design, executions, (done) =>
+          bar.update(done),
         );
         bar.stop();
         verdicts.push({ ...verdict, ms: Math.round(performance.now() - start) });
@@ -69,6 +89,7 @@ function printVerdicts(verdicts: readonly TimedVerdict[]): void {
   const rows = verdicts.map((verdict) => [
     verdict.scenario,
     verdict.case,
+    verdict.arch,
     verdict.design,
     verdict.expected,
     describe(verdict),
@@ -80,6 +101,7 @@ function printVerdicts(verdicts: readonly TimedVerdict[]): void {
   const head = [
     'scenario',
     'case',
+    'arch',
     'design',
     'expected',
     'verdict',

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import { GIB } from '../base/units.js';
 import { DEFAULT_DESIGNS } from '../designs/index.js';
-import { ARCHES, type ArchName } from '../hardware/arch/index.js';
+import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
 import { runPft, type PftEngine, type PftResult } from '../measure/pft.js';
 import type { VmDesign } from '../mm/design.js';
 import {
+  FORCE_OPTION,
   choiceOption,
+  designsToRun,
   parseCount,
   parseCounts,
   parseDesigns,
@@ -26,6 +28,7 @@ interface PftOptions {
   readonly cpus?: number;
   readonly memory?: number;
   readonly format: 'classic' | 'modern';
+  readonly force?: true;
   readonly json?: true;
 }
 
@@ -39,7 +42,6 @@ when each takes what the one before gave back. In the simulate engine kscrubd ze
 node while no thread of the test is there: --cpus and --memory give it CPUs and memory of its own.`;
 
 const ENGINES = ['parallel', 'simulate'] as const;
-const ARCH_NAMES = Object.keys(ARCHES) as ArchName[];
 const FORMATS = ['classic', 'modern'] as const;
 
 const LABELS: Readonly<Record<PftEngine, string>> = {
@@ -67,20 +69,20 @@ export function addPftCommand(program: Command): void {
       valueOption('--memory <size>', 'of the machine (default: what the test needs)', parseSize),
     )
     .addOption(choiceOption('--format <name>', 'format', FORMATS, 'classic'))
+    .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
-    .action(async (options: PftOptions) => {
-      const results = await runAll(options);
+    .action(async (options: PftOptions, command: Command) => {
+      const { arch, design, force = false } = options;
+      const results = await runAll(options, designsToRun(command, arch, design, force));
       if (options.json) printJson(results);
       else printResults(results, options);
     });
 }
 
-async function runAll(options: PftOptions): Promise<PftResult[]> {
+async function runAll(options: PftOptions, designs: readonly VmDesign[]): Promise<PftResult[]> {
   const { engine, arch, size, reps, cpusPerNode, cpus, memory } = options;
-  const runs = options.design.flatMap((design) =>
-    options.threads.map((threads) => ({ design, threads })),
-  );
+  const runs = designs.flatMap((design) => options.threads.map((threads) => ({ design, threads })));
   const bar = progressBar('pft {bar} {value}/{total} rows', runs.length);
   const results: PftResult[] = [];
   try {

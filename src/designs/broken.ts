@@ -6,7 +6,7 @@ export const brokenCheckThenInstall: VmDesign = {
   ...v18,
   name: 'broken-check-then-install',
   summary: 'no lock, and the pte is checked and installed in two steps',
-  source: 'SPEC S1-a',
+  source: 'what V18 must not be',
   broken: 'two CPUs that fault on one pte both install a page: one is lost, and rss counts both',
   locking: { ...v18.locking, atomicInstall: false },
 };
@@ -16,7 +16,7 @@ export const brokenPlainRss: VmDesign = {
   ...v18,
   name: 'broken-plain-rss',
   summary: 'ptes by compare-exchange, but rss is a plain word without a lock',
-  source: 'SPEC S1-b',
+  source: 'what V18 must not be',
   broken: 'two increments of rss overlap and one is lost',
   counters: 'plain',
 };

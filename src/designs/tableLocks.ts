@@ -22,7 +22,7 @@ export const hashedLocks: VmDesign = {
   ...tableLock,
   name: 'hashed-locks',
   summary: 'a fixed number of locks, to which page-table pages are hashed',
-  source: 'discussed beside V18; SPEC 1.9',
+  source: 'discussed beside V18, March 2005',
   locking: { ...tableLock.locking, pteLock: 'hashed' },
 };
 
@@ -31,7 +31,7 @@ export const pteBit: VmDesign = {
   ...tableLock,
   name: 'pte-bit',
   summary: 'each pte has a bit that is its lock',
-  source: 'discussed beside V18; SPEC 1.9',
+  source: 'discussed beside V18, March 2005',
   locking: { ...tableLock.locking, pteLock: 'bit' },
 };
 

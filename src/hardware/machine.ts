@@ -45,7 +45,9 @@ export const TASK_SIZE = arch.taskSize;
 /** What sums of addresses and lengths wrap at: one past the last address of a register. */
 export const ADDRESSES = TASK_SIZE < 2 ** 32 ? 2 ** 32 : 2 ** 64;
 
+/** 32-bit words of a leaf entry, and of one that points to a lower table. */
 export const ENTRY_WORDS = arch.entryWords;
+export const UPPER_ENTRY_WORDS = arch.upperEntryWords;
 export const LEVEL_NAMES = arch.levelNames;
 /** Levels of the page-table tree; level 0 holds the ptes, level LEVELS - 1 is the pgd. */
 export const LEVELS = arch.indexBits.length;
@@ -62,6 +64,10 @@ export const LEVEL_MASK = Int32Array.from(arch.indexBits, (bits) => 2 ** bits - 
 export const LEVEL_SPAN = LEVEL_SHIFT.map((shift) => 2 ** shift);
 /** Entries of one table at each level. */
 export const LEVEL_ENTRIES = arch.indexBits.map((bits) => 2 ** bits);
+/** log2 of the frames that a table of each level takes. */
+export const TABLE_ORDER = LEVEL_ENTRIES.map((entries, level) =>
+  Math.max(0, Math.ceil(Math.log2((entries * wordsPerEntry(level)) / PAGE_WORDS))),
+);
 
 export const PTE_PRESENT = arch.pte.present;
 export const PTE_WRITE = arch.pte.write;
@@ -72,6 +78,14 @@ export const PTE_PROTNONE = arch.pte.protNone;
 export const PTE_EXEC = arch.pte.exec;
 export const PTE_FILE = arch.pte.file;
 export const PTE_LOCK = arch.pte.lock;
+export const PTE_BUSY = arch.pte.busy;
+export const PTE_HASHED = arch.pte.hashed;
+export const PFN_SHIFT = arch.pfnShift;
+/** Bits of an entry that hold the frame number. */
+export const PFN_MASK = -(2 ** PFN_SHIFT) | 0;
+export const PTE_SPLIT = arch.splitPfn;
+export const ATOMIC_PTES = arch.atomicPtes;
+export const MMU_SETS_BITS = arch.mmuSetsBits;
 export const PMD_HUGE = arch.pte.huge;
 export const NO_EXEC_HIGH = arch.noExecHigh;
 export const TABLE_FLAGS = arch.tableFlags;
@@ -83,9 +97,24 @@ export const HUGE_ORDER = arch.indexBits[0];
 /** In bytes. */
 export const HUGE_SIZE = HUGE_PAGES * PAGE_SIZE;
 
-/** Frame that a present entry of any level points to: frame numbers stand at the page shift. */
+/** Frame that a present entry of any level points to. */
 export function entryPfn(entry: number): Pfn {
-  return entry >>> PAGE_SHIFT;
+  return entry >>> PFN_SHIFT;
+}
+
+/** The bits of an entry that points to a frame; of any number that an entry is to hold. */
+export function pfnBits(pfn: Pfn): number {
+  return pfn << PFN_SHIFT;
+}
+
+/** 32-bit words of an entry of `level`. */
+export function wordsPerEntry(level: number): number {
+  return level === 0 ? ENTRY_WORDS : UPPER_ENTRY_WORDS;
+}
+
+/** Word offset of the entry that maps `address` within its table of `level`. */
+export function entryOffset(address: Vaddr, level: number): number {
+  return levelIndex(address, level) * wordsPerEntry(level);
 }
 
 /** Index of the entry that maps `address` within a table of `level`. */
@@ -107,15 +136,15 @@ const PGD_MASK = LEVELS > 3 ? LEVEL_MASK[3] : 0;
 
 /** Word offset, within its table of level 3, of the entry for `address`. */
 export function level3Offset(address: Vaddr): number {
-  return ((address * PGD_SCALE) & PGD_MASK) * ENTRY_WORDS;
+  return ((address * PGD_SCALE) & PGD_MASK) * UPPER_ENTRY_WORDS;
 }
 
 export function level2Offset(address: Vaddr): number {
-  return ((address * PUD_SCALE) & PUD_MASK) * ENTRY_WORDS;
+  return ((address * PUD_SCALE) & PUD_MASK) * UPPER_ENTRY_WORDS;
 }
 
 export function level1Offset(address: Vaddr): number {
-  return ((address * PMD_SCALE) & PMD_MASK) * ENTRY_WORDS;
+  return ((address * PMD_SCALE) & PMD_MASK) * UPPER_ENTRY_WORDS;
 }
 
 /** Word offset of the pte that maps `address` within its leaf table. */

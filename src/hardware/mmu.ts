@@ -5,19 +5,23 @@
  *   address -> TLB -> (miss) pgd -> ... -> pte -> frame
  *
  * No lock is held: the MMU reads entries while any other CPU changes them, and sets its bits by
- * compare-exchange, as hardware does by a locked cycle.
+ * compare-exchange, as hardware does by a locked cycle. Where software loads the TLBs this is its handler:
+ * it only reads, or keeps the entry busy meanwhile.
  */
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from './cpu.js';
 import { frameOf } from './frames.js';
 import {
   LEVELS,
+  MMU_SETS_BITS,
   NO_EXEC_HIGH,
-  PAGE_SIZE,
   PMD_HUGE,
   PTE_ACCESSED,
+  PTE_BUSY,
   PTE_DIRTY,
+  PTE_HASHED,
   PTE_PRESENT,
+  PTE_SPLIT,
   PTE_WRITE,
   entryPfn,
   level1Offset,
@@ -25,8 +29,10 @@ import {
   level3Offset,
   levelIndex,
   pageMask,
+  pfnBits,
   pteOffset,
 } from './machine.js';
+import { loadSplit, lowHalf } from './split.js';
 import { entryForbidsFetch } from './tlb.js';
 
 export const enum Access {
@@ -55,6 +61,7 @@ export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
     entry = yield* mark(cpu, entryp, access);
     if (entry === 0) return NOT_PRESENT;
     if (access === Access.WRITE && (entry & PTE_WRITE) === 0) return PROTECTED;
+    if (!MMU_SETS_BITS && lacksMarks(entry, access)) return PROTECTED;
     let high = 0;
     if (NO_EXEC_HIGH !== 0) high = yield* cpu.readOnce(entryp + 1);
     if (found < 0) entry = hugeSubpage(entry, address);
@@ -66,7 +73,7 @@ export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
 
 /** The pte that would map one page of the huge page of an entry: the TLB holds small pages only. */
 function hugeSubpage(entry: number, address: Vaddr): number {
-  return (entry & ~PMD_HUGE) | (levelIndex(address, 0) * PAGE_SIZE);
+  return (entry & ~PMD_HUGE) | pfnBits(levelIndex(address, 0));
 }
 
 /**
@@ -78,35 +85,73 @@ function hugeSubpage(entry: number, address: Vaddr): number {
 export function* walk(cpu: Cpu, address: Vaddr): Op<Word> {
   let table = frameOf(cpu.pgd);
   if (LEVELS > 3) {
-    const entry = yield* cpu.readOnce(table + level3Offset(address));
+    const entryp = table + level3Offset(address);
+    const entry = PTE_SPLIT ? yield* loadSplit(cpu, entryp) : yield* cpu.readOnce(entryp);
     if (entry === 0) return 0;
     table = frameOf(entryPfn(entry));
   }
   if (LEVELS > 2) {
-    const entry = yield* cpu.readOnce(table + level2Offset(address));
+    const entryp = table + level2Offset(address);
+    const entry = PTE_SPLIT ? yield* loadSplit(cpu, entryp) : yield* cpu.readOnce(entryp);
     if (entry === 0) return 0;
     table = frameOf(entryPfn(entry));
   }
   const entryp = table + level1Offset(address);
-  const entry = yield* cpu.readOnce(entryp);
+  const entry = PTE_SPLIT ? yield* loadSplit(cpu, entryp) : yield* cpu.readOnce(entryp);
   if (entry === 0) return 0;
   if (PMD_HUGE !== 0 && (entry & PMD_HUGE) !== 0) return -entryp;
   return frameOf(entryPfn(entry)) + pteOffset(address);
 }
 
+/** What a TLB may hold of an entry for an access only once it is set. */
+function marksFor(access: Access): number {
+  return access === Access.WRITE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
+}
+
+function lacksMarks(entry: number, access: Access): boolean {
+  return (entry & marksFor(access)) !== marksFor(access);
+}
+
 /**
- * Sets accessed (and dirty for a write) in a pte that allows the access.
+ * Sets accessed (and dirty for a write) in a pte that allows the access, where that is not left to the
+ * fault path.
  *
  * @returns the entry's low word as it stands after that; 0 when it is not present; unchanged when
  *   it forbids the write
  */
 function* mark(cpu: Cpu, ptep: Word, access: Access): Op<number> {
-  const bits = access === Access.WRITE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
+  if (PTE_BUSY !== 0) return yield* hashFault(cpu, ptep, access);
   for (;;) {
-    const entry = yield* cpu.readOnce(ptep);
+    const entry = PTE_SPLIT ? yield* loadSplit(cpu, ptep) : yield* cpu.readOnce(ptep);
     if ((entry & PTE_PRESENT) === 0) return 0;
     if (access === Access.WRITE && (entry & PTE_WRITE) === 0) return entry;
-    const marked = entry | bits;
-    if (marked === entry || (yield* cpu.cas(ptep, entry, marked))) return marked;
+    const marked = entry | marksFor(access);
+    if (!MMU_SETS_BITS || marked === entry) return entry;
+    const expected = lowHalf(entry);
+    if (yield* cpu.cas(ptep, expected, lowHalf(marked))) return marked;
   }
+}
+
+/**
+ * The same where the hardware reads a hash table, and who puts an entry there keeps it busy for so long (Linux:
+ * __hash_page of arch/ppc64/mm/hash_low.S).
+ */
+function* hashFault(cpu: Cpu, ptep: Word, access: Access): Op<number> {
+  const marks = marksFor(access) | PTE_HASHED;
+  const seen = yield* cpu.readOnce(ptep);
+  if (!allows(seen, access)) return (seen & PTE_PRESENT) === 0 ? 0 : seen;
+  if ((seen & (marks | PTE_BUSY)) === marks) return seen;
+  yield* cpu.lockBit(ptep, PTE_BUSY);
+  let entry = yield* cpu.readOnce(ptep);
+  if (allows(entry, access)) {
+    entry |= marks;
+    yield* cpu.writeOnce(ptep, entry);
+  }
+  yield* cpu.unlockBit(ptep, PTE_BUSY);
+  return (entry & PTE_PRESENT) === 0 ? 0 : entry;
+}
+
+function allows(entry: number, access: Access): boolean {
+  const needed = access === Access.WRITE ? PTE_PRESENT | PTE_WRITE : PTE_PRESENT;
+  return (entry & needed) === needed;
 }

@@ -11,7 +11,7 @@ import { OOM_KILLER, SWAP_SLOTS } from '../hardware/machine.js';
 import { PREZERO } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { outOfMemory } from './oomKill.js';
-import { refillZeroed, takePage, takeZeroed } from './pagealloc.js';
+import { drainLocalPages, refillZeroed, takePage, takePages, takeZeroed } from './pagealloc.js';
 import { tryToFreePages } from './vmscan.js';
 
 /** How often who asks reclaims and finds that others were faster. */
@@ -27,7 +27,7 @@ const TRIES_IN_VAIN = SWAP_SLOTS === 0 ? 1 : 3;
 export function* allocPage(cpu: Cpu): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;
   const pfn = yield* takePage(cpu, false);
-  return pfn !== 0 ? pfn : yield* allocSlowly(cpu);
+  return pfn !== 0 ? pfn : yield* allocSlowly(cpu, 0);
 }
 
 /** Takes a frame filled with zeros, or 0 (Linux: alloc_zeroed_user_highpage). */
@@ -40,14 +40,31 @@ export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
   return pfn;
 }
 
-function* allocSlowly(cpu: Cpu): Op<Pfn> {
+/** Takes a block of 2^order frames, order above 0, filled with zeros and without references; or 0. */
+export function* allocZeroedPages(cpu: Cpu, order: number): Op<Pfn> {
+  if (yield* shouldFail(cpu)) return 0;
+  let pfn = yield* takePages(cpu, order, false);
+  if (pfn === 0) pfn = yield* allocSlowly(cpu, order);
+  if (pfn === 0) return 0;
+  for (let frame = 0; frame < 2 ** order; frame++) yield* cpu.zeroPage(frameOf(pfn + frame));
+  return pfn;
+}
+
+function* allocSlowly(cpu: Cpu, order: number): Op<Pfn> {
   let inVain = 0;
   for (let tries = 0; tries < MAX_TRIES && inVain < TRIES_IN_VAIN; tries++) {
     const freed = yield* tryToFreePages(cpu);
     // With nothing to be had, what is kept back for emergencies may go.
-    const pfn = yield* takePage(cpu, freed === 0);
+    const pfn = yield* takeAgain(cpu, order, freed === 0);
     if (pfn !== 0) return pfn;
     inVain = freed > 0 || (OOM_KILLER && (yield* outOfMemory(cpu))) ? 0 : inVain + 1;
   }
-  return yield* takePage(cpu, true);
+  return yield* takeAgain(cpu, order, true);
+}
+
+/** What was freed is on this CPU's list, where a block is looked for in vain. */
+function* takeAgain(cpu: Cpu, order: number, reserve: boolean): Op<Pfn> {
+  if (order === 0) return yield* takePage(cpu, reserve);
+  yield* drainLocalPages(cpu);
+  return yield* takePages(cpu, order, reserve);
 }

@@ -5,7 +5,7 @@
  * nothing per fault.
  */
 import { instanceConfiguration } from '../base/instance.js';
-import { PTE_LOCK } from '../hardware/machine.js';
+import { ATOMIC_PTES, PTE_LOCK } from '../hardware/machine.js';
 
 /** How changes to page tables by different CPUs are kept apart. */
 export interface Locking {
@@ -148,7 +148,8 @@ export const WALK_LOCK = fault === 'walk';
 export const SECTION_LOCK = fault === 'install';
 export const ANON_WRITE_LOCK = design.locking.anonWriteLock;
 export const ATOMIC_INSTALL = design.locking.atomicInstall;
-export const PTE_EXCHANGE = design.locking.pteUpdate === 'exchange';
+/** Without atomic ptes an exchange is a clear and a set (V18: ptep_xchg without CONFIG_ATOMIC_TABLE_OPS). */
+export const PTE_EXCHANGE = design.locking.pteUpdate === 'exchange' && ATOMIC_PTES;
 export const VMA_LOCK = design.locking.vmaLock === true;
 export const DEBUG_PAGEALLOC = design.debugPagealloc === true;
 export const WP_HOLD = wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && DEBUG_PAGEALLOC);

@@ -5,8 +5,8 @@ import {
   ARCH_NAMES,
   BASE,
   READ,
-  RIGHT_DESIGNS,
   WRITE,
+  designsOn,
   testMachine,
   type TestMachine,
 } from '../../test/machine.js';
@@ -26,7 +26,7 @@ function load({ vm, cpu }: TestMachine, address: number): number {
 }
 
 for (const arch of ARCH_NAMES) {
-  for (const design of RIGHT_DESIGNS) {
+  for (const design of designsOn(arch)) {
     describe(`fork on ${arch} under ${design.name}`, () => {
       it('shares pages until one side writes, and then each has its own', async () => {
         const m = await testMachine({ arch, design });

@@ -6,7 +6,6 @@ import { ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
-  ENTRY_WORDS,
   HUGE_SIZE,
   OOM_KILLER,
   PAGE_SIZE,
@@ -34,7 +33,15 @@ import {
 import { entryLock, entryUnlock, twoTablesLock, twoTablesUnlock } from './locking.js';
 import { pteAlloc } from './pgtable.js';
 import { HUGE_LEAF, leafTable, nextSpan } from './pgwalk.js';
-import { ptePresent, ptepClearBits, ptepGet, ptepSet, pteSwap, pteToSlot } from './pte.js';
+import {
+  copyPteHigh,
+  ptePresent,
+  ptepClearBits,
+  ptepGet,
+  ptepSet,
+  pteSwap,
+  pteToSlot,
+} from './pte.js';
 import { createTask, discardTask, mmAlloc, mmPut } from './process.js';
 import { getPage, pageAddFileRmap, pageAnon, pageDupAnonRmap } from './rmap.js';
 import { swapDuplicate } from './swapfile.js';
@@ -177,10 +184,7 @@ function* copyPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number
 function* copyLockedPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number): Op<void> {
   let entry = yield* ptepGet(cpu, from);
   if (entry === 0) return;
-  if (ENTRY_WORDS === 2) {
-    const high = yield* cpu.readOnce(from + 1);
-    yield* cpu.writeOnce(to + 1, high);
-  }
+  yield* copyPteHigh(cpu, to, from);
   const pfn = entryPfn(entry);
   if (pteSwap(entry)) yield* swapDuplicate(cpu, pteToSlot(entry));
   if (!ptePresent(entry) || pfn === ZERO_PFN) {

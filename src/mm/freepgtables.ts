@@ -2,16 +2,19 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { ENTRY_WORDS, LEVEL_SPAN, TOP_LEVEL, entryPfn, levelIndex } from '../hardware/machine.js';
+import { LEVEL_SPAN, TABLE_ORDER, TOP_LEVEL, entryOffset, entryPfn } from '../hardware/machine.js';
 import { countEvents } from './counters.js';
 import { Mm } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
-import { freeNewPage } from './pagealloc.js';
+import { freeNewPage, freeNewPages } from './pagealloc.js';
+import { tableGet, tableSet } from './pte.js';
 
-/** Gives back a table that nothing points to. */
-export function* freeTable(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* countEvents(cpu, PageState.nr_page_table_pages, -1);
-  yield* freeNewPage(cpu, pfn);
+/** Gives back a table of `level` that nothing points to. */
+export function* freeTable(cpu: Cpu, pfn: Pfn, level: number): Op<void> {
+  const order = TABLE_ORDER[level];
+  yield* countEvents(cpu, PageState.nr_page_table_pages, -(2 ** order));
+  if (order === 0) yield* freeNewPage(cpu, pfn);
+  else yield* freeNewPages(cpu, pfn, order);
 }
 
 /**
@@ -47,8 +50,8 @@ function* freeTablesBelow(
   const span = LEVEL_SPAN[level];
   const table = frameOf(tablePfn);
   for (let first = Math.floor(start / span) * span; first < end; first += span) {
-    const entryp = table + levelIndex(first, level) * ENTRY_WORDS;
-    const entry = yield* cpu.readOnce(entryp);
+    const entryp = table + entryOffset(first, level);
+    const entry = yield* tableGet(cpu, entryp);
     if (entry === 0) continue;
     const child = entryPfn(entry);
     if (level > 1) {
@@ -57,8 +60,8 @@ function* freeTablesBelow(
       yield* freeTablesBelow(cpu, mm, child, level - 1, from, to, floor, ceiling);
     }
     if (first < floor || first + span > ceiling) continue;
-    yield* cpu.writeOnce(entryp, 0);
+    yield* tableSet(cpu, entryp, 0);
     yield* cpu.add(mm + Mm.nrTables, -1);
-    yield* freeTable(cpu, child);
+    yield* freeTable(cpu, child, level - 1);
   }
 }

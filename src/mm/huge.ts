@@ -81,17 +81,17 @@ export function* doHugePmdAnonymousPage(
   const present = yield* findPmd(cpu, mm, address);
   if (present !== 0 && (yield* cpu.readOnce(present)) !== 0) return VM_FAULT_FALLBACK;
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
-  const spare = yield* allocTable(cpu);
+  const spare = yield* allocTable(cpu, 0);
   if (spare === 0) return VM_FAULT_OOM;
   const pfn = write ? yield* allocHugePage(cpu) : yield* hugeZeroPage(cpu);
   if (pfn === 0) {
-    yield* freeTable(cpu, spare);
+    yield* freeTable(cpu, spare, 0);
     yield* countEvent(cpu, PageState.thp_fault_fallback);
     return VM_FAULT_FALLBACK;
   }
   const pmdp = yield* pteAlloc(cpu, mm, address, 1);
   if (pmdp === 0) {
-    yield* freeTable(cpu, spare);
+    yield* freeTable(cpu, spare, 0);
     if (write) yield* freeNewHugePage(cpu, pfn);
     return VM_FAULT_OOM;
   }
@@ -103,7 +103,7 @@ export function* doHugePmdAnonymousPage(
   }
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   if (!installed) {
-    yield* freeTable(cpu, spare);
+    yield* freeTable(cpu, spare, 0);
     if (write) yield* freeNewHugePage(cpu, pfn);
   }
   return VM_FAULT_MINOR;
@@ -298,11 +298,11 @@ function* replaceHugeZero(
  * Locks: mmap_sem of both for writing; takes both page_table_locks.
  */
 export function* copyHugePmd(cpu: Cpu, childMm: Word, mm: Word, address: Vaddr): Op<boolean> {
-  const spare = yield* allocTable(cpu);
+  const spare = yield* allocTable(cpu, 0);
   if (spare === 0) return false;
   const target = yield* pteAlloc(cpu, childMm, address, 1);
   if (target === 0) {
-    yield* freeTable(cpu, spare);
+    yield* freeTable(cpu, spare, 0);
     return false;
   }
   const pmdp = yield* findPmd(cpu, mm, address);

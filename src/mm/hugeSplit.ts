@@ -9,9 +9,10 @@ import {
   ENTRY_WORDS,
   HUGE_PAGES,
   HUGE_SIZE,
-  PAGE_SIZE,
+  PFN_MASK,
   PMD_HUGE,
   entryPfn,
+  pfnBits,
 } from '../hardware/machine.js';
 import { Mm } from './layout/mm.js';
 import { PG_anon_exclusive, PG_tail, Page, ZERO_PFN, hugeMapcount, pageOf } from './layout/page.js';
@@ -56,11 +57,11 @@ function* splitHugePmdLocked(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
   const table = yield* withdrawTable(cpu, mm);
   const zero = yield* isHugeZero(cpu, entry);
   const first = entryPfn(entry);
-  const bits = entry & (PAGE_SIZE - 1) & ~PMD_HUGE;
+  const bits = entry & ~(PFN_MASK | PMD_HUGE);
   for (let frame = 0; frame < HUGE_PAGES; frame++) {
     const ptep = frameOf(table) + frame * ENTRY_WORDS;
     const pfn = zero ? ZERO_PFN : first + frame;
-    yield* cpu.writeOnce(ptep, (pfn * PAGE_SIZE) | bits);
+    yield* cpu.writeOnce(ptep, pfnBits(pfn) | bits);
     if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, high);
   }
   if (!zero) yield* claimBySmallPages(cpu, first);
@@ -103,7 +104,7 @@ export function* clearHugePmd(cpu: Cpu, mm: Word, pmdp: Word): Op<Pfn> {
   if (ENTRY_WORDS === 2) yield* cpu.writeOnce(pmdp + 1, 0);
   const table = yield* withdrawTable(cpu, mm);
   yield* cpu.add(mm + Mm.nrTables, -1);
-  yield* freeTable(cpu, table);
+  yield* freeTable(cpu, table, 0);
   if (yield* isHugeZero(cpu, entry)) return 0;
   const pfn = entryPfn(entry);
   yield* cpu.add(hugeMapcount(pfn), -1);

@@ -33,6 +33,7 @@ import {
 import { hashedPteLock } from './layout/hashedLocks.js';
 import { Mm } from './layout/mm.js';
 import { PAGE_PTL, pageOf } from './layout/page.js';
+import { tableSet } from './pte.js';
 
 /**
  * Begins a section of atomic pte operations (V18, patch 3 of 4): takes page_table_lock where the design holds it
@@ -154,6 +155,6 @@ export function* testAndPopulate(cpu: Cpu, mm: Word, entryp: Word, entry: number
 function* populateIfNone(cpu: Cpu, entryp: Word, entry: number): Op<boolean> {
   const now = yield* cpu.readOnce(entryp);
   if (now !== 0) return false;
-  yield* cpu.writeOnce(entryp, entry);
+  yield* tableSet(cpu, entryp, entry);
   return true;
 }

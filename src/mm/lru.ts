@@ -121,20 +121,6 @@ export function* addToList(cpu: Cpu, zone: Word, pfn: Pfn, list: number): Op<voi
 
 /** Takes a page off the list that it is on. Locks: zone->lru_lock. */
 export function* delFromList(cpu: Cpu, zone: Word, pfn: Pfn): Op<void> {
-  yield* unlinkPage(cpu, zone, pfn);
-  yield* cpu.store(pageOf(pfn) + Page.lru, LRU_NONE);
-}
-
-/**
- * Moves a page to the head of its list. It is on the list all the time for who looks without the lock: a page
- * whose last user found it on none would be freed while it is on one. Locks: zone->lru_lock.
- */
-export function* rotatePage(cpu: Cpu, zone: Word, pfn: Pfn, list: number): Op<void> {
-  yield* unlinkPage(cpu, zone, pfn);
-  yield* addToList(cpu, zone, pfn, list);
-}
-
-function* unlinkPage(cpu: Cpu, zone: Word, pfn: Pfn): Op<void> {
   const page = pageOf(pfn);
   const { head, tail, count } =
     (yield* cpu.load(page + Page.lru)) === LRU_ACTIVE ? ACTIVE : INACTIVE;
@@ -148,6 +134,7 @@ function* unlinkPage(cpu: Cpu, zone: Word, pfn: Pfn): Op<void> {
   yield* cpu.store(zone + count, pages - 1);
   yield* cpu.store(page + Page.lruNext, 0);
   yield* cpu.store(page + Page.lruPrev, 0);
+  yield* cpu.store(page + Page.lru, LRU_NONE);
 }
 
 /** The page that has been longest on a list; 0 if it is empty. Locks: zone->lru_lock. */

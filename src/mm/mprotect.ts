@@ -4,7 +4,6 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
   ADDRESSES,
-  ENTRY_WORDS,
   PAGE_SIZE,
   PTE_DIRTY,
   PTE_WRITE,
@@ -185,7 +184,7 @@ function* changeLockedPte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: bool
     const entry = yield* ptepGet(cpu, ptep);
     if (!ptePresent(entry)) return;
     const write = yield* mayWriteAtOnce(cpu, entry, vmFlags, unnoticed);
-    if (ENTRY_WORDS === 2) yield* setPteHigh(cpu, ptep, vmFlags);
+    yield* setPteHigh(cpu, ptep, vmFlags);
     if (PTE_EXCHANGE) {
       if (yield* ptepInstall(cpu, ptep, entry, pteModify(entry, vmFlags) | write)) return;
     } else {

@@ -4,11 +4,12 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import {
   ADDRESSES,
-  ENTRY_WORDS,
   HUGE_SIZE,
+  NO_EXEC_HIGH,
   PAGES_PER_BYTE,
   PAGE_SIZE,
   TASK_SIZE,
+  UPPER_ENTRY_WORDS,
   pageAlign,
   pageMask,
   pteOffset,
@@ -386,7 +387,7 @@ function* movePte(cpu: Cpu, from: Word, to: Word): Op<void> {
   yield* entryLock(cpu, from);
   yield* entryLock(cpu, to);
   const entry = yield* ptepGetAndClear(cpu, from);
-  if (ENTRY_WORDS === 2) yield* moveHighWord(cpu, from, to);
+  if (NO_EXEC_HIGH !== 0) yield* moveHighWord(cpu, from, to);
   yield* ptepSet(cpu, to, entry);
   yield* entryUnlock(cpu, to);
   yield* entryUnlock(cpu, from);
@@ -410,7 +411,7 @@ function* movePmd(cpu: Cpu, mm: Word, vma: Word, pmdp: Word, to: Vaddr): Op<bool
   yield* rmapLock(cpu, vma);
   yield* cpu.spinLock(mm + Mm.pageTableLock);
   const entry = yield* cpu.xchg(pmdp, 0);
-  if (ENTRY_WORDS === 2) yield* moveHighWord(cpu, pmdp, target);
+  if (UPPER_ENTRY_WORDS === 2) yield* moveHighWord(cpu, pmdp, target);
   yield* cpu.writeOnce(target, entry);
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   yield* flushTlbMm(cpu, mm);

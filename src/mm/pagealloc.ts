@@ -205,14 +205,61 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
   return 0;
 }
 
+/**
+ * Takes a block of 2^order frames for the calling CPU, past its list (Linux: __rmqueue with an order above 0).
+ * Their contents are unknown and their reference counts 0.
+ *
+ * @param reserve - whether what the zones keep back may be taken too
+ * @returns the first frame, or 0 when no block is large enough
+ */
+export function* takePages(cpu: Cpu, order: number, reserve: boolean): Op<Pfn> {
+  for (let distance = 0; distance < NODES; distance++) {
+    const zone = zoneOf((cpu.node + distance) % NODES);
+    yield* cpu.spinLock(zone + Zone.lock);
+    const spare = reserve ? 2 ** order : yield* spareFrames(cpu, zone);
+    const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, Zone.freeArea) : 0;
+    yield* cpu.spinUnlock(zone + Zone.lock);
+    if (pfn === 0) continue;
+    if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 2 ** order);
+    yield* countEvents(cpu, PageState.pgalloc, 2 ** order);
+    return pfn;
+  }
+  return 0;
+}
+
+/** Gives back a block that nothing refers to any more, whatever its counts. */
+export function* freeNewPages(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
+  for (let frame = 0; frame < 2 ** order; frame++) {
+    yield* cpu.store(pageOf(pfn + frame) + Page.refcount, 0);
+    yield* clearPage(cpu, pageOf(pfn + frame));
+  }
+  yield* countEvents(cpu, PageState.pgfree, 2 ** order);
+  yield* freeToZone(cpu, pfn, order);
+}
+
+function* freeToZone(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
+  const zone = zoneOf(pfnNode(pfn));
+  yield* cpu.spinLock(zone + Zone.lock);
+  yield* freeBlock(cpu, zone, pfn, order, Zone.freeArea);
+  yield* cpu.spinUnlock(zone + Zone.lock);
+}
+
+/** Gives the frames of this CPU's list back to their zones, where they may make up blocks (Linux: drain_local_pages). */
+export function* drainLocalPages(cpu: Cpu): Op<void> {
+  const pcpu = percpuOf(cpu.id);
+  const count = yield* cpu.load(pcpu + Percpu.pcpCount);
+  for (let slot = 0; slot < count; slot++) {
+    const pfn = yield* cpu.load(pcpu + Percpu.pcp + slot);
+    yield* freeToZone(cpu, pfn, 0);
+  }
+  yield* cpu.store(pcpu + Percpu.pcpCount, 0);
+}
+
 /** Gives back a huge page that nothing refers to any more. */
 export function* freeHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
   for (let frame = 0; frame < HUGE_PAGES; frame++) yield* clearPage(cpu, pageOf(pfn + frame));
   yield* countEvents(cpu, PageState.pgfree, HUGE_PAGES);
-  const zone = zoneOf(pfnNode(pfn));
-  yield* cpu.spinLock(zone + Zone.lock);
-  yield* freeBlock(cpu, zone, pfn, HUGE_ORDER, Zone.freeArea);
-  yield* cpu.spinUnlock(zone + Zone.lock);
+  yield* freeToZone(cpu, pfn, HUGE_ORDER);
 }
 
 function* clearPage(cpu: Cpu, page: Word): Op<void> {

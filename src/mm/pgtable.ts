@@ -4,15 +4,15 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { ENTRY_WORDS, TOP_LEVEL, entryPfn, levelIndex } from '../hardware/machine.js';
+import { TABLE_ORDER, TOP_LEVEL, entryOffset, entryPfn } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { pageTableAtomicStart, pageTableAtomicStop, testAndPopulate } from './locking.js';
-import { allocZeroedPage } from './allocpages.js';
-import { pmdHuge, tableEntry } from './pte.js';
+import { allocZeroedPage, allocZeroedPages } from './allocpages.js';
+import { pmdHuge, tableEntry, tableGet } from './pte.js';
 import { freeTable } from './freepgtables.js';
 
 /**
@@ -41,25 +41,25 @@ export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
 export function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
   for (let above = TOP_LEVEL; above > level; above--) {
-    const entryp = table + levelIndex(address, above) * ENTRY_WORDS;
-    let entry = yield* cpu.readOnce(entryp);
+    const entryp = table + entryOffset(address, above);
+    let entry = yield* tableGet(cpu, entryp);
     if (entry === 0) {
       yield* pageTableAtomicStop(cpu, mm);
-      const pfn = yield* allocTable(cpu);
+      const pfn = yield* allocTable(cpu, above - 1);
       if (pfn === 0) return 0;
       yield* pageTableAtomicStart(cpu, mm);
       if (yield* testAndPopulate(cpu, mm, entryp, tableEntry(pfn))) {
         // Atomic: V18 increments nr_ptes with no lock held, and two CPUs could lose a count.
         yield* cpu.add(mm + Mm.nrTables, 1);
       } else {
-        yield* freeTable(cpu, pfn);
+        yield* freeTable(cpu, pfn, above - 1);
       }
-      entry = yield* cpu.readOnce(entryp);
+      entry = yield* tableGet(cpu, entryp);
     }
     if (above === 1 && pmdHuge(entry)) return -entryp;
     table = frameOf(entryPfn(entry));
   }
-  return table + levelIndex(address, level) * ENTRY_WORDS;
+  return table + entryOffset(address, level);
 }
 
 /**
@@ -74,12 +74,20 @@ export function* pteAlloc(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op
   return entryp;
 }
 
-/** Takes an empty table, or 0 when memory is full (Linux: pte_alloc_one and its like). */
-export function* allocTable(cpu: Cpu): Op<Pfn> {
-  const pfn = yield* allocZeroedPage(cpu);
+/**
+ * Takes an empty table of `level` (Linux: pte_alloc_one and its like). Of a table of several frames each has the
+ * mark and one reference.
+ *
+ * @returns its first frame, or 0 when memory is full
+ */
+export function* allocTable(cpu: Cpu, level: number): Op<Pfn> {
+  const order = TABLE_ORDER[level];
+  const pfn = order === 0 ? yield* allocZeroedPage(cpu) : yield* allocZeroedPages(cpu, order);
   if (pfn === 0) return 0;
-  yield* cpu.store(pageOf(pfn) + Page.flags, PG_table);
-  yield* cpu.store(pageOf(pfn) + Page.refcount, 1);
-  yield* countEvents(cpu, PageState.nr_page_table_pages, 1);
+  for (let frame = 0; frame < 2 ** order; frame++) {
+    yield* cpu.store(pageOf(pfn + frame) + Page.flags, PG_table);
+    yield* cpu.store(pageOf(pfn + frame) + Page.refcount, 1);
+  }
+  yield* countEvents(cpu, PageState.nr_page_table_pages, 2 ** order);
   return pfn;
 }

@@ -3,15 +3,14 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import {
-  ENTRY_WORDS,
   LEVEL_ENTRIES,
   LEVEL_SPAN,
   TOP_LEVEL,
+  entryOffset,
   entryPfn,
-  levelIndex,
 } from '../hardware/machine.js';
 import { Mm } from './layout/mm.js';
-import { pmdHuge } from './pte.js';
+import { pmdHuge, tableGet } from './pte.js';
 
 /** What `leafTable` returns where a huge page is mapped in the leaf table's stead. */
 export const HUGE_LEAF = 0;
@@ -25,7 +24,7 @@ export const HUGE_LEAF = 0;
 export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
   for (let level = TOP_LEVEL; level > 0; level--) {
-    const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
+    const entry = yield* tableGet(cpu, table + entryOffset(address, level));
     if (entry === 0) return -level;
     if (level === 1 && pmdHuge(entry)) return HUGE_LEAF;
     table = frameOf(entryPfn(entry));
@@ -37,11 +36,11 @@ export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
 export function* findPmd(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
   for (let level = TOP_LEVEL; level > 1; level--) {
-    const entry = yield* cpu.readOnce(table + levelIndex(address, level) * ENTRY_WORDS);
+    const entry = yield* tableGet(cpu, table + entryOffset(address, level));
     if (entry === 0) return 0;
     table = frameOf(entryPfn(entry));
   }
-  return table + levelIndex(address, 1) * ENTRY_WORDS;
+  return table + entryOffset(address, 1);
 }
 
 /** First address after `address` at which another entry of `level` begins. */

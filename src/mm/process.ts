@@ -6,7 +6,7 @@ import { InvariantError } from '../base/errors.js';
 import { MIB, type Vaddr, type Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
-import { PAGE_SIZE, TASK_SIZE } from '../hardware/machine.js';
+import { PAGE_SIZE, TASK_SIZE, TOP_LEVEL } from '../hardware/machine.js';
 import { MmCounter, getMmCounter, raiseHiwaterRss } from './counters.js';
 import { Mm, RLIM_INFINITY, Task } from './layout/mm.js';
 import { TABLES } from './layout/slab.js';
@@ -28,7 +28,7 @@ const MMAP_BASE: Vaddr = TASK_SIZE - 128 * MIB;
 export function* mmAlloc(cpu: Cpu): Op<Word> {
   const mm = yield* slabAlloc(cpu, TABLES.mm);
   if (mm === 0) return 0;
-  const pgd = yield* allocTable(cpu);
+  const pgd = yield* allocTable(cpu, TOP_LEVEL);
   if (pgd === 0) {
     yield* slabFree(cpu, TABLES.mm, mm);
     return 0;
@@ -186,6 +186,6 @@ export function* mmPut(cpu: Cpu, mm: Word): Op<void> {
     throw new InvariantError(`mm ${mm} ends with rss ${rss} and ${tables} page-table pages`);
   }
   const pgd = yield* cpu.load(mm + Mm.pgd);
-  yield* freeTable(cpu, pgd);
+  yield* freeTable(cpu, pgd, TOP_LEVEL);
   yield* slabFree(cpu, TABLES.mm, mm);
 }

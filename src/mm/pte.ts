@@ -1,31 +1,41 @@
 /**
  * Page-table entries (Linux: asm/pgtable.h and asm-generic/pgtable.h; 2.6.10 and V18).
  *
- * A pte is handled as its low word, see hardware/arch/arch.ts.
+ * A pte is handled as one word, in which its frame number and flags are: as a rule its low word, see
+ * hardware/arch/arch.ts. All accesses to ptes in tables are here; where the architecture has no atomic step for
+ * one, the lock of the pte makes up for it.
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import {
+  ATOMIC_PTES,
   NO_EXEC_HIGH,
-  PAGE_SHIFT,
-  PAGE_SIZE,
+  PFN_MASK,
+  PFN_SHIFT,
   PMD_HUGE,
   PTE_ACCESSED,
+  PTE_BUSY,
   PTE_DIRTY,
   PTE_EXEC,
   PTE_FILE,
+  PTE_HASHED,
   PTE_PRESENT,
   PTE_PROTNONE,
+  PTE_SPLIT,
   PTE_USER,
   PTE_WRITE,
   TABLE_FLAGS,
+  pfnBits,
 } from '../hardware/machine.js';
+import { busyClearBits, busyExchange, busyInstall } from './busyPte.js';
 import { countEvents } from './counters.js';
 import { ATOMIC_INSTALL, PTE_EXCHANGE, PTE_LOCKED } from './design.js';
 import { PageState } from './layout/percpu.js';
 import { VM_ACCESS, VM_EXEC, VM_WRITE } from './layout/vma.js';
+import { splitClearBits, splitGet, splitGetAndClear, splitInstall, splitSet } from './splitPte.js';
 
-const PFN_MASK = -PAGE_SIZE | 0;
+/** Bits of a pte that are no part of what it says. */
+const HIDDEN_BITS = PTE_LOCKED | PTE_BUSY | PTE_HASHED;
 
 /** Whether an entry maps a page, accessible or not (Linux: pte_present). */
 export function ptePresent(entry: number): boolean {
@@ -40,7 +50,7 @@ function pageProt(vmFlags: number): number {
 
 /** A young, clean, read-only entry for a frame (Linux: mk_pte). */
 export function mkPte(pfn: Pfn, vmFlags: number): number {
-  return (pfn * PAGE_SIZE) | 0 | pageProt(vmFlags) | PTE_ACCESSED;
+  return pfnBits(pfn) | pageProt(vmFlags) | PTE_ACCESSED;
 }
 
 /** `entry` made dirty, and writable if the mapping is (Linux: maybe_mkwrite(pte_mkdirty())). */
@@ -60,7 +70,7 @@ export function pmdHuge(entry: number): boolean {
 
 /** An empty entry that remembers a page offset in a file (2.6: pgoff_to_pte). */
 export function pgoffToPte(pgoff: number): number {
-  return (pgoff * PAGE_SIZE) | 0 | PTE_FILE;
+  return pfnBits(pgoff) | PTE_FILE;
 }
 
 /** Whether an entry is such a one. */
@@ -69,12 +79,12 @@ export function pteFile(entry: number): boolean {
 }
 
 export function pteToPgoff(entry: number): number {
-  return entry >>> PAGE_SHIFT;
+  return entry >>> PFN_SHIFT;
 }
 
 /** An empty entry that tells where the page is: a slot of the swap file (Linux: swp_entry_to_pte). */
 export function swpEntryToPte(slot: number): number {
-  return ((slot + 1) * PAGE_SIZE) | 0;
+  return pfnBits(slot + 1);
 }
 
 /** Whether an entry is such a one (Linux: is_swap_pte). */
@@ -83,11 +93,11 @@ export function pteSwap(entry: number): boolean {
 }
 
 export function pteToSlot(entry: number): number {
-  return (entry >>> PAGE_SHIFT) - 1;
+  return (entry >>> PFN_SHIFT) - 1;
 }
 
 /** Page offsets that such an entry can hold (2.6: PTE_FILE_MAX_BITS). */
-export const PTE_FILE_MAX_PAGES = 2 ** (32 - PAGE_SHIFT);
+export const PTE_FILE_MAX_PAGES = 2 ** (32 - PFN_SHIFT);
 
 /** Writes the entry's high word, which depends on the mapping alone. Before the low word. */
 export function* setPteHigh(cpu: Cpu, ptep: Word, vmFlags: number): Op<void> {
@@ -95,9 +105,22 @@ export function* setPteHigh(cpu: Cpu, ptep: Word, vmFlags: number): Op<void> {
   yield* cpu.writeOnce(ptep + 1, (vmFlags & VM_EXEC) !== 0 ? 0 : NO_EXEC_HIGH);
 }
 
+/** The same where the entry maps nothing any more. After the low word. */
+export function* clearPteHigh(cpu: Cpu, ptep: Word): Op<void> {
+  if (NO_EXEC_HIGH !== 0) yield* cpu.writeOnce(ptep + 1, 0);
+}
+
+/** Gives an entry the high word of another. */
+export function* copyPteHigh(cpu: Cpu, to: Word, from: Word): Op<void> {
+  if (NO_EXEC_HIGH === 0) return;
+  const high = yield* cpu.readOnce(from + 1);
+  yield* cpu.writeOnce(to + 1, high);
+}
+
 /** Reads an entry, without the bits that are locks. */
 export function* ptepGet(cpu: Cpu, ptep: Word): Op<number> {
-  return (yield* cpu.readOnce(ptep)) & ~PTE_LOCKED;
+  if (PTE_SPLIT) return (yield* splitGet(cpu, ptep)) & ~HIDDEN_BITS;
+  return (yield* cpu.readOnce(ptep)) & ~HIDDEN_BITS;
 }
 
 /**
@@ -106,7 +129,9 @@ export function* ptepGet(cpu: Cpu, ptep: Word): Op<number> {
  * Locks: those of the pte.
  */
 export function* ptepSet(cpu: Cpu, ptep: Word, entry: number): Op<void> {
-  yield* cpu.writeOnce(ptep, entry | PTE_LOCKED);
+  if (PTE_SPLIT) yield* splitSet(cpu, ptep, entry | PTE_LOCKED);
+  else if (PTE_BUSY !== 0) yield* busyExchange(cpu, ptep, entry);
+  else yield* cpu.writeOnce(ptep, entry | PTE_LOCKED);
 }
 
 /**
@@ -119,16 +144,27 @@ export function* ptepSet(cpu: Cpu, ptep: Word, entry: number): Op<void> {
 export function* ptepInstall(cpu: Cpu, ptep: Word, old: number, entry: number): Op<boolean> {
   if (ATOMIC_INSTALL || (old !== 0 && ptePresent(old))) {
     const expected = old | PTE_LOCKED;
-    return yield* cpu.cas(ptep, expected, entry | PTE_LOCKED);
+    if (PTE_SPLIT) return yield* splitInstall(cpu, ptep, expected, entry | PTE_LOCKED);
+    if (PTE_BUSY !== 0) return yield* busyInstall(cpu, ptep, old, entry);
+    if (ATOMIC_PTES) return yield* cpu.cas(ptep, expected, entry | PTE_LOCKED);
   }
   if ((yield* ptepGet(cpu, ptep)) !== old) return false;
   yield* ptepSet(cpu, ptep, entry);
   return true;
 }
 
-/** Clears an entry and returns it, with what the MMU set in it (Linux: ptep_get_and_clear). */
+/**
+ * Clears an entry and returns it, with what the MMU set in it (Linux: ptep_get_and_clear).
+ *
+ * Locks: those of the pte.
+ */
 export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
-  return (yield* cpu.xchg(ptep, PTE_LOCKED)) & ~PTE_LOCKED;
+  if (PTE_SPLIT) return (yield* splitGetAndClear(cpu, ptep)) & ~PTE_LOCKED;
+  if (PTE_BUSY !== 0) return yield* busyExchange(cpu, ptep, 0);
+  if (ATOMIC_PTES) return (yield* cpu.xchg(ptep, PTE_LOCKED)) & ~PTE_LOCKED;
+  const old = yield* ptepGet(cpu, ptep);
+  yield* ptepSet(cpu, ptep, 0);
+  return old;
 }
 
 /**
@@ -139,15 +175,26 @@ export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
  * Locks: those of the pte.
  */
 export function* ptepExchange(cpu: Cpu, ptep: Word, entry: number): Op<number> {
+  if (PTE_EXCHANGE && PTE_BUSY !== 0) return yield* busyExchange(cpu, ptep, entry);
   if (PTE_EXCHANGE) return (yield* cpu.xchg(ptep, entry | PTE_LOCKED)) & ~PTE_LOCKED;
   const old = yield* ptepGetAndClear(cpu, ptep);
   yield* ptepSet(cpu, ptep, entry);
   return old;
 }
 
-/** Takes bits from an entry; the MMU may be setting others. @returns what it was */
+/**
+ * Takes bits from an entry; the MMU may be setting others.
+ *
+ * @returns what it was
+ * Locks: those of the pte.
+ */
 export function* ptepClearBits(cpu: Cpu, ptep: Word, bits: number): Op<number> {
-  return (yield* cpu.and(ptep, ~bits)) & ~PTE_LOCKED;
+  if (PTE_SPLIT) return (yield* splitClearBits(cpu, ptep, bits)) & ~PTE_LOCKED;
+  if (PTE_BUSY !== 0) return yield* busyClearBits(cpu, ptep, bits);
+  if (ATOMIC_PTES) return (yield* cpu.and(ptep, ~bits)) & ~PTE_LOCKED;
+  const old = yield* ptepGet(cpu, ptep);
+  yield* ptepSet(cpu, ptep, old & ~bits);
+  return old;
 }
 
 /**
@@ -196,5 +243,16 @@ export function updateMmuCache(cpu: Cpu, address: Vaddr, entry: number, vmFlags:
 
 /** An entry that points to a lower table. */
 export function tableEntry(pfn: Pfn): number {
-  return (pfn * PAGE_SIZE) | 0 | TABLE_FLAGS;
+  return pfnBits(pfn) | TABLE_FLAGS;
+}
+
+/** Reads an entry above the leaves that maps no huge page. */
+export function* tableGet(cpu: Cpu, entryp: Word): Op<number> {
+  return PTE_SPLIT ? yield* splitGet(cpu, entryp) : yield* cpu.readOnce(entryp);
+}
+
+/** Writes an entry above the leaves: one that points to a table, or 0. */
+export function* tableSet(cpu: Cpu, entryp: Word, entry: number): Op<void> {
+  if (PTE_SPLIT) yield* splitSet(cpu, entryp, entry);
+  else yield* cpu.writeOnce(entryp, entry);
 }

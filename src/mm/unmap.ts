@@ -4,7 +4,7 @@
  */
 import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { ENTRY_WORDS, PTE_ACCESSED, PTE_DIRTY } from '../hardware/machine.js';
+import { PTE_ACCESSED, PTE_DIRTY } from '../hardware/machine.js';
 import { MmCounter, raiseHiwaterRss, updateHiwaterRss, updateMmCounter } from './counters.js';
 import { PTE_LOCK_MM } from './design.js';
 import {
@@ -19,6 +19,7 @@ import {
 import { VM_LOCKED, VM_NONLINEAR, VM_PFNMAP } from './layout/vma.js';
 import { putPage } from './lru.js';
 import {
+  clearPteHigh,
   pgoffToPte,
   ptepClearBits,
   ptepExchange,
@@ -127,7 +128,7 @@ function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
   } else {
     taken = yield* ptepGetAndClear(cpu, ptep);
   }
-  if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, 0);
+  yield* clearPteHigh(cpu, ptep);
   yield* flushTlbPage(cpu, mm, address);
   if ((taken & PTE_DIRTY) !== 0) yield* cpu.or(page + Page.flags, PG_dirty);
   if (anon) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);

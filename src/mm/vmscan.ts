@@ -23,7 +23,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { addToList, delFromList, lruAddDrain, oldestOfList, putPage, rotatePage } from './lru.js';
+import { addToList, delFromList, lruAddDrain, oldestOfList, putPage } from './lru.js';
 import { isCached, isFileMemory, removeFromPageCache, swapped } from './pagecache.js';
 import { pageAnon } from './rmap.js';
 import { swapCount, swapFree } from './swapfile.js';
@@ -172,20 +172,21 @@ const enum Fate {
   ACTIVATE,
 }
 
-/** Takes pages off the end of a list, with a reference to each; those about to be freed are left alone. */
+/**
+ * Takes pages off the end of a list, with a reference to each. Those about to be freed stay where they are: whoever
+ * frees one looks without the lock whether it is on a list.
+ */
 function* isolatePages(cpu: Cpu, zone: Word, list: number, pages: number): Op<Pfn[]> {
   const batch: Pfn[] = [];
   yield* cpu.spinLock(zone + Zone.lruLock);
-  for (let scanned = 0; scanned < pages; scanned++) {
-    const pfn = yield* oldestOfList(cpu, zone, list);
-    if (pfn === 0) break;
-    if (!(yield* getPageUnlessZero(cpu, pfn))) {
-      // Its last user waits for this lock, to take it off the list.
-      yield* rotatePage(cpu, zone, pfn, list);
-      continue;
+  let pfn = yield* oldestOfList(cpu, zone, list);
+  for (let scanned = 0; scanned < pages && pfn !== 0; scanned++) {
+    const younger = yield* cpu.load(pageOf(pfn) + Page.lruPrev);
+    if (yield* getPageUnlessZero(cpu, pfn)) {
+      yield* delFromList(cpu, zone, pfn);
+      batch.push(pfn);
     }
-    yield* delFromList(cpu, zone, pfn);
-    batch.push(pfn);
+    pfn = younger;
   }
   yield* cpu.spinUnlock(zone + Zone.lruLock);
   return batch;

@@ -4,7 +4,6 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import {
-  ENTRY_WORDS,
   HUGE_PAGES,
   HUGE_SIZE,
   PAGE_SIZE,
@@ -23,6 +22,7 @@ import { freePageAndSwapCache, freeSwapAndCache } from './swapstate.js';
 import { freePgtables } from './freepgtables.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
 import {
+  clearPteHigh,
   pgoffToPte,
   ptePresent,
   ptepExchange,
@@ -209,7 +209,7 @@ function* zapLockedPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetail
     remembered === 0
       ? yield* ptepGetAndClear(cpu, ptep)
       : yield* ptepExchange(cpu, ptep, remembered);
-  if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, 0);
+  yield* clearPteHigh(cpu, ptep);
   gather.cleared++;
   if (pfn === ZERO_PFN) return;
   if (gather.counted) gather.rss++;

@@ -14,6 +14,7 @@ import {
   PAGE_WORDS,
   PTE_WRITE,
   SWAP_SLOTS,
+  TABLE_ORDER,
   entryPfn,
 } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
@@ -311,16 +312,18 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
   expectEqual(`${name}.anonRss`, words[mm + Mm.anonRss] + taskAnonRss, anonRss, faults);
   expectEqual(`${name}.mmUsers`, words[mm + Mm.mmUsers], tasks, faults);
   let tables = 0;
-  const claimTable = (table: Pfn): void => {
-    claims.table[table] = 1;
-    claims.others[table] = claims.others[table] + 1;
+  const claimTable = (table: Pfn, level: number): void => {
+    for (let frame = table; frame < table + 2 ** TABLE_ORDER[level]; frame++) {
+      claims.table[frame] = 1;
+      claims.others[frame] = claims.others[frame] + 1;
+    }
     tables++;
   };
   visitTables(words, mm, claimTable);
   for (const { slot } of swapEntries(words, mm)) claims.slots[slot] = claims.slots[slot] + 1;
   let spare = 0;
   for (let table = words[mm + Mm.spareTables]; table !== 0; table = lruNext(words, table)) {
-    claimTable(table);
+    claimTable(table, 0);
     spare++;
   }
   expectEqual(`${name}'s spare tables`, spare, hugePages, faults);

@@ -2,17 +2,21 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import { frameOf } from '../hardware/frames.js';
 import {
-  ENTRY_WORDS,
   HUGE_PAGES,
   LEVEL_ENTRIES,
   LEVEL_NAMES,
   LEVEL_SPAN,
   PAGE_SIZE,
   PMD_HUGE,
+  PTE_SPLIT,
+  TABLE_ORDER,
   TOP_LEVEL,
   entryPfn,
+  pfnBits,
+  wordsPerEntry,
 } from '../hardware/machine.js';
 import type { Memory } from '../hardware/memory.js';
+import { joinHalves } from '../hardware/split.js';
 import { Mm } from '../mm/layout/mm.js';
 import { PAGE_MAPPING_ANON, PG_reserved, Page, ZERO_PFN, pageOf } from '../mm/layout/page.js';
 import { TABLES } from '../mm/layout/slab.js';
@@ -32,6 +36,11 @@ export interface MappedPage {
   readonly huge: boolean;
 }
 
+function readEntry(words: Int32Array, table: Pfn, level: number, index: number): number {
+  const entryp = frameOf(table) + index * wordsPerEntry(level);
+  return PTE_SPLIT ? joinHalves(words[entryp], words[entryp + 1]) : words[entryp];
+}
+
 /** Every page that an address space maps, in order of address. */
 export function mappedPages(memory: Memory, mm: Word): MappedPage[] {
   const pages: MappedPage[] = [];
@@ -47,12 +56,12 @@ function collectPages(
   pages: MappedPage[],
 ): void {
   for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
-    const entry = words[frameOf(table) + index * ENTRY_WORDS];
+    const entry = readEntry(words, table, level, index);
     if (entry === 0) continue;
     const address = base + index * LEVEL_SPAN[level];
     if (level === 1 && pmdHuge(entry)) {
       for (let page = 0; page < HUGE_PAGES; page++) {
-        const subpage = (entry & ~PMD_HUGE) + page * PAGE_SIZE;
+        const subpage = (entry & ~PMD_HUGE) + pfnBits(page);
         pages.push(mappedPage(words, address + page * PAGE_SIZE, subpage, true));
       }
     } else if (level > 0) {
@@ -81,7 +90,7 @@ export function visitTables(
     visit(table, level, base);
     if (level === 0) return;
     for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
-      const entry = words[frameOf(table) + index * ENTRY_WORDS];
+      const entry = readEntry(words, table, level, index);
       if (entry === 0 || (level === 1 && pmdHuge(entry))) continue;
       descend(entryPfn(entry), level - 1, base + index * LEVEL_SPAN[level]);
     }
@@ -101,7 +110,7 @@ export function swapEntries(words: Int32Array, mm: Word): SwapEntry[] {
   visitTables(words, mm, (table, level, base) => {
     if (level !== 0) return;
     for (let index = 0; index < LEVEL_ENTRIES[0]; index++) {
-      const entry = words[frameOf(table) + index * ENTRY_WORDS];
+      const entry = readEntry(words, table, level, index);
       const address = base + index * PAGE_SIZE;
       if (pteSwap(entry)) entries.push({ address, slot: pteToSlot(entry) });
     }
@@ -109,11 +118,22 @@ export function swapEntries(words: Int32Array, mm: Word): SwapEntry[] {
   return entries;
 }
 
-/** Names of the levels of all page tables, by frame. */
-export function tableNames(memory: Memory): Map<Pfn, string> {
-  const names = new Map<Pfn, string>();
+/** A page table in a schedule. */
+export interface NamedTable {
+  /** Its first frame. */
+  readonly pfn: Pfn;
+  readonly level: number;
+  readonly name: string;
+}
+
+/** All page tables, by each frame that they take. */
+export function tableNames(memory: Memory): Map<Pfn, NamedTable> {
+  const names = new Map<Pfn, NamedTable>();
   for (const mm of recordsInUse(memory.words, TABLES.mm, [])) {
-    visitTables(memory.words, mm, (table, level) => names.set(table, LEVEL_NAMES[level]));
+    visitTables(memory.words, mm, (pfn, level) => {
+      const table = { pfn, level, name: LEVEL_NAMES[level] };
+      for (let frame = 0; frame < 2 ** TABLE_ORDER[level]; frame++) names.set(pfn + frame, table);
+    });
   }
   return names;
 }

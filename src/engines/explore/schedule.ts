@@ -74,11 +74,11 @@ function namer({ machine }: Execution): (word: Word) => string {
   const { vm, memory } = machine;
   const tables = vm.tableNames(memory);
   return (word) => {
-    const pfn = vm.wordPfn(word);
-    const level = tables.get(pfn);
-    if (level === undefined) return vm.nameOf(word);
-    const offset = word - vm.frameOf(pfn);
-    const half = vm.ENTRY_WORDS === 2 && offset % 2 === 1 ? '.high' : '';
-    return `${level}[${pfn}][${Math.floor(offset / vm.ENTRY_WORDS)}]${half}`;
+    const table = tables.get(vm.wordPfn(word));
+    if (table === undefined) return vm.nameOf(word);
+    const words = vm.wordsPerEntry(table.level);
+    const offset = word - vm.frameOf(table.pfn);
+    const half = offset % words === 1 ? '.high' : '';
+    return `${table.name}[${table.pfn}][${Math.floor(offset / words)}]${half}`;
   };
 }

@@ -1,3 +1,5 @@
+import type { ArchName } from '../../hardware/arch/index.js';
+
 /**
  * What things cost on a simulated machine, as data. All times in nanoseconds.
  *
@@ -79,8 +81,18 @@ const x86: MachineCosts = {
   ipiNs: 1500,
 };
 
-/** Costs that go with an architecture until a machine is named. */
-export const COSTS_BY_ARCH = { i386: x86, x86_64: x86, ia64 } as const;
+/** Costs that go with an architecture until a machine is named. Those that have none of their own have x86's. */
+export const COSTS_BY_ARCH: Readonly<Record<ArchName, MachineCosts>> = {
+  i386: x86,
+  'i386-pae': x86,
+  x86_64: x86,
+  ia64,
+  ppc64: x86,
+  sparc64: x86,
+  s390: x86,
+  'riscv-sv39': x86,
+  'riscv-sv48': x86,
+};
 
 /** Router hops between two nodes: nodes stand on a line of routers, eight nodes to a router. */
 export function hops(a: number, b: number): number {

@@ -1,10 +1,10 @@
 /**
- * What a page-table format is, as data.
+ * What a page-table format is, as data. docs/architectures.md has all of them in one table.
  *
- * An entry is one or two 32-bit words. The low word holds everything that two CPUs or a CPU and
+ * A leaf entry is one or two 32-bit words. The low word holds everything that two CPUs or a CPU and
  * the MMU race for (present, write, accessed, dirty, frame number), so that an update of it is one
  * atomic step; our machines have at most 4 GiB of memory for that reason. A second word holds what
- * depends on the mapping alone.
+ * depends on the mapping alone; but see `splitPfn`.
  */
 export interface Arch {
   readonly name: string;
@@ -16,8 +16,18 @@ export interface Arch {
   readonly indexBits: readonly number[];
   /** Names of the levels, the leaf level first. */
   readonly levelNames: readonly string[];
-  /** 32-bit words per entry, at every level. */
+  /** 32-bit words per leaf entry. */
   readonly entryWords: 1 | 2;
+  /** The same for entries that point to a lower table. */
+  readonly upperEntryWords: 1 | 2;
+  /** Lowest bit of the frame number in an entry. */
+  readonly pfnShift: number;
+  /** Whether the frame number is in both words, so that no 32-bit step reads or writes all of it. */
+  readonly splitPfn: boolean;
+  /** Whether the kernel changes a leaf entry by compare-exchange (2.6: CONFIG_ATOMIC_TABLE_OPS could be had). */
+  readonly atomicPtes: boolean;
+  /** Whether accessed and dirty are set when a TLB is loaded; if not, an access that needs them faults. */
+  readonly mmuSetsBits: boolean;
   /** Bytes of user address space. */
   readonly taskSize: number;
   /** Bits of a leaf entry's low word. */
@@ -38,6 +48,10 @@ export interface Arch {
     readonly protNone: number;
     /** Set where instructions may be fetched; 0 where the format has no such bit. */
     readonly exec: number;
+    /** Held by whoever changes the entry, for as long as that takes; 0 where no such bit is needed. */
+    readonly busy: number;
+    /** The translation may be in the hash table that the hardware reads; 0 where there is none. */
+    readonly hashed: number;
   };
   /** Bit of the high word that forbids instruction fetch; 0 where there is none. */
   readonly noExecHigh: number;
