@@ -1,7 +1,7 @@
 /** The audit finds what is wrong: each test breaks one word of a sound machine. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { BASE, WRITE, testMachine, type TestMachine } from '../../test/machine.js';
+import { BASE, READ, WRITE, testMachine, type TestMachine } from '../../test/machine.js';
 
 async function soundMachine(): Promise<{ m: TestMachine; pfn: number }> {
   const m = await testMachine();
@@ -71,6 +71,17 @@ describe('the audit', () => {
     /which no VMA holds/,
   );
 
+  breaks(
+    'a page of a file that is lost with its frame',
+    (m) => {
+      const file = m.vm.openFile(m.cpu, 1, 0);
+      const shared = m.vm.MAP_SHARED | m.vm.MAP_FIXED;
+      m.vm.sysMmap(m.cpu, BASE + 2 ** 22, m.page, 3, shared, file, 0, 0);
+      m.touch(BASE + 2 ** 22, READ);
+      m.memory.words[file + m.vm.File.onDevice] = 0;
+    },
+    /page\[\d+\] is clean, and the device does not have it/,
+  );
   breaks(
     'a page that was left locked',
     (m, pfn) => (m.memory.words[m.vm.pageOf(pfn) + m.vm.Page.flags] |= m.vm.PG_locked),

@@ -244,12 +244,29 @@ function auditFiles(words: Int32Array, claims: Claims, faults: string[]): Word[]
           const index = i * PAGE_WORDS + j;
           expectEqual(`page[${pfn}].mapping`, words[pageOf(pfn) + Page.mapping], file, faults);
           expectEqual(`page[${pfn}].index`, words[pageOf(pfn) + Page.index], index, faults);
+          auditClean(words, file, index, pfn, faults);
         }
       }
     }
     expectEqual('file.nrPages', words[file + File.nrPages], cached, faults);
   }
   return files;
+}
+
+/** A clean page can be read again: what lies behind the pages that the device has is zeros. */
+function auditClean(
+  words: Int32Array,
+  file: Word,
+  index: number,
+  pfn: Pfn,
+  faults: string[],
+): void {
+  if ((words[file + File.flags] & FILE_MEMORY) !== 0 || index < words[file + File.onDevice]) return;
+  if ((words[pageOf(pfn) + Page.flags] & PG_dirty) !== 0) return;
+  const frame = frameOf(pfn);
+  if (words.subarray(frame, frame + PAGE_WORDS).some((value) => value !== 0)) {
+    faults.push(`page[${pfn}] is clean, and the device does not have it`);
+  }
 }
 
 /** @returns the VMAs of the address space */

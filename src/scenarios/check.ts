@@ -77,5 +77,5 @@ export async function checkCase(
     }
   }
   const full = searchAll(execution, bounds, progress);
-  return verdictOf(full.outcome === 'bounded' ? `${maxExecutions} executions` : 'all', full);
+  return verdictOf(full.outcome === 'bounded' ? `${bounds.executions} executions` : 'all', full);
 }

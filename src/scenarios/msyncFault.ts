@@ -14,9 +14,18 @@ export const msyncFault: Scenario = {
       name: 'mapped for reading before',
       setup: { program: 'fileSetup', args: [1, 2] },
       threads: (first) => [
-        thread(0, 'storeAndSync', first),
+        thread(0, 'storeAndSync', first, 0),
         thread(1, 'storeOwn', taskAfter(first, 1), 1),
       ],
+    },
+    {
+      name: 'both write back, each a page that the device did not have',
+      setup: { program: 'grownFileSetup', args: [] },
+      threads: (first) => [
+        thread(0, 'storeAndSync', first, 0),
+        thread(1, 'storeAndSync', taskAfter(first, 1), 1),
+      ],
+      executions: 200,
     },
   ],
   brokenDesignsFail: false,

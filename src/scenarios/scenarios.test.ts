@@ -1,4 +1,4 @@
-/** Every scenario gives what it expects of every right design, and is searched to the end. */
+/** Every scenario gives what it expects of every right design, and is searched to its end or its bound. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DESIGNS } from '../designs/index.js';
@@ -11,10 +11,10 @@ for (const scenario of SCENARIOS) {
   describe(scenario.name, () => {
     for (const scenarioCase of scenario.cases) {
       for (const design of DESIGNS.filter(({ broken }) => broken === undefined)) {
-        it(`is exhausted under ${design.name}: ${scenarioCase.name}`, async () => {
+        it(`holds under ${design.name}: ${scenarioCase.name}`, async () => {
           const verdict = await checkCase(scenario, scenarioCase, design, BOUND);
           assert.deepEqual(verdict.failures, []);
-          assert.equal(verdict.outcome, 'exhausted');
+          if (scenarioCase.executions === undefined) assert.equal(verdict.outcome, 'exhausted');
           assert.ok(isExpected(verdict));
           assert.ok(verdict.executions > 1);
         });

@@ -112,11 +112,28 @@ export function* truncateAll(cpu: Cpu, task: Word): Op<number> {
   return 0;
 }
 
-/** Stores to the page as a task, and has it written back. @returns 0 */
-export function* storeAndSync(cpu: Cpu, task: Word): Op<number> {
+/**
+ * A process with two threads, whose tasks follow each other, that maps two pages of a file of which the device has
+ * none: it was cut down, and has grown again. @returns the first task
+ */
+export function* grownFileSetup(cpu: Cpu): Op<Word> {
+  const first = yield* start(cpu, 0);
+  const file = yield* openFile(cpu, 2, 0);
+  yield* truncateFile(cpu, file, 0);
+  yield* truncateFile(cpu, file, 2);
+  const flags = MAP_FIXED | MAP_SHARED;
+  yield* sysMmap(cpu, PAGE, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, 0, 0);
+  const mm = yield* cpu.load(first + Task.mm);
+  yield* createTask(cpu, mm, 2);
+  yield* switchTo(cpu, 0);
+  return first;
+}
+
+/** Stores to a page of the mapping as a task, and has it written back. @returns 0 */
+export function* storeAndSync(cpu: Cpu, task: Word, page: number): Op<number> {
   yield* switchTo(cpu, task);
-  yield* storeUser(cpu, PAGE, 1);
-  return yield* sysMsync(cpu, PAGE, PAGE_SIZE, MS_SYNC);
+  yield* storeUser(cpu, PAGE + page * PAGE_SIZE, 1);
+  return yield* sysMsync(cpu, PAGE + page * PAGE_SIZE, PAGE_SIZE, MS_SYNC);
 }
 
 /** Ends a task, and its address space with it. @returns 0 */
