@@ -1,12 +1,10 @@
 import type { Command } from 'commander';
 import { performance } from 'node:perf_hooks';
-import { DESIGNS } from '../designs/index.js';
 import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
 import type { Schedule, ScheduleStep } from '../engines/explore/schedule.js';
 import type { VmDesign } from '../mm/design.js';
 import { checkCase, isExpected, type Verdict } from '../scenarios/check.js';
-import { SCENARIOS, scenarioNamed } from '../scenarios/index.js';
-import type { Scenario } from '../scenarios/scenario.js';
+import { SCENARIOS, designsFor, scenarioNamed } from '../scenarios/index.js';
 import {
   FORCE_OPTION,
   choiceOption,
@@ -76,11 +74,6 @@ async function checkAll(
     }
   }
   return verdicts;
-}
-
-/** The designs that a scenario says something about. */
-function designsFor({ brokenDesignsFail }: Scenario): readonly VmDesign[] {
-  return DESIGNS.filter(({ broken }) => broken === undefined || brokenDesignsFail);
 }
 
 function printVerdicts(verdicts: readonly TimedVerdict[]): void {

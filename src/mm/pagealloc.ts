@@ -189,9 +189,13 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
     yield* cpu.spinLock(zone + Zone.lock);
-    const zeroed = PREZERO ? yield* rmqueueArea(cpu, zone, HUGE_ORDER, Zone.freeAreaZeroed) : 0;
-    const pfn = zeroed === 0 ? yield* rmqueueArea(cpu, zone, HUGE_ORDER, Zone.freeArea) : zeroed;
+    const enough = (yield* spareFrames(cpu, zone)) >= HUGE_PAGES;
+    const zeroed =
+      PREZERO && enough ? yield* rmqueueArea(cpu, zone, HUGE_ORDER, Zone.freeAreaZeroed) : 0;
+    let pfn = zeroed;
+    if (enough && pfn === 0) pfn = yield* rmqueueArea(cpu, zone, HUGE_ORDER, Zone.freeArea);
     yield* cpu.spinUnlock(zone + Zone.lock);
+    if (SWAP_SLOTS > 0) yield* wakeupKswapd(cpu, zone);
     if (pfn === 0) continue;
     if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, HUGE_PAGES);
     for (let frame = 0; frame < HUGE_PAGES; frame++) {

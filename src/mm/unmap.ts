@@ -2,7 +2,7 @@
  * Takes a page out of the ptes that map it, and asks them whether it is in use (Linux: page_referenced_one and
  * try_to_unmap_one, mm/rmap.c; 2.6.10, and V18, patch 1 of 4).
  */
-import type { Pfn } from '../base/units.js';
+import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PTE_ACCESSED, PTE_DIRTY } from '../hardware/machine.js';
 import { MmCounter, raiseHiwaterRss, updateHiwaterRss, updateMmCounter } from './counters.js';
@@ -102,38 +102,55 @@ function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
     yield* ptepClearBits(cpu, ptep, PTE_ACCESSED);
     return false;
   }
-  const page = pageOf(pfn);
-  const anon = yield* pageAnon(cpu, pfn);
-  const pageFlags = yield* cpu.readOnce(page + Page.flags);
   // Under page_table_lock already where that is the lock of ptes.
   if (PTE_LOCK_MM) yield* raiseHiwaterRss(cpu, mm);
   else yield* updateHiwaterRss(cpu, mm);
-  let taken: number;
-  if (anon && (pageFlags & PG_swapcache) === 0) {
-    // MADV_FREE: gone, unless it is written to at this moment.
-    if ((pageFlags & PG_lazyfree) === 0) return false;
-    if ((entry & PTE_DIRTY) !== 0 || !(yield* ptepInstall(cpu, ptep, entry, 0))) {
-      yield* cpu.and(page + Page.flags, ~PG_lazyfree);
-      return false;
-    }
-    taken = entry;
-  } else if (anon) {
-    const slot = yield* slotOfPage(cpu, pfn);
-    yield* swapDuplicate(cpu, slot);
-    taken = yield* ptepExchange(cpu, ptep, swpEntryToPte(slot));
-    yield* cpu.and(page + Page.flags, ~PG_anon_exclusive);
-  } else if ((vmFlags & VM_NONLINEAR) !== 0) {
-    const index = yield* cpu.load(page + Page.index);
-    taken = yield* ptepExchange(cpu, ptep, pgoffToPte(index));
-  } else {
-    taken = yield* ptepGetAndClear(cpu, ptep);
-  }
-  yield* clearPteHigh(cpu, ptep);
+  const anon = yield* pageAnon(cpu, pfn);
+  const taken = anon
+    ? yield* takeAnonymous(cpu, pfn, pte)
+    : yield* takeFilePage(cpu, pfn, ptep, vmFlags);
+  if (taken === 0) return false;
   yield* flushTlbPage(cpu, mm, address);
-  if ((taken & PTE_DIRTY) !== 0) yield* cpu.or(page + Page.flags, PG_dirty);
+  if ((taken & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   if (anon) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, -1);
   yield* pageRemoveRmap(cpu, pfn);
   yield* putPage(cpu, pfn);
   return true;
+}
+
+/**
+ * Leaves an anonymous page's slot in its pte or, of a page that MADV_FREE gave away, nothing: unless that is written
+ * to at this moment. A high word stays then: where faults take no lock, one may have begun to write its own.
+ *
+ * @returns the entry as it was at the end; 0 where the page stays
+ */
+function* takeAnonymous(cpu: Cpu, pfn: Pfn, { ptep, entry }: MappingPte): Op<number> {
+  const flags = pageOf(pfn) + Page.flags;
+  const pageFlags = yield* cpu.readOnce(flags);
+  if ((pageFlags & PG_swapcache) !== 0) {
+    const slot = yield* slotOfPage(cpu, pfn);
+    yield* swapDuplicate(cpu, slot);
+    const taken = yield* ptepExchange(cpu, ptep, swpEntryToPte(slot));
+    yield* clearPteHigh(cpu, ptep);
+    yield* cpu.and(flags, ~PG_anon_exclusive);
+    return taken;
+  }
+  if ((pageFlags & PG_lazyfree) === 0) return 0;
+  const clean = (entry & PTE_DIRTY) === 0;
+  if (clean && (yield* ptepInstall(cpu, ptep, entry, 0))) return entry;
+  yield* cpu.and(flags, ~PG_lazyfree);
+  return 0;
+}
+
+/** Leaves nothing of a file's page in its pte or, in a non-linear mapping, which page it was. @returns the entry */
+function* takeFilePage(cpu: Cpu, pfn: Pfn, ptep: Word, vmFlags: number): Op<number> {
+  let left = 0;
+  if ((vmFlags & VM_NONLINEAR) !== 0) {
+    left = pgoffToPte(yield* cpu.load(pageOf(pfn) + Page.index));
+  }
+  const taken =
+    left === 0 ? yield* ptepGetAndClear(cpu, ptep) : yield* ptepExchange(cpu, ptep, left);
+  yield* clearPteHigh(cpu, ptep);
+  return taken;
 }

@@ -1,4 +1,6 @@
 import { InputError } from '../base/errors.js';
+import { DESIGNS } from '../designs/index.js';
+import type { VmDesign } from '../mm/design.js';
 import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
@@ -19,6 +21,16 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
 ];
+
+/**
+ * The designs that a scenario says something about: not those with prezeroing, which differ from others only in the
+ * page allocator.
+ */
+export function designsFor({ brokenDesignsFail }: Scenario): readonly VmDesign[] {
+  return DESIGNS.filter(({ broken, prezero }) => {
+    return prezero === undefined && (broken === undefined || brokenDesignsFail);
+  });
+}
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {
