@@ -18,6 +18,7 @@ import {
   type MultitaskSetup,
 } from './multitask.js';
 import { MAIL_TABLES } from './multitaskMail.js';
+import { ARCHES } from '../hardware/arch/index.js';
 
 /** What a task does, see JOBS in workloads/multitask.ts. */
 const JOBS_PER_TASK = 10;
@@ -88,7 +89,9 @@ describe('the multi-task load', () => {
       for (const arch of arches) {
         const setup = setupOf(design.name, { arch, cpus: 8, tasks: 16 });
         const { spuriousFaults } = await runMultitask(setup);
-        assert.equal(spuriousFaults > 0, some, `${arch}: ${spuriousFaults}`);
+        // Without an exchange of ptes they are cleared and set all the same.
+        const expected = some || !ARCHES[arch].atomicPtes;
+        assert.equal(spuriousFaults > 0, expected, `${arch}: ${spuriousFaults}`);
       }
     });
   }

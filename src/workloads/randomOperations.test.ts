@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { testMachine, type TestMachine } from '../../test/machine.js';
+import { ARCH_NAMES, designsOn, testMachine, type TestMachine } from '../../test/machine.js';
 import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 
 const FRAMES = 3000;
@@ -14,6 +14,7 @@ const OPERATIONS = 4000;
 /** Of each region that threads share. */
 const PAGES = 32;
 const AMPLE = 0;
+const RUNS_OUT = 1;
 
 type Break = (cpu: PlainCpu, m: TestMachine) => void;
 
@@ -94,6 +95,20 @@ describe('random operations', () => {
     runRandom(m, 1);
     assert.deepEqual(m.vm.audit(m.memory), []);
   });
+
+  for (const arch of ARCH_NAMES) {
+    it(`find nothing wrong where memory runs out and there is swap: ${arch}`, async () => {
+      const m = await testMachine({
+        arch,
+        frames: 130,
+        swapPages: 400,
+        design: designsOn(arch)[0],
+      });
+      m.vm.PROGRAMS.randomOperations(m.cpu, 1, OPERATIONS, 0, RUNS_OUT);
+      assert.ok(m.event('pswpin') > 0);
+      assert.deepEqual(m.vm.audit(m.memory), []);
+    });
+  }
 
   for (const [what, { change }] of Object.entries(BREAKS)) {
     it(`tell of ${what}`, async () => {
