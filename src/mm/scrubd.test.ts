@@ -53,10 +53,10 @@ describe('kscrubd', () => {
   });
 
   it('leaves as many frames for others as it takes', async () => {
-    const m = await testMachine({ design, frames: 96 });
+    const m = await testMachine({ design, frames: 127 });
     while (m.vm.allocPage(m.cpu) !== 0);
-    // A list of 46 frames is full: the 47th sends the 16 before it, here a block, to the zone.
-    for (let pfn = 34; pfn < 34 + 47; pfn++) m.vm.freeNewPage(m.cpu, pfn);
+    // A list of 46 frames is full: each further one sends the one before it to the zone, here frames 80 to 95.
+    for (let pfn = 35; pfn < 35 + 46 + 16; pfn++) m.vm.freeNewPage(m.cpu, pfn);
     assert.equal(freePages(m), 16);
     assert.equal(m.vm.scrubBlock(m.cpu, m.vm.zoneOf(0)), 8);
     assert.equal(freePages(m), 16);
