@@ -9,11 +9,12 @@ import { vmConfig } from '../engines/configuration.js';
 import { runAlone, type Thread } from '../engines/engine.js';
 import { RandomEngine } from '../engines/explore/randomEngine.js';
 import { RIGHT_DESIGNS } from '../../test/machine.js';
+import { MEMORY_FAILS } from './report.js';
 
 const THREADS = 3;
 const OPERATIONS = 400;
 const MACHINE = { frames: 90, cpus: THREADS + 1, nodes: 1, swapPages: 300 } as const;
-const MAY_RUN_OUT = 1;
+const REGION_PAGES = 32;
 
 for (const arch of ['x86_64', 'i386'] as const) {
   describe(`threads whose memory is reclaimed, on ${arch}`, () => {
@@ -22,14 +23,14 @@ for (const arch of ['x86_64', 'i386'] as const) {
         const seed = arch === 'i386' ? 1 : 4;
         const config = vmConfig({ ...MACHINE, arch }, design);
         const engine = await RandomEngine.create(config, { seed, maxSteps: 20_000_000 });
-        const files = await runAlone(engine, 'sharedFiles');
+        const files = await runAlone(engine, 'sharedFiles', REGION_PAGES);
         const first = await runAlone(engine, 'sharedStart');
         const tasks = [first];
         while (tasks.length < THREADS) {
           tasks.push(await runAlone(engine, 'pftThread', first, tasks.length + 1));
         }
         const threads = tasks.map((task, number): Thread => {
-          const args = [task, seed * 10 + number, OPERATIONS, number, files, MAY_RUN_OUT];
+          const args = [task, seed * 10 + number, OPERATIONS, number, files, MEMORY_FAILS];
           return { cpu: number, program: 'sharedOperations', args };
         });
         await engine.run([...threads, { cpu: 3, program: 'kswapd', args: [0], daemon: true }]);
