@@ -31,6 +31,7 @@ import { freeNewPage } from './pagealloc.js';
 import { ptePresent, ptepGet } from './pte.js';
 import { findPmd, leafTable } from './pgwalk.js';
 import { pageLockAnonVma } from './rmapwalk.js';
+import { anonVmaUnlock } from './anonvma.js';
 
 /**
  * Splits a huge page where one leaf table, or the entry above it, maps all of it that is mapped, and nobody else
@@ -53,8 +54,7 @@ export function* splitIfAlone(cpu: Cpu, head: Pfn): Op<void> {
       split = yield* splitInVma(cpu, vma, head);
       chain = yield* cpu.load(chain + AnonVmaChain.nextOfAnonVma);
     }
-    const root = yield* cpu.load(anonVma + AnonVma.root);
-    yield* cpu.spinUnlock(root + AnonVma.lock);
+    yield* anonVmaUnlock(cpu, anonVma);
   }
   yield* cpu.unlockBit(flags, PG_locked);
 }

@@ -27,7 +27,7 @@ export function* isHugeZero(cpu: Cpu, entry: number): Op<boolean> {
   return (yield* cpu.readOnce(zoneOf(0) + Zone.hugeZeroPage)) === entryPfn(entry);
 }
 
-export function* withdrawTable(cpu: Cpu, mm: Word): Op<Pfn> {
+function* withdrawTable(cpu: Cpu, mm: Word): Op<Pfn> {
   const table = yield* cpu.load(mm + Mm.spareTables);
   const next = yield* cpu.load(pageOf(table) + Page.lruNext);
   yield* cpu.store(mm + Mm.spareTables, next);

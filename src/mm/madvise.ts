@@ -95,18 +95,15 @@ export function* sysMadvise(cpu: Cpu, address: Vaddr, length: number, advice: nu
   if (!known || address !== pageMask(address) || end >= ADDRESSES) return -EINVAL;
   if (end === address) return 0;
   const mm = cpu.mm;
-  if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
-    yield* cpu.downRead(mm + Mm.mmapSem);
+  const populates = advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE;
+  if (populates || advice === MADV_PAGEOUT) {
     const write = advice === MADV_POPULATE_WRITE;
-    const populated = yield* madvisePopulate(cpu, mm, address, end, write);
-    yield* cpu.upRead(mm + Mm.mmapSem);
-    return populated;
-  }
-  if (advice === MADV_PAGEOUT) {
     yield* cpu.downRead(mm + Mm.mmapSem);
-    const result = yield* madviseWalk(cpu, mm, address, end, advice);
+    const done = populates
+      ? yield* madvisePopulate(cpu, mm, address, end, write)
+      : yield* madviseWalk(cpu, mm, address, end, advice);
     yield* cpu.upRead(mm + Mm.mmapSem);
-    return result;
+    return done;
   }
   // Linux takes it for reading where pages only are acted on; ours must not meet faults there.
   yield* mmapWriteLock(cpu, mm);

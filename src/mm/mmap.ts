@@ -13,8 +13,8 @@ import {
 } from '../hardware/machine.js';
 import { accountVm, mayExpandVm, mayLock } from './accounting.js';
 import { MAX_MAP_COUNT } from './design.js';
-import { freeFile, openFile } from './pagecache.js';
-import { FILE_MEMORY, FILE_NAMELESS, File } from './layout/file.js';
+import { freeFile, isFileMemory, openFile } from './pagecache.js';
+import { FILE_MEMORY, FILE_NAMELESS } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import {
   VM_ACCESS,
@@ -219,7 +219,7 @@ function* hugeOffset(
 ): Op<number> {
   if (PMD_HUGE === 0) return -1;
   if (file === 0) return !shared && hint === 0 && bytes % HUGE_SIZE === 0 ? 0 : -1;
-  if (((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0) return -1;
+  if (yield* isFileMemory(cpu, file)) return -1;
   const from = pgoff * PAGE_SIZE;
   const firstHuge = Math.ceil(from / HUGE_SIZE) * HUGE_SIZE;
   return from + bytes - firstHuge >= HUGE_SIZE ? from % HUGE_SIZE : -1;

@@ -13,7 +13,6 @@ import {
   pteOffset,
 } from '../hardware/machine.js';
 import { PTE_EXCHANGE } from './design.js';
-import { FILE_MEMORY, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { PG_anon_exclusive, Page, pageOf } from './layout/page.js';
 import {
@@ -42,6 +41,7 @@ import { populateVma } from './populate.js';
 import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
+import { isFileMemory } from './pagecache.js';
 
 /** Bits that the call knows beside VM_ACCESS (include/uapi/asm-generic/mman-common.h); the first does nothing. */
 const PROT_SEM = 0x8;
@@ -141,7 +141,7 @@ function* changeProtection(
   vmFlags: number,
 ): Op<void> {
   const file = yield* cpu.load(vma + Vma.vmFile);
-  const unnoticed = file !== 0 && ((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0;
+  const unnoticed = file !== 0 && (yield* isFileMemory(cpu, file));
   let address = start;
   while (address < end) {
     const table = yield* leafTable(cpu, mm, address);

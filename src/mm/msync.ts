@@ -3,9 +3,8 @@ import { EBUSY, EINVAL, EIO, ENOMEM } from '../base/errno.js';
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { ADDRESSES, PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
-import { findGetPage, isCached } from './pagecache.js';
+import { findGetPage, isCached, isFileMemory } from './pagecache.js';
 import { writePage } from './writeback.js';
-import { FILE_MEMORY, File } from './layout/file.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, PG_locked, Page, pageOf } from './layout/page.js';
 import { VM_LOCKED, VM_SHARED, Vma } from './layout/vma.js';
@@ -70,7 +69,7 @@ function* msyncRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr, flags: number
  * @returns 0, or -EIO if the device could not take one: it stays dirty
  */
 function* fsyncRange(cpu: Cpu, file: Word, first: number, end: number): Op<number> {
-  if (((yield* cpu.load(file + File.flags)) & FILE_MEMORY) !== 0) return 0;
+  if (yield* isFileMemory(cpu, file)) return 0;
   let result = 0;
   for (let index = first; index < end; index++) {
     const pfn = yield* findGetPage(cpu, file, index);

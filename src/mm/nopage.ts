@@ -126,13 +126,8 @@ function* mapFilePage(
 ): Op<number> {
   const sequence = yield* cpu.readOnce(file + File.truncateCount);
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
-  const cached = yield* findGetPage(cpu, file, pgoff);
-  if (cached !== 0 && !(yield* waitForPage(cpu, file, pgoff, cached))) return VM_FAULT_RETRY;
-  const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
-  const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
-  if (pfn <= 0) return pfn === CACHE_FULL ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-  if (major) yield* countEvent(cpu, PageState.pgmajfault);
-  yield* countEvent(cpu, write ? PageState.fault_file_write : PageState.fault_file_read);
+  const { pfn, result } = yield* faultPage(cpu, file, pgoff, write);
+  if (pfn === 0) return result;
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const fileFlags = yield* cpu.load(file + File.flags);
@@ -167,7 +162,7 @@ function* mapFilePage(
   yield* countRss(cpu, mm, vmFlags, mapped);
   yield* ptesUnlock(cpu, mm, ptep);
   if (!settled) return VM_FAULT_RETRY;
-  return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
+  return result;
 }
 
 /**
@@ -189,19 +184,11 @@ function* doCowFault(
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const copy = yield* allocPage(cpu);
   if (copy === 0) return VM_FAULT_OOM;
-  const cached = yield* findGetPage(cpu, file, pgoff);
-  if (cached !== 0 && !(yield* waitForPage(cpu, file, pgoff, cached))) {
+  const { pfn, result } = yield* faultPage(cpu, file, pgoff, true);
+  if (pfn === 0) {
     yield* freeNewPage(cpu, copy);
-    return VM_FAULT_RETRY;
+    return result;
   }
-  const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
-  const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
-  if (pfn <= 0) {
-    yield* freeNewPage(cpu, copy);
-    return pfn === CACHE_FULL ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-  }
-  if (major) yield* countEvent(cpu, PageState.pgmajfault);
-  yield* countEvent(cpu, PageState.fault_file_write);
   yield* noteReadahead(cpu, file, pgoff, pfn, 1);
   yield* cpu.copyPage(frameOf(copy), frameOf(pfn));
   yield* putPage(cpu, pfn);
@@ -220,7 +207,28 @@ function* doCowFault(
   yield* pteUnlock(cpu, mm, ptep);
   if (!installed) yield* freeNewPage(cpu, copy);
   if (!settled) return VM_FAULT_RETRY;
-  return major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
+  return result;
+}
+
+/** The page of a file that a fault needs, and what the fault will return. */
+interface FaultPage {
+  /** With a reference; 0 where there is none, and `result` tells why. */
+  readonly pfn: Pfn;
+  readonly result: number;
+}
+
+/** Finds a page of a file, or reads it, and counts the fault. */
+function* faultPage(cpu: Cpu, file: Word, pgoff: number, write: boolean): Op<FaultPage> {
+  const cached = yield* findGetPage(cpu, file, pgoff);
+  if (cached !== 0 && !(yield* waitForPage(cpu, file, pgoff, cached))) {
+    return { pfn: 0, result: VM_FAULT_RETRY };
+  }
+  const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
+  const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
+  if (pfn <= 0) return { pfn: 0, result: pfn === CACHE_FULL ? VM_FAULT_OOM : VM_FAULT_SIGBUS };
+  if (major) yield* countEvent(cpu, PageState.pgmajfault);
+  yield* countEvent(cpu, write ? PageState.fault_file_write : PageState.fault_file_read);
+  return { pfn, result: major ? VM_FAULT_MAJOR : VM_FAULT_MINOR };
 }
 
 /** PTE_WRITE where a shared mapping's writes need not be noticed: a read fault maps it writable. */

@@ -106,24 +106,24 @@ export function swappedTo(value: number): number {
   return -value - 1;
 }
 
-/** Whether a file's page is a certain frame. */
-export function* isCached(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<boolean> {
+/** What a file's tree has for a page: a frame, less than 0 where that is in the swap file, or 0. */
+function* lookup(cpu: Cpu, file: Word, index: number): Op<number> {
   yield* cpu.spinLock(file + File.treeLock);
   const slot = yield* slotOf(cpu, file, index);
-  const cached = slot !== 0 && (yield* cpu.load(slot)) === pfn;
+  const value = slot === 0 ? 0 : yield* cpu.load(slot);
   yield* cpu.spinUnlock(file + File.treeLock);
-  return cached;
+  return value;
+}
+
+/** Whether a file's page is a certain frame. */
+export function* isCached(cpu: Cpu, file: Word, index: number, pfn: Pfn): Op<boolean> {
+  return (yield* lookup(cpu, file, index)) === pfn;
 }
 
 /** Whether a page that is not cached can be read from somewhere; what cannot is made of zeros. */
 export function* isOnDevice(cpu: Cpu, file: Word, index: number): Op<boolean> {
   if (index < (yield* cpu.readOnce(file + File.onDevice))) return true;
-  if (SWAP_SLOTS === 0) return false;
-  yield* cpu.spinLock(file + File.treeLock);
-  const slot = yield* slotOf(cpu, file, index);
-  const value = slot === 0 ? 0 : yield* cpu.load(slot);
-  yield* cpu.spinUnlock(file + File.treeLock);
-  return value < 0;
+  return SWAP_SLOTS > 0 && (yield* lookup(cpu, file, index)) < 0;
 }
 
 /** Whether a file has no device: shared memory. */

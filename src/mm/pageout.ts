@@ -4,7 +4,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, PTE_ACCESSED, entryPfn, pfnNode, pteOffset } from '../hardware/machine.js';
 import { LRU_NONE, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
+import { pteLock, pteUnlock } from './locking.js';
 import { delFromList, lruAddDrain, putPage } from './lru.js';
 import { leafTable, nextSpan } from './pgwalk.js';
 import { ptePresent, ptepClearBits, ptepGet } from './pte.js';
@@ -30,8 +30,7 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
 /** Takes a reference to the page of a pte, and the mark that it was used from it. @returns it, or ZERO_PFN if none */
 function* getIdlePage(cpu: Cpu, mm: Word, ptep: Word): Op<Pfn> {
   if ((yield* cpu.readOnce(ptep)) === 0) return ZERO_PFN;
-  yield* ptesLock(cpu, mm, ptep);
-  yield* entryLock(cpu, ptep);
+  yield* pteLock(cpu, mm, ptep);
   const entry = yield* ptepGet(cpu, ptep);
   let pfn = ptePresent(entry) ? entryPfn(entry) : ZERO_PFN;
   if (pfn !== ZERO_PFN && (yield* compoundHead(cpu, pfn)) !== pfn) pfn = ZERO_PFN;
@@ -39,8 +38,7 @@ function* getIdlePage(cpu: Cpu, mm: Word, ptep: Word): Op<Pfn> {
     yield* getPage(cpu, pfn);
     yield* ptepClearBits(cpu, ptep, PTE_ACCESSED);
   }
-  yield* entryUnlock(cpu, ptep);
-  yield* ptesUnlock(cpu, mm, ptep);
+  yield* pteUnlock(cpu, mm, ptep);
   return pfn;
 }
 

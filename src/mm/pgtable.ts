@@ -38,7 +38,7 @@ export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
  * @returns as for `pteAllocMap`
  * Locks: as for `pteAllocMap`.
  */
-export function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
+function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
   let table = frameOf(yield* cpu.load(mm + Mm.pgd));
   for (let above = TOP_LEVEL; above > level; above--) {
     const entryp = table + entryOffset(address, above);

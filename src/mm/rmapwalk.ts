@@ -11,9 +11,10 @@ import { PAGES_PER_BYTE, PAGE_SIZE, entryPfn, pteOffset } from '../hardware/mach
 import { File } from './layout/file.js';
 import { PAGE_MAPPING_ANON, PG_head, Page, pageOf } from './layout/page.js';
 import { AnonVma, AnonVmaChain, VM_NONLINEAR, Vma } from './layout/vma.js';
-import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
+import { pteLock, pteUnlock } from './locking.js';
 import { leafTable } from './pgwalk.js';
 import { ptePresent, ptepGet } from './pte.js';
+import { anonVmaUnlock } from './anonvma.js';
 
 /** A pte that maps the page, its lock held. */
 export interface MappingPte {
@@ -51,8 +52,7 @@ function* walkAnon(cpu: Cpu, pfn: Pfn, visit: PteVisit, found: Found): Op<void> 
     goOn = yield* visitVma(cpu, pfn, vma, visit, found);
     chain = yield* cpu.load(chain + AnonVmaChain.nextOfAnonVma);
   }
-  const root = yield* cpu.load(anonVma + AnonVma.root);
-  yield* cpu.spinUnlock(root + AnonVma.lock);
+  yield* anonVmaUnlock(cpu, anonVma);
 }
 
 /**
@@ -127,14 +127,12 @@ function* visitPte(
   if (table <= 0) return true;
   const ptep = table + pteOffset(address);
   if ((yield* cpu.readOnce(ptep)) === 0) return true;
-  yield* ptesLock(cpu, mm, table);
-  yield* entryLock(cpu, ptep);
+  yield* pteLock(cpu, mm, ptep);
   const entry = yield* ptepGet(cpu, ptep);
   let goOn = true;
   if (ptePresent(entry) && entryPfn(entry) === pfn) {
     goOn = yield* visit(cpu, pfn, { mm, vma, vmFlags, address, ptep, entry }, found);
   }
-  yield* entryUnlock(cpu, ptep);
-  yield* ptesUnlock(cpu, mm, table);
+  yield* pteUnlock(cpu, mm, ptep);
   return goOn;
 }

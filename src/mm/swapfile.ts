@@ -3,7 +3,6 @@
  * that refer to it, and one while the swap cache has its page.
  */
 import { InvariantError } from '../base/errors.js';
-import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { SWAP_SLOTS } from '../hardware/machine.js';
 import { SWAP, SWAP_MAP, Swap } from './layout/swap.js';
@@ -33,27 +32,23 @@ export function* swapDuplicate(cpu: Cpu, slot: number): Op<void> {
   yield* cpu.spinUnlock(SWAP + Swap.lock);
 }
 
-/** One less does (Linux: swap_free). Locks: takes the swap lock. @returns how many still do */
-export function* swapFree(cpu: Cpu, slot: number): Op<number> {
+/** One less does (Linux: swap_free). Locks: takes the swap lock. */
+export function* swapFree(cpu: Cpu, slot: number): Op<void> {
   yield* cpu.spinLock(SWAP + Swap.lock);
-  const left = yield* swapPut(cpu, slot);
+  yield* swapPut(cpu, slot);
   yield* cpu.spinUnlock(SWAP + Swap.lock);
-  return left;
 }
 
-/** Locks: the swap lock. */
+/** The same for who holds the swap lock. @returns how many still do */
 export function* swapPut(cpu: Cpu, slot: number): Op<number> {
   const left = (yield* cpu.load(SWAP_MAP + slot)) - 1;
   if (left < 0) throw new InvariantError(`swap: slot ${slot} freed twice`);
   yield* cpu.store(SWAP_MAP + slot, left);
-  if (left === 0) yield* countFree(cpu, 1);
+  if (left === 0) {
+    const free = yield* cpu.load(SWAP + Swap.freeSlots);
+    yield* cpu.store(SWAP + Swap.freeSlots, free + 1);
+  }
   return left;
-}
-
-function* countFree(cpu: Cpu, delta: number): Op<void> {
-  const free: Word = SWAP + Swap.freeSlots;
-  const slots = yield* cpu.load(free);
-  yield* cpu.store(free, slots + delta);
 }
 
 /** References to a slot. A hint unless the page of the slot is locked, or the swap lock held. */

@@ -12,8 +12,7 @@ import {
   pteOffset,
 } from '../hardware/machine.js';
 import { MmCounter, updateHiwaterRss, updateMmCounter } from './counters.js';
-import { clearHugePmd } from './hugeSplit.js';
-import { hugeMask, splitHugePmd } from './hugeSplit.js';
+import { clearHugePmd, hugeMask, splitHugePmd } from './hugeSplit.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, VM_PFNMAP, Vma } from './layout/vma.js';
