@@ -69,7 +69,8 @@ export {
 } from './oracle/counts.js';
 export { mappedPages, swapEntries, tableNames } from './oracle/pageTables.js';
 export { PFT_BASE } from './workloads/pft.js';
-export { ReferenceForm, referenceCheck } from './workloads/referenceProblem.js';
+export { END_CHECKS } from './workloads/endChecks.js';
+export { ReferenceForm } from './workloads/referenceProblem.js';
 export { PROGRAMS } from './workloads/programs.js';
 export { findVma } from './mm/vmatree.js';
 export {

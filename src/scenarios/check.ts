@@ -17,7 +17,7 @@ export interface Verdict {
   readonly case: string;
   readonly arch: ArchName;
   readonly design: string;
-  /** `open` where the architecture cannot carry the design: the scenario may or may not show it. */
+  /** `open` where the design is broken otherwise, or the architecture cannot carry it. */
   readonly expected: 'pass' | 'fail' | 'open';
   readonly outcome: 'exhausted' | 'bounded' | 'failed';
   /** How far the search went, or where it found the failure. */
@@ -35,11 +35,17 @@ export function isExpected(verdict: Verdict): boolean {
   return verdict.expected === (verdict.outcome === 'failed' ? 'fail' : 'pass');
 }
 
-function expectedOf(arch: ArchName, design: VmDesign): Verdict['expected'] {
-  if (design.broken !== undefined) return 'fail';
-  return whyNotCarried(arch, design) === undefined ? 'pass' : 'open';
+function expectedOf(
+  { machine, fails }: Scenario,
+  scenarioCase: ScenarioCase,
+  design: VmDesign,
+): Verdict['expected'] {
+  if ((scenarioCase.fails ?? fails).includes(design.name)) return 'fail';
+  if (design.broken !== undefined) return 'open';
+  return whyNotCarried(machine.arch, design) === undefined ? 'pass' : 'open';
 }
 
+const CPUS = 2;
 const QUICK_PREEMPTIONS = [0, 1];
 
 /**
@@ -52,15 +58,18 @@ export async function checkCase(
   maxExecutions: number,
   progress?: Progress,
 ): Promise<Verdict> {
-  const engine = await ExploreEngine.create(vmConfig(scenario.machine, design, scenario.limits));
-  const setup = await runAlone(engine, scenarioCase.setup.program, ...scenarioCase.setup.args);
-  const execution = engine.execution(scenarioCase.threads(setup));
+  const machine = { ...scenario.machine, cpus: CPUS };
+  const engine = await ExploreEngine.create(vmConfig(machine, design, scenario.limits));
+  const { program, args } = scenarioCase.setup(CPUS);
+  const setup = await runAlone(engine, program, ...args);
+  const check = engine.vm.END_CHECKS[scenarioCase.mustHold ?? 'audit'];
+  const execution = engine.execution(scenarioCase.threads(setup, CPUS), check);
   const verdictOf = (bound: string, found: ReturnType<typeof searchAll>): Verdict => ({
     scenario: scenario.name,
     case: scenarioCase.name,
     arch: scenario.machine.arch,
     design: design.name,
-    expected: expectedOf(scenario.machine.arch, design),
+    expected: expectedOf(scenario, scenarioCase, design),
     outcome: found.outcome,
     bound,
     executions: found.executions,

@@ -1,4 +1,4 @@
-import { SMALL, taskAfter, thread, type Scenario } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario } from './scenario.js';
 
 /**
  * A page that a parent and its child share since a fork, touched by both at once: each store must make a page of
@@ -12,7 +12,7 @@ export const cowFault: Scenario = {
   cases: [
     {
       name: 'write, write',
-      setup: { program: 'forkedSetup', args: [] },
+      setup: setup('forkedSetup'),
       threads: (parent) => [
         thread(0, 'storeOwn', parent, 1),
         thread(1, 'storeOwn', taskAfter(parent, 1), 2),
@@ -20,7 +20,7 @@ export const cowFault: Scenario = {
     },
     {
       name: 'write, read',
-      setup: { program: 'forkedSetup', args: [] },
+      setup: setup('forkedSetup'),
       threads: (parent) => [
         thread(0, 'storeOwn', parent, 1),
         thread(1, 'loadOwn', taskAfter(parent, 1)),
@@ -28,12 +28,12 @@ export const cowFault: Scenario = {
     },
     {
       name: 'write, exit',
-      setup: { program: 'forkedSetup', args: [] },
+      setup: setup('forkedSetup'),
       threads: (parent) => [
         thread(0, 'storeOwn', parent, 1),
         thread(1, 'endTask', taskAfter(parent, 1)),
       ],
     },
   ],
-  brokenDesignsFail: false,
+  fails: [],
 };

@@ -1,4 +1,4 @@
-import { SMALL, taskAfter, thread, type Scenario } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario } from './scenario.js';
 
 /** One thread forks while another touches a page: the child has the page as it was, or not at all. */
 export const forkFault: Scenario = {
@@ -9,7 +9,7 @@ export const forkFault: Scenario = {
   cases: [
     {
       name: 'first write',
-      setup: { program: 'threadsSetup', args: [0] },
+      setup: setup('threadsSetup', 0),
       threads: (first) => [
         thread(0, 'forkAndStore', first, 0),
         thread(1, 'storeOwn', taskAfter(first, 1), 5),
@@ -17,12 +17,12 @@ export const forkFault: Scenario = {
     },
     {
       name: 'write to a page that is mapped',
-      setup: { program: 'threadsSetup', args: [1] },
+      setup: setup('threadsSetup', 1),
       threads: (first) => [
         thread(0, 'forkAndStore', first, 9),
         thread(1, 'storeOwn', taskAfter(first, 1), 5),
       ],
     },
   ],
-  brokenDesignsFail: false,
+  fails: [],
 };

@@ -1,5 +1,5 @@
 import { InputError } from '../base/errors.js';
-import { DESIGNS } from '../designs/index.js';
+import { DESIGNS, designNamed } from '../designs/index.js';
 import type { VmDesign } from '../mm/design.js';
 import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
@@ -23,13 +23,18 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 /**
- * The designs that a scenario says something about: not those with prezeroing, which differ from others only in the
- * page allocator.
+ * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
+ * allocator.
  */
-export function designsFor({ brokenDesignsFail }: Scenario): readonly VmDesign[] {
-  return DESIGNS.filter(({ broken, prezero }) => {
-    return prezero === undefined && (broken === undefined || brokenDesignsFail);
-  });
+export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
+  ({ broken, prezero }) => broken === undefined && prezero === undefined,
+);
+
+/** The designs that a scenario is run under: those that must hold, then those that must fail. */
+export function designsFor({ holds, fails, cases }: Scenario): readonly VmDesign[] {
+  const failing = new Set([...fails, ...cases.flatMap((scenarioCase) => scenarioCase.fails ?? [])]);
+  const holding = holds?.map(designNamed) ?? RIGHT_DESIGNS;
+  return [...holding.filter(({ name }) => !failing.has(name)), ...[...failing].map(designNamed)];
 }
 
 /** @throws InputError when there is no such scenario */

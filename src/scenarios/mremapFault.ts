@@ -1,5 +1,5 @@
 import { Access } from '../hardware/mmu.js';
-import { SMALL, taskAfter, thread, type Scenario } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario } from './scenario.js';
 
 /** One thread moves a page while another touches it where it was. */
 export const mremapFault: Scenario = {
@@ -9,11 +9,11 @@ export const mremapFault: Scenario = {
   ...SMALL,
   cases: [Access.READ, Access.WRITE].map((access) => ({
     name: access === Access.READ ? 'read' : 'write',
-    setup: { program: 'threadsSetup', args: [1] },
+    setup: setup('threadsSetup', 1),
     threads: (first: number) => [
       thread(0, 'movePage', first),
       thread(1, 'touchTwice', taskAfter(first, 1), access),
     ],
   })),
-  brokenDesignsFail: false,
+  fails: [],
 };

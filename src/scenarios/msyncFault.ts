@@ -1,4 +1,4 @@
-import { SMALL, taskAfter, thread, type Scenario } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario } from './scenario.js';
 
 /**
  * One CPU stores to a page of a file and has it written back, which takes write permission away; another stores to it
@@ -12,7 +12,7 @@ export const msyncFault: Scenario = {
   cases: [
     {
       name: 'mapped for reading before',
-      setup: { program: 'fileSetup', args: [1, 2] },
+      setup: setup('fileSetup', 1, 2),
       threads: (first) => [
         thread(0, 'storeAndSync', first, 0),
         thread(1, 'storeOwn', taskAfter(first, 1), 1),
@@ -20,7 +20,7 @@ export const msyncFault: Scenario = {
     },
     {
       name: 'both write back, each a page that the device did not have',
-      setup: { program: 'grownFileSetup', args: [] },
+      setup: setup('grownFileSetup'),
       threads: (first) => [
         thread(0, 'storeAndSync', first, 0),
         thread(1, 'storeAndSync', taskAfter(first, 1), 1),
@@ -28,5 +28,5 @@ export const msyncFault: Scenario = {
       executions: 200,
     },
   ],
-  brokenDesignsFail: false,
+  fails: [],
 };

@@ -1,10 +1,10 @@
 import { Access } from '../hardware/mmu.js';
-import { SMALL, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
 
 function beside(name: string, access: Access, mappedBefore: 0 | 1): ScenarioCase {
   return {
     name,
-    setup: { program: 'firstFaultSetup', args: [2, 1] },
+    setup: setup('firstFaultSetup', 2, 1),
     threads: (firstTask) => [
       // Touched twice, the second access finds a translation in the TLB, or a hole in its stead.
       thread(0, 'touchShared', firstTask, access, 1 + mappedBefore),
@@ -27,5 +27,5 @@ export const munmapFault: Scenario = {
     beside('write', Access.WRITE, 0),
     beside('write twice', Access.WRITE, 1),
   ],
-  brokenDesignsFail: false,
+  fails: [],
 };

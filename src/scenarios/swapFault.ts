@@ -1,4 +1,4 @@
-import { SMALL, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
 
 /** What the page holds before the race, and what is stored to it. */
 const BEFORE = 7;
@@ -7,7 +7,7 @@ const STORED = 9;
 const threads: ScenarioCase[] = [
   {
     name: 'a store by another thread',
-    setup: { program: 'threadsSetup', args: [1] },
+    setup: setup('threadsSetup', 1),
     threads: (first) => [
       thread(0, 'pageOutAndLoad', first, 0),
       thread(1, 'storeOwn', taskAfter(first, 1), STORED),
@@ -15,7 +15,7 @@ const threads: ScenarioCase[] = [
   },
   {
     name: 'a load by another thread',
-    setup: { program: 'threadsSetup', args: [1] },
+    setup: setup('threadsSetup', 1),
     threads: (first) => [
       thread(0, 'pageOutAndLoad', first, 0),
       thread(1, 'loadOwn', taskAfter(first, 1)),
@@ -26,7 +26,7 @@ const threads: ScenarioCase[] = [
 const processes: ScenarioCase[] = [
   {
     name: 'a store by a child that shares the page',
-    setup: { program: 'forkedSetup', args: [] },
+    setup: setup('forkedSetup'),
     threads: (parent) => [
       thread(0, 'pageOutAndLoad', parent, BEFORE),
       thread(1, 'storeOwn', taskAfter(parent, 1), STORED),
@@ -35,7 +35,7 @@ const processes: ScenarioCase[] = [
   },
   {
     name: 'the end of a child that shares the page',
-    setup: { program: 'forkedSetup', args: [] },
+    setup: setup('forkedSetup'),
     threads: (parent) => [
       thread(0, 'pageOutAndLoad', parent, BEFORE),
       thread(1, 'endTask', taskAfter(parent, 1)),
@@ -55,5 +55,5 @@ export const swapFault: Scenario = {
   machine: { ...SMALL.machine, swapPages: 4 },
   limits: SMALL.limits,
   cases: [...threads, ...processes],
-  brokenDesignsFail: false,
+  fails: [],
 };

@@ -1,10 +1,10 @@
 import { Access } from '../hardware/mmu.js';
-import { SMALL, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
 
 function beside(name: string, shared: 0 | 1, cached: 0 | 1, access: Access): ScenarioCase {
   return {
     name,
-    setup: { program: 'fileSetup', args: [shared, cached] },
+    setup: setup('fileSetup', shared, cached),
     threads: (first) => [
       thread(0, 'truncateAll', first),
       thread(1, 'touchTwice', taskAfter(first, 1), access),
@@ -27,5 +27,5 @@ export const truncateFault: Scenario = {
     beside('private, write', 0, 1, Access.WRITE),
     beside('shared, read from the device', 1, 0, Access.READ),
   ],
-  brokenDesignsFail: false,
+  fails: [],
 };

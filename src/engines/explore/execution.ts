@@ -4,9 +4,7 @@
  */
 import { InvariantError } from '../../base/errors.js';
 import { OPERATION_CODE as CODE, OPERATIONS, OPERATION_NAMES } from '../../hardware/operations.js';
-import type { Word } from '../../base/units.js';
-import type { Memory } from '../../hardware/memory.js';
-import type { Tlb } from '../../hardware/tlb.js';
+import type { EndCheck } from '../../workloads/endChecks.js';
 import type { Thread } from '../engine.js';
 import {
   SteppedThread,
@@ -37,12 +35,6 @@ function isBlocking(op: number): boolean {
 export function acquires(op: number): boolean {
   return isBlocking(op) || op === CODE.interrupts;
 }
-
-/** What must hold when all threads have ended; the TLBs are as they left them. */
-export type EndCheck = (
-  memory: Memory,
-  cpus: readonly { readonly tlb: Tlb; readonly mm: Word }[],
-) => string[];
 
 export class Execution {
   /** By place in `threads`, not by CPU number. */

@@ -11,7 +11,8 @@ import type { DeviceRequests } from '../deviceRequests.js';
 import type { Engine, Thread } from '../engine.js';
 import type { SteppedVm } from '../instance.js';
 import { SteppedMachine } from '../stepping.js';
-import { Execution, type EndCheck } from './execution.js';
+import type { EndCheck } from '../../workloads/endChecks.js';
+import { Execution } from './execution.js';
 
 export class ExploreEngine implements Engine {
   private constructor(

@@ -22,12 +22,12 @@ async function reference(form: Form, cpus: number, pages: number): Promise<Execu
     files: 2,
   });
   const engine = await ExploreEngine.create(config);
-  const { ReferenceForm, referenceCheck } = await loadStepped(config);
+  const { ReferenceForm, END_CHECKS } = await loadStepped(config);
   const args = [ReferenceForm[form], pages];
   const threads: Thread[] = [];
   for (let cpu = 0; cpu < cpus; cpu++) threads.push({ cpu, program: 'referenceFault', args });
   threads.push({ cpu: cpus, program: 'referenceReclaim', args });
-  return engine.execution(threads, referenceCheck);
+  return engine.execution(threads, END_CHECKS.reference);
 }
 
 describe('the full search', () => {
