@@ -25,6 +25,8 @@ const INLINED = {
   readOnce: (a) => `words[${a}]`,
   writeOnce: (a, v) => `(words[${a}] = ${v})`,
   loadWide: (a) => `wides[(${a}) / 2]`,
+  readOnceWide: (a) => `wides[(${a}) / 2]`,
+  writeOnceWide: (a, v) => `(wides[(${a}) / 2] = ${v})`,
   storeWide: (a, v) => `(wides[(${a}) / 2] = ${v})`,
   cas: (a, e, v) => `(Atomics.compareExchange(words, ${a}, ${e}, ${v}) === (${e}))`,
   xchg: (a, v) => `Atomics.exchange(words, ${a}, ${v})`,

@@ -5,7 +5,7 @@ import { vmConfig } from '../src/engines/configuration.js';
 import type { Engine, Thread } from '../src/engines/engine.js';
 import { ExploreEngine } from '../src/engines/explore/exploreEngine.js';
 import { RandomEngine } from '../src/engines/explore/randomEngine.js';
-import { searchAll } from '../src/engines/explore/search.js';
+import { searchAll } from '../src/engines/explore/sourceSets.js';
 import { ParallelEngine } from '../src/engines/parallel/parallelEngine.js';
 import { COSTS_BY_ARCH } from '../src/engines/simulate/costs.js';
 import { SimulateEngine } from '../src/engines/simulate/simulateEngine.js';

@@ -12,7 +12,7 @@ import { MemoryDevice, type Device } from './device.js';
 import { runAlone, type Engine } from './engine.js';
 import { ExploreEngine } from './explore/exploreEngine.js';
 import { RandomEngine } from './explore/randomEngine.js';
-import { searchAll } from './explore/search.js';
+import { searchAll } from './explore/sourceSets.js';
 import { FileDevice, createDeviceShare, removeDevice } from './parallel/fileDevice.js';
 import { ParallelEngine } from './parallel/parallelEngine.js';
 import { COSTS_BY_ARCH } from './simulate/costs.js';

@@ -10,7 +10,7 @@
 import { InvariantError } from '../base/errors.js';
 import type { Pfn, Word } from '../base/units.js';
 import { configurationHash, type Memory } from '../hardware/memory.js';
-import { OPERATIONS, OPERATION_CODE as CODE, OPERATION_NAMES } from '../hardware/operations.js';
+import { OPERATION_CODE as CODE, OPERATION_NAMES, codesWhere } from '../hardware/operations.js';
 import type { Tlb } from '../hardware/tlb.js';
 import type { Program } from '../workloads/programs.js';
 import { MemoryDevice, type Device, type DeviceContents } from './device.js';
@@ -33,14 +33,14 @@ export class SteppedCpu {
   pgd: Pfn = 0;
   /** What runs here, or ran last. */
   thread: SteppedThread | undefined;
-  readonly tlb: Tlb;
   readonly node: number;
 
+  /** @param tlb - of the CPU, where another task on it has a record already */
   constructor(
     vm: SteppedVm,
     readonly id: number,
+    readonly tlb: Tlb = new vm.Tlb(),
   ) {
-    this.tlb = new vm.Tlb();
     this.node = vm.cpuNode(id);
   }
 }
@@ -72,39 +72,43 @@ export class SteppedThread {
    */
   resume(value: unknown): boolean {
     const stack = this.stack;
+    let frame = stack[stack.length - 1];
     for (;;) {
-      const { done, value: yielded }: IteratorResult<unknown, unknown> = this.next(value);
-      if (done === true) {
+      let next: IteratorResult<unknown, unknown>;
+      try {
+        next = frame.next(value);
+      } catch (error) {
+        next = this.unwind(error);
+        frame = stack[stack.length - 1];
+      }
+      value = next.value;
+      if (next.done === true) {
         stack.pop();
         if (stack.length === 0) {
-          this.result = yielded as number;
+          this.result = value as number;
           return false;
         }
-        value = yielded;
-      } else if (yielded === undefined) {
+        frame = stack[stack.length - 1];
+      } else if (value === undefined) {
         return true;
       } else {
-        stack.push(yielded as Frame);
+        frame = value as Frame;
+        stack.push(frame);
         value = undefined;
       }
     }
   }
 
-  /** Goes on with the innermost function, or with the one that catches what it throws. */
-  private next(value: unknown): IteratorResult<unknown, unknown> {
+  /** The innermost function has thrown: goes on with the one that catches it. */
+  private unwind(thrown: unknown): IteratorResult<unknown, unknown> {
     const { stack } = this;
-    try {
-      return stack[stack.length - 1].next(value);
-    } catch (thrown) {
-      let error = thrown;
-      for (;;) {
-        stack.pop();
-        if (stack.length === 0) throw error;
-        try {
-          return stack[stack.length - 1].throw(error);
-        } catch (again) {
-          error = again;
-        }
+    for (let error = thrown; ;) {
+      stack.pop();
+      if (stack.length === 0) throw error;
+      try {
+        return stack[stack.length - 1].throw(error);
+      } catch (again) {
+        error = again;
       }
     }
   }
@@ -115,11 +119,15 @@ export class SteppedThread {
   }
 }
 
-/** Everything that can change of a machine whose CPUs are idle. */
-export interface MachineState {
-  readonly words: Int32Array;
-  readonly device: DeviceContents;
+/** What the device holds, and the requests to it so far. */
+export interface DeviceState {
+  readonly contents: DeviceContents;
   readonly requests: Int32Array;
+}
+
+/** Everything that can change of a machine whose CPUs are idle. */
+export interface MachineState extends DeviceState {
+  readonly words: Int32Array;
 }
 /** Operations whose first argument is no word. */
 const wordless = new Set<number>([
@@ -134,6 +142,7 @@ const reads = new Set<number>([
   CODE.load,
   CODE.readOnce,
   CODE.loadWide,
+  CODE.readOnceWide,
   CODE.sleepOn,
   CODE.writeDevice,
 ]);
@@ -170,17 +179,21 @@ export class SteppedMachine {
 
   /** The state between two runs, to go back to. */
   save(): MachineState {
-    return {
-      words: this.words.slice(),
-      device: this.contents.save(),
-      requests: this.requests.words.slice(),
-    };
+    return { words: this.words.slice(), ...this.saveDevice() };
+  }
+
+  saveDevice(): DeviceState {
+    return { contents: this.contents.save(), requests: this.requests.words.slice() };
+  }
+
+  restoreDevice({ contents, requests }: DeviceState): void {
+    this.contents.restore(contents);
+    this.requests.words.set(requests);
   }
 
   restore(state: MachineState): void {
     this.words.set(state.words);
-    this.contents.restore(state.device);
-    this.requests.words.set(state.requests);
+    this.restoreDevice(state);
     this.idle();
   }
 
@@ -199,6 +212,20 @@ export class SteppedMachine {
         return this.words[cpu.x] !== cpu.y;
       default:
         return true;
+    }
+  }
+
+  /** Whether who waits in a CPU's pending operation sleeps: the bits of ptes that are locks are spun on. */
+  sleepsAt(cpu: SteppedCpu): boolean {
+    switch (cpu.op) {
+      case CODE.downRead:
+      case CODE.downWrite:
+      case CODE.sleepOn:
+        return true;
+      case CODE.lockBit:
+        return this.vm.wordPfn(cpu.x) < 0;
+      default:
+        return false;
     }
   }
 
@@ -245,8 +272,10 @@ export class SteppedMachine {
         return old;
       }
       case CODE.loadWide:
+      case CODE.readOnceWide:
         return this.wides[x / 2];
       case CODE.storeWide:
+      case CODE.writeOnceWide:
         this.wides[x / 2] = y;
         return undefined;
       case CODE.spinLock:
@@ -278,6 +307,7 @@ export class SteppedMachine {
         words.fill(0, x, x + this.pageWords);
         return undefined;
       case CODE.copyPage:
+      case CODE.copyPageOnce:
         words.copyWithin(x, y, y + this.pageWords);
         return undefined;
       case CODE.tryDownRead:
@@ -332,7 +362,8 @@ export class SteppedMachine {
   private checkMapped(cpu: SteppedCpu): void {
     if (wordless.has(cpu.op)) return;
     this.checkWord(cpu, cpu.x, reads.has(cpu.op) ? 'reads' : 'writes');
-    if (cpu.op === CODE.copyPage) this.checkWord(cpu, cpu.y, 'reads');
+    if (cpu.op === CODE.copyPage || cpu.op === CODE.copyPageOnce)
+      this.checkWord(cpu, cpu.y, 'reads');
   }
 
   private checkWord(cpu: SteppedCpu, word: Word, verb: string): void {
@@ -342,12 +373,17 @@ export class SteppedMachine {
     throw this.vm.oops(cpu.id, verb, word, this.words[at], callers);
   }
 
-  /** Tells the daemon of a CPU to return. @returns the word that it may sleep on */
-  stopDaemon(cpu: number): Word {
+  /** The words by which the daemon of a CPU is told to return: one is set, one raised. */
+  daemonWords(cpu: number): { readonly stop: Word; readonly wakeup: Word } {
     const { CpuLine, cpuLine } = this.vm;
     const line = cpuLine(cpu);
-    const wakeup = line + CpuLine.wakeup;
-    this.words[line + CpuLine.stop] = 1;
+    return { stop: line + CpuLine.stop, wakeup: line + CpuLine.wakeup };
+  }
+
+  /** Tells the daemon of a CPU to return. @returns the word that it may sleep on */
+  stopDaemon(cpu: number): Word {
+    const { stop, wakeup } = this.daemonWords(cpu);
+    this.words[stop] = 1;
     this.words[wakeup] = this.words[wakeup] + 1;
     return wakeup;
   }
@@ -371,13 +407,13 @@ export function operationName(cpu: SteppedCpu): string {
   return OPERATION_NAMES[cpu.op];
 }
 
-const silentCodes = new Set(
-  OPERATION_NAMES.filter((name) => OPERATIONS[name].silent === true).map((name) => CODE[name]),
-);
+const silentCodes = codesWhere(({ silent }) => silent === true);
+/** By operation: asked at every step. */
+const silent = Array.from({ length: 64 }, (_, op) => silentCodes.has(op));
 
 /** Whether no other CPU can see an operation. */
 export function isSilent(op: number): boolean {
-  return silentCodes.has(op);
+  return silent[op];
 }
 
 /** Whether an operation is a request to the device, for which a CPU sleeps. */

@@ -58,6 +58,11 @@ export interface Cpu {
   /** Plain store of a 64-bit value, an address, to an even word. */
   storeWide(word: Word, value: number): Op<void>;
 
+  /** Load of a 64-bit value that races on purpose; never torn. */
+  readOnceWide(word: Word): Op<number>;
+  /** Store of a 64-bit value that races on purpose; never torn. */
+  writeOnceWide(word: Word, value: number): Op<void>;
+
   spinLock(word: Word): Op<void>;
   spinUnlock(word: Word): Op<void>;
   /** Reader-writer semaphore of two words; may sleep. */
@@ -83,6 +88,8 @@ export interface Cpu {
   /** Fills a frame with zeros. @param frame - its first word */
   zeroPage(frame: Word): Op<void>;
   copyPage(to: Word, from: Word): Op<void>;
+  /** The same of a page that others may be writing: what was copied may be anything (Linux: data_race()). */
+  copyPageOnce(to: Word, from: Word): Op<void>;
   /**
    * Reads one page of a file, or of the swap file, from the device that holds it.
    *
@@ -90,7 +97,7 @@ export interface Cpu {
    * @returns whether the device could
    */
   readDevice(frame: Word, file: number, index: number): Op<boolean>;
-  /** Writes one page to the device. @returns whether the device could */
+  /** Writes one page to the device, as it is meanwhile. @returns whether the device could */
   writeDevice(frame: Word, file: number, index: number): Op<boolean>;
   /** Makes all pages of a file from `index` on zeros. */
   truncateDevice(file: number, index: number): Op<void>;

@@ -11,11 +11,15 @@ export interface Operation {
   readonly blocks?: true;
   /** Whether no other CPU can see it: it costs time, and the checker does not switch at it. */
   readonly silent?: true;
+  /** Whether its accesses must be ordered with those of other CPUs: where they are not, that is a data race. */
+  readonly plain?: true;
+  /** Whether it takes, or gives back, what others may wait for. */
+  readonly lock?: 'takes' | 'gives';
 }
 
 const operations = {
-  load: { args: 1 },
-  store: { args: 2 },
+  load: { args: 1, plain: true },
+  store: { args: 2, plain: true },
   readOnce: { args: 1 },
   writeOnce: { args: 2 },
   cas: { args: 3 },
@@ -25,28 +29,31 @@ const operations = {
   addUnused: { args: 2 },
   or: { args: 2 },
   and: { args: 2 },
-  loadWide: { args: 1 },
-  storeWide: { args: 2 },
-  spinLock: { args: 1, blocks: true },
-  spinUnlock: { args: 1 },
-  downRead: { args: 1, blocks: true },
-  upRead: { args: 1 },
-  downWrite: { args: 1, blocks: true },
-  upWrite: { args: 1 },
-  tryDownRead: { args: 1 },
-  tryDownWrite: { args: 1 },
-  lockBit: { args: 2, blocks: true },
-  tryLockBit: { args: 2 },
-  unlockBit: { args: 2 },
+  loadWide: { args: 1, plain: true },
+  storeWide: { args: 2, plain: true },
+  readOnceWide: { args: 1 },
+  writeOnceWide: { args: 2 },
+  spinLock: { args: 1, blocks: true, lock: 'takes' },
+  spinUnlock: { args: 1, lock: 'gives' },
+  downRead: { args: 1, blocks: true, lock: 'takes' },
+  upRead: { args: 1, lock: 'gives' },
+  downWrite: { args: 1, blocks: true, lock: 'takes' },
+  upWrite: { args: 1, lock: 'gives' },
+  tryDownRead: { args: 1, lock: 'takes' },
+  tryDownWrite: { args: 1, lock: 'takes' },
+  lockBit: { args: 2, blocks: true, lock: 'takes' },
+  tryLockBit: { args: 2, lock: 'takes' },
+  unlockBit: { args: 2, lock: 'gives' },
   sleepOn: { args: 2, blocks: true },
-  wakeUp: { args: 1 },
-  zeroPage: { args: 1 },
-  copyPage: { args: 2 },
-  readDevice: { args: 3 },
+  wakeUp: { args: 1, lock: 'gives' },
+  zeroPage: { args: 1, plain: true },
+  copyPage: { args: 2, plain: true },
+  copyPageOnce: { args: 2 },
+  readDevice: { args: 3, plain: true },
   writeDevice: { args: 3 },
   truncateDevice: { args: 2 },
-  invalidate: { args: 2, blocks: true },
-  interrupts: { args: 0 },
+  invalidate: { args: 2, blocks: true, lock: 'takes' },
+  interrupts: { args: 0, lock: 'takes' },
   spend: { args: 1, silent: true },
   note: { args: 1, silent: true },
 } as const satisfies Record<string, Operation>;
@@ -56,6 +63,13 @@ export type OperationName = keyof typeof operations;
 export const OPERATION_NAMES = Object.keys(operations) as OperationName[];
 
 export const OPERATIONS: Readonly<Record<OperationName, Operation>> = operations;
+
+/** Codes of the operations for which something holds. */
+export function codesWhere(holds: (operation: Operation) => boolean): ReadonlySet<number> {
+  return new Set(
+    OPERATION_NAMES.filter((name) => holds(OPERATIONS[name])).map((name) => OPERATION_CODE[name]),
+  );
+}
 
 /** Number of each operation, as it stands in a stepped CPU's record. */
 export const OPERATION_CODE = Object.fromEntries(

@@ -41,6 +41,6 @@ const SCALE = 2 ** 537;
  * make times 2^-1074, since the high word is small: multiplying that away is exact.
  */
 export function* loadSplit(cpu: Cpu, entryp: Word): Op<number> {
-  const both = (yield* cpu.loadWide(entryp)) * SCALE * SCALE;
+  const both = (yield* cpu.readOnceWide(entryp)) * SCALE * SCALE;
   return joinHalves(both | 0, (both / 2 ** 32) | 0);
 }

@@ -66,7 +66,7 @@ export function* anonVmaPrepare(cpu: Cpu, vma: Word): Op<boolean> {
 function* allocAnonVma(cpu: Cpu): Op<Word> {
   const anonVma = yield* slabAlloc(cpu, TABLES.anonVma);
   if (anonVma === 0) return 0;
-  yield* cpu.store(anonVma + AnonVma.root, anonVma);
+  yield* cpu.writeOnce(anonVma + AnonVma.root, anonVma);
   yield* cpu.store(anonVma + AnonVma.parent, anonVma);
   yield* cpu.store(anonVma + AnonVma.numChildren, 1);
   return anonVma;
@@ -129,7 +129,7 @@ export function* anonVmaFork(cpu: Cpu, vma: Word, parent: Word): Op<boolean> {
     return false;
   }
   const root = yield* cpu.load(above + AnonVma.root);
-  yield* cpu.store(anonVma + AnonVma.root, root);
+  yield* cpu.writeOnce(anonVma + AnonVma.root, root);
   yield* cpu.store(anonVma + AnonVma.parent, above);
   yield* anonVmaLock(cpu, anonVma);
   const children = yield* cpu.load(above + AnonVma.numChildren);

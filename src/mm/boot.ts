@@ -22,13 +22,13 @@ export function* bootMachine(cpu: Cpu): Op<void> {
     yield* setWatermarks(cpu, zone, end - start);
     yield* freeAll(cpu, zone, start, end);
   }
-  yield* cpu.store(SWAP + Swap.freeSlots, SWAP_SLOTS);
+  yield* cpu.writeOnce(SWAP + Swap.freeSlots, SWAP_SLOTS);
   for (const table of ALL_TABLES) {
-    yield* cpu.store(table.slab + Slab.fresh, table.base);
+    yield* cpu.writeOnce(table.slab + Slab.fresh, table.base);
     yield* cpu.store(table.slab + Slab.end, table.end);
   }
-  yield* cpu.store(pageOf(ZERO_PFN) + Page.flags, PG_reserved);
-  yield* cpu.store(pageOf(ZERO_PFN) + Page.refcount, 1);
+  yield* cpu.writeOnce(pageOf(ZERO_PFN) + Page.flags, PG_reserved);
+  yield* cpu.writeOnce(pageOf(ZERO_PFN) + Page.refcount, 1);
 }
 
 /**

@@ -31,7 +31,7 @@ export function* updateMmCounter(cpu: Cpu, mm: Word, counter: MmCounter, delta: 
   if (COUNTERS_PER_THREAD && mm === cpu.mm) {
     const word = cpu.current + Task.rss + counter;
     const value = yield* cpu.load(word);
-    yield* cpu.store(word, value + delta);
+    yield* cpu.writeOnce(word, value + delta);
   } else if (COUNTERS_PLAIN) {
     if (COUNTERS_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
     const word = mm + Mm.rss + counter;

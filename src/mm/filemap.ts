@@ -51,8 +51,8 @@ function* makeSlot(cpu: Cpu, file: Word, index: number): Op<boolean> {
     if (slot !== 0) return true;
     const node = yield* allocZeroedPage(cpu);
     if (node === 0) return false;
-    yield* cpu.store(pageOf(node) + Page.flags, PG_cache);
-    yield* cpu.store(pageOf(node) + Page.refcount, 1);
+    yield* cpu.writeOnce(pageOf(node) + Page.flags, PG_cache);
+    yield* cpu.writeOnce(pageOf(node) + Page.refcount, 1);
     yield* cpu.spinLock(file + File.treeLock);
     const hung = yield* hangNode(cpu, file, index, node);
     yield* cpu.spinUnlock(file + File.treeLock);
@@ -106,10 +106,10 @@ export function* addCachePage(cpu: Cpu, file: Word, index: number, flags: number
   const pfn = yield* allocPage(cpu);
   if (pfn === 0) return CACHE_FULL;
   const page = pageOf(pfn);
-  yield* cpu.store(page + Page.flags, PG_cache | PG_locked | (flags & ~PG_uptodate));
-  yield* cpu.store(page + Page.mapping, file);
+  yield* cpu.writeOnce(page + Page.flags, PG_cache | PG_locked | (flags & ~PG_uptodate));
+  yield* cpu.writeOnce(page + Page.mapping, file);
   yield* cpu.store(page + Page.index, index);
-  yield* cpu.store(page + Page.refcount, NEW_PAGE_REFERENCES + 1);
+  yield* cpu.writeOnce(page + Page.refcount, NEW_PAGE_REFERENCES + 1);
   const before = yield* addToPageCache(cpu, file, index, pfn);
   if (before > 0) {
     yield* freeNewPage(cpu, pfn);

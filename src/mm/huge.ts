@@ -136,7 +136,7 @@ function* installHugePage(
     for (let frame = 0; frame < HUGE_PAGES; frame++) {
       yield* setAnonymous(cpu, pageOf(pfn + frame), anonVma, index + frame);
     }
-    yield* cpu.store(page + Page.flags, PG_head | PG_anon_exclusive);
+    yield* cpu.writeOnce(page + Page.flags, PG_head | PG_anon_exclusive);
     yield* cpu.store(hugeMapcount(pfn), 1);
     yield* updateMmCounter(cpu, mm, MmCounter.rss, HUGE_PAGES);
     yield* updateMmCounter(cpu, mm, MmCounter.anonRss, HUGE_PAGES);
@@ -147,7 +147,7 @@ function* installHugePage(
 }
 
 function* setAnonymous(cpu: Cpu, page: Word, anonVma: Word, index: number): Op<void> {
-  yield* cpu.store(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
+  yield* cpu.writeOnce(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
   yield* cpu.store(page + Page.index, index | 0);
 }
 
@@ -158,15 +158,15 @@ function* hugeZeroPage(cpu: Cpu): Op<Pfn> {
   if (known !== 0) return known;
   const pfn = yield* allocHugePage(cpu);
   if (pfn === 0) return 0;
-  yield* cpu.store(pageOf(pfn) + Page.flags, PG_head | PG_reserved);
-  yield* cpu.store(pageOf(pfn) + Page.refcount, 1);
+  yield* cpu.writeOnce(pageOf(pfn) + Page.flags, PG_head | PG_reserved);
+  yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 1);
   if (yield* cpu.cas(word, 0, pfn)) return pfn;
   yield* freeNewHugePage(cpu, pfn);
   return yield* cpu.readOnce(word);
 }
 
 function* freeNewHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* cpu.store(pageOf(pfn) + Page.refcount, 0);
+  yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 0);
   yield* freeHugePage(cpu, pfn);
 }
 

@@ -102,12 +102,12 @@ function* fallApart(cpu: Cpu, head: Pfn): Op<void> {
   const zone = zoneOf(pfnNode(head));
   yield* cpu.and(pageOf(head) + Page.flags, ~PG_head);
   const first = yield* cpu.readOnce(pageOf(head) + Page.mapcount);
-  yield* cpu.store(pageOf(head) + Page.refcount, first + 1);
+  yield* cpu.writeOnce(pageOf(head) + Page.refcount, first + 1);
   for (let pfn = head + 1; pfn < head + HUGE_PAGES; pfn++) {
     const page = pageOf(pfn);
     const mapcount = yield* cpu.readOnce(page + Page.mapcount);
     yield* cpu.and(page + Page.flags, ~PG_tail);
-    yield* cpu.store(page + Page.refcount, mapcount);
+    yield* cpu.writeOnce(page + Page.refcount, mapcount);
     if (mapcount === 0) {
       yield* freeNewPage(cpu, pfn);
       continue;

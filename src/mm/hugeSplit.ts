@@ -75,7 +75,7 @@ function* claimBySmallPages(cpu: Cpu, first: Pfn): Op<void> {
   for (let frame = 0; frame < HUGE_PAGES; frame++) {
     const page = pageOf(first + frame);
     yield* cpu.add(page + Page.mapcount, 1);
-    if (frame !== 0) yield* cpu.store(page + Page.flags, PG_tail | (flags & PG_anon_exclusive));
+    if (frame !== 0) yield* cpu.writeOnce(page + Page.flags, PG_tail | (flags & PG_anon_exclusive));
   }
   yield* cpu.add(pageOf(first) + Page.refcount, HUGE_PAGES - 1);
   yield* cpu.add(hugeMapcount(first), -1);

@@ -79,7 +79,7 @@ function* findVmaUnlocked(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
     if (count <= 0 || count > NODE_FANOUT) return 0;
     let child = count - 1;
     const lowest = level === 0 ? -1 : 0;
-    while (child > lowest && (yield* cpu.loadWide(node + VmaNode.keys + 2 * child)) > address)
+    while (child > lowest && (yield* cpu.readOnceWide(node + VmaNode.keys + 2 * child)) > address)
       child--;
     if (child < 0) return 0;
     const found = yield* cpu.readOnce(node + VmaNode.children + child);

@@ -51,7 +51,7 @@ export function* takePage(cpu: Cpu, reserve: boolean): Op<Pfn> {
 function* prepNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* countEvent(cpu, PageState.pgalloc);
   if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 1);
-  yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
+  yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
 }
 
 /**
@@ -109,7 +109,7 @@ export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
 
 /** Gives back a frame that was never shown to anyone, whatever its count. */
 export function* freeNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* cpu.store(pageOf(pfn) + Page.refcount, 0);
+  yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 0);
   yield* freePage(cpu, pfn);
 }
 
@@ -199,10 +199,10 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
     if (pfn === 0) continue;
     if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, HUGE_PAGES);
     for (let frame = 0; frame < HUGE_PAGES; frame++) {
-      yield* cpu.store(pageOf(pfn + frame) + Page.flags, frame === 0 ? PG_head : PG_tail);
+      yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, frame === 0 ? PG_head : PG_tail);
       if (zeroed === 0) yield* cpu.zeroPage(frameOf(pfn + frame));
     }
-    yield* cpu.store(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
+    yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
     yield* countEvents(cpu, PageState.pgalloc, HUGE_PAGES);
     return pfn;
   }
@@ -234,7 +234,7 @@ export function* takePages(cpu: Cpu, order: number, reserve: boolean): Op<Pfn> {
 /** Gives back a block that nothing refers to any more, whatever its counts. */
 export function* freeNewPages(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
   for (let frame = 0; frame < 2 ** order; frame++) {
-    yield* cpu.store(pageOf(pfn + frame) + Page.refcount, 0);
+    yield* cpu.writeOnce(pageOf(pfn + frame) + Page.refcount, 0);
     yield* clearPage(cpu, pageOf(pfn + frame));
   }
   yield* countEvents(cpu, PageState.pgfree, 2 ** order);
@@ -267,15 +267,15 @@ export function* freeHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
 }
 
 function* clearPage(cpu: Cpu, page: Word): Op<void> {
-  yield* cpu.store(page + Page.flags, 0);
-  yield* cpu.store(page + Page.mapping, DEBUG_PAGEALLOC ? unmappedBy(cpu.id) : 0);
+  yield* cpu.writeOnce(page + Page.flags, 0);
+  yield* cpu.writeOnce(page + Page.mapping, DEBUG_PAGEALLOC ? unmappedBy(cpu.id) : 0);
   yield* cpu.store(page + Page.index, 0);
 }
 
 /** Maps frames that are handed out into the kernel's own space (Linux: kernel_map_pages, enable = 1). */
 export function* kernelMapPages(cpu: Cpu, pfn: Pfn, pages: number): Op<void> {
   for (let frame = pfn; frame < pfn + pages; frame++) {
-    yield* cpu.store(pageOf(frame) + Page.mapping, 0);
+    yield* cpu.writeOnce(pageOf(frame) + Page.mapping, 0);
   }
 }
 
@@ -283,7 +283,7 @@ export function* kernelMapPages(cpu: Cpu, pfn: Pfn, pages: number): Op<void> {
 export function* kernelUnmapPages(cpu: Cpu, pfn: Pfn, pages: number): Op<void> {
   if (!DEBUG_PAGEALLOC) return;
   for (let frame = pfn; frame < pfn + pages; frame++) {
-    yield* cpu.store(pageOf(frame) + Page.mapping, unmappedBy(cpu.id));
+    yield* cpu.writeOnce(pageOf(frame) + Page.mapping, unmappedBy(cpu.id));
   }
 }
 
@@ -314,7 +314,7 @@ export function* rmqueueArea(cpu: Cpu, zone: Word, order: number, area: number):
       yield* addFreeBlock(cpu, zone, pfn + 2 ** size, size, area);
     }
     const free = yield* cpu.load(zone + Zone.freePages);
-    yield* cpu.store(zone + Zone.freePages, free - 2 ** order);
+    yield* cpu.writeOnce(zone + Zone.freePages, free - 2 ** order);
     if (PREZERO && area === Zone.freeAreaZeroed) yield* addZeroedPages(cpu, zone, -(2 ** order));
     return pfn;
   }
@@ -328,7 +328,7 @@ export function* rmqueueArea(cpu: Cpu, zone: Word, order: number, area: number):
  */
 export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: number): Op<void> {
   const free = yield* cpu.load(zone + Zone.freePages);
-  yield* cpu.store(zone + Zone.freePages, free + 2 ** order);
+  yield* cpu.writeOnce(zone + Zone.freePages, free + 2 ** order);
   const start = yield* cpu.load(zone + Zone.start);
   const end = yield* cpu.load(zone + Zone.end);
   while (order < MAX_ORDER - 1) {
@@ -358,14 +358,14 @@ function* wakeupKscrubd(cpu: Cpu, zone: Word): Op<void> {
 /** Adds to the count of frames in blocks of zeros of a locked zone. */
 export function* addZeroedPages(cpu: Cpu, zone: Word, pages: number): Op<void> {
   const zeroed = yield* cpu.load(zone + Zone.zeroedPages);
-  yield* cpu.store(zone + Zone.zeroedPages, zeroed + pages);
+  yield* cpu.writeOnce(zone + Zone.zeroedPages, zeroed + pages);
 }
 
 function* addFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: number): Op<void> {
   const page = pageOf(pfn);
   const head = yield* cpu.load(zone + area + order);
   const flags = PREZERO && area === Zone.freeAreaZeroed ? PG_buddy | PG_zeroed : PG_buddy;
-  yield* cpu.store(page + Page.flags, flags);
+  yield* cpu.writeOnce(page + Page.flags, flags);
   yield* cpu.store(page + Page.index, order);
   yield* cpu.store(page + Page.lruNext, head);
   if (head !== 0) yield* cpu.store(pageOf(head) + Page.lruPrev, pfn);
@@ -379,7 +379,7 @@ function* delFreeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: numb
   if (next !== 0) yield* cpu.store(pageOf(next) + Page.lruPrev, prev);
   if (prev !== 0) yield* cpu.store(pageOf(prev) + Page.lruNext, next);
   else yield* cpu.store(zone + area + order, next);
-  yield* cpu.store(page + Page.flags, 0);
+  yield* cpu.writeOnce(page + Page.flags, 0);
   yield* cpu.store(page + Page.index, 0);
   yield* cpu.store(page + Page.lruNext, 0);
   yield* cpu.store(page + Page.lruPrev, 0);

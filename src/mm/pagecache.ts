@@ -21,9 +21,9 @@ import { freeSwapAndCache } from './swapstate.js';
 export function* openFile(cpu: Cpu, size: number, flags: number): Op<Word> {
   const file = yield* slabAlloc(cpu, TABLES.file);
   if (file === 0) return 0;
-  yield* cpu.store(file + File.size, size);
+  yield* cpu.writeOnce(file + File.size, size);
   yield* cpu.store(file + File.flags, flags);
-  if ((flags & FILE_MEMORY) === 0) yield* cpu.store(file + File.onDevice, size);
+  if ((flags & FILE_MEMORY) === 0) yield* cpu.writeOnce(file + File.onDevice, size);
   return file;
 }
 

@@ -85,8 +85,8 @@ export function* allocTable(cpu: Cpu, level: number): Op<Pfn> {
   const pfn = order === 0 ? yield* allocZeroedPage(cpu) : yield* allocZeroedPages(cpu, order);
   if (pfn === 0) return 0;
   for (let frame = 0; frame < 2 ** order; frame++) {
-    yield* cpu.store(pageOf(pfn + frame) + Page.flags, PG_table);
-    yield* cpu.store(pageOf(pfn + frame) + Page.refcount, 1);
+    yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, PG_table);
+    yield* cpu.writeOnce(pageOf(pfn + frame) + Page.refcount, 1);
   }
   yield* countEvents(cpu, PageState.nr_page_table_pages, 2 ** order);
   return pfn;

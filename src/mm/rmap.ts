@@ -42,10 +42,10 @@ export function* pageAddNewAnonRmap(
   const page = pageOf(pfn);
   const anonVma = yield* cpu.readOnce(vma + Vma.anonVma);
   const index = yield* linearPageIndex(cpu, vma, address);
-  yield* cpu.store(page + Page.flags, PG_anon_exclusive);
-  yield* cpu.store(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
+  yield* cpu.writeOnce(page + Page.flags, PG_anon_exclusive);
+  yield* cpu.writeOnce(page + Page.mapping, anonVma + PAGE_MAPPING_ANON);
   yield* cpu.store(page + Page.index, index);
-  yield* cpu.store(page + Page.mapcount, 1);
+  yield* cpu.writeOnce(page + Page.mapcount, 1);
   yield* updateMmCounter(cpu, mm, MmCounter.anonRss, 1);
 }
 

@@ -6,7 +6,7 @@ import { DESIGNS } from '../designs/index.js';
 import { vmConfig } from '../engines/configuration.js';
 import { runAlone, type Engine, type Thread } from '../engines/engine.js';
 import { ExploreEngine } from '../engines/explore/exploreEngine.js';
-import { searchAll } from '../engines/explore/search.js';
+import { searchAll } from '../engines/explore/sourceSets.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
 import { COSTS_BY_ARCH } from '../engines/simulate/costs.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';

@@ -26,7 +26,7 @@ export function* slabAllocReserved(cpu: Cpu, table: SlabTable): Op<Word> {
       yield* cpu.spinUnlock(slab + Slab.lock);
       return 0;
     }
-    yield* cpu.store(slab + Slab.fresh, record + table.record);
+    yield* cpu.writeOnce(slab + Slab.fresh, record + table.record);
   }
   const inUse = yield* cpu.load(slab + Slab.inUse);
   yield* cpu.store(slab + Slab.inUse, inUse + 1);

@@ -18,8 +18,8 @@ export function* getSwapSlot(cpu: Cpu): Op<number> {
   if (free === 0) return -1;
   let slot = yield* cpu.load(SWAP + Swap.next);
   while ((yield* cpu.load(SWAP_MAP + slot)) !== 0) slot = (slot + 1) % SWAP_SLOTS;
-  yield* cpu.store(SWAP_MAP + slot, 1);
-  yield* cpu.store(SWAP + Swap.freeSlots, free - 1);
+  yield* cpu.writeOnce(SWAP_MAP + slot, 1);
+  yield* cpu.writeOnce(SWAP + Swap.freeSlots, free - 1);
   yield* cpu.store(SWAP + Swap.next, (slot + 1) % SWAP_SLOTS);
   return slot;
 }
@@ -28,7 +28,7 @@ export function* getSwapSlot(cpu: Cpu): Op<number> {
 export function* swapDuplicate(cpu: Cpu, slot: number): Op<void> {
   yield* cpu.spinLock(SWAP + Swap.lock);
   const count = yield* cpu.load(SWAP_MAP + slot);
-  yield* cpu.store(SWAP_MAP + slot, count + 1);
+  yield* cpu.writeOnce(SWAP_MAP + slot, count + 1);
   yield* cpu.spinUnlock(SWAP + Swap.lock);
 }
 
@@ -43,10 +43,10 @@ export function* swapFree(cpu: Cpu, slot: number): Op<void> {
 export function* swapPut(cpu: Cpu, slot: number): Op<number> {
   const left = (yield* cpu.load(SWAP_MAP + slot)) - 1;
   if (left < 0) throw new InvariantError(`swap: slot ${slot} freed twice`);
-  yield* cpu.store(SWAP_MAP + slot, left);
+  yield* cpu.writeOnce(SWAP_MAP + slot, left);
   if (left === 0) {
     const free = yield* cpu.load(SWAP + Swap.freeSlots);
-    yield* cpu.store(SWAP + Swap.freeSlots, free + 1);
+    yield* cpu.writeOnce(SWAP + Swap.freeSlots, free + 1);
   }
   return left;
 }

@@ -174,16 +174,16 @@ function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
     const pfn = yield* allocPage(cpu);
     if (pfn === 0) return SWAP_OOM;
     const page = pageOf(pfn);
-    yield* cpu.store(page + Page.flags, PG_locked | PG_swapcache);
+    yield* cpu.writeOnce(page + Page.flags, PG_locked | PG_swapcache);
     // The swap cache's, the pagevec's and the caller's.
-    yield* cpu.store(page + Page.refcount, NEW_PAGE_REFERENCES + 1);
+    yield* cpu.writeOnce(page + Page.refcount, NEW_PAGE_REFERENCES + 1);
     yield* cpu.store(pageSlot(pfn), slot + 1);
     yield* cpu.spinLock(SWAP + Swap.lock);
     const count = yield* cpu.load(SWAP_MAP + slot);
     const free = (yield* cpu.load(SWAP_CACHE + slot)) === 0;
     if (free && count > 0) {
       yield* cpu.store(SWAP_CACHE + slot, pfn);
-      yield* cpu.store(SWAP_MAP + slot, count + 1);
+      yield* cpu.writeOnce(SWAP_MAP + slot, count + 1);
     }
     yield* cpu.spinUnlock(SWAP + Swap.lock);
     if (!free || count === 0) {

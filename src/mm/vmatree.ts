@@ -146,7 +146,7 @@ export function* lowerVmStart(cpu: Cpu, mm: Word, vma: Word, start: Vaddr): Op<v
   yield* cpu.storeWide(vma + Vma.vmStart, start);
   for (let depth = path.nodes.length - 1; depth >= 0; depth--) {
     const index = path.indexes[depth];
-    yield* cpu.storeWide(path.nodes[depth] + VmaNode.keys + 2 * index, start);
+    yield* cpu.writeOnceWide(path.nodes[depth] + VmaNode.keys + 2 * index, start);
     if (index > 0) break;
   }
   yield* refreshGaps(cpu, path, path.nodes.length - 1);
@@ -173,7 +173,7 @@ export function* treeInsert(cpu: Cpu, mm: Word, vma: Word): Op<void> {
   if (path.nodes.length === 0) {
     const root = yield* allocNode(cpu, 0);
     yield* putEntry(cpu, root, 0, start, vma);
-    yield* cpu.store(mm + Mm.vmaTree, root);
+    yield* cpu.writeOnce(mm + Mm.vmaTree, root);
     return;
   }
   yield* insertBehind(cpu, mm, path, start, vma);
@@ -206,7 +206,7 @@ function* insertBehind(
       const root = yield* allocNode(cpu, (yield* cpu.load(node + VmaNode.level)) + 1);
       yield* putEntry(cpu, root, 0, 0, node);
       yield* putEntry(cpu, root, 1, key, upper);
-      yield* cpu.store(mm + Mm.vmaTree, root);
+      yield* cpu.writeOnce(mm + Mm.vmaTree, root);
       return;
     }
     yield* refreshGap(cpu, nodes[depth - 1], indexes[depth - 1]);
@@ -216,7 +216,7 @@ function* insertBehind(
 function* allocNode(cpu: Cpu, level: number): Op<Word> {
   const node = yield* slabAllocReserved(cpu, TABLES.vmaNode);
   if (node === 0) throw new InvariantError('no node is left for the tree of VMAs');
-  yield* cpu.store(node + VmaNode.level, level);
+  yield* cpu.writeOnce(node + VmaNode.level, level);
   return node;
 }
 
@@ -226,8 +226,8 @@ function* splitNode(cpu: Cpu, node: Word, kept: number): Op<Word> {
   for (let index = kept; index < NODE_FANOUT; index++) {
     yield* copyEntry(cpu, node, index, upper, index - kept);
   }
-  yield* cpu.store(node + VmaNode.count, kept);
-  yield* cpu.store(upper + VmaNode.count, NODE_FANOUT - kept);
+  yield* cpu.writeOnce(node + VmaNode.count, kept);
+  yield* cpu.writeOnce(upper + VmaNode.count, NODE_FANOUT - kept);
   return upper;
 }
 
@@ -235,17 +235,17 @@ function* copyEntry(cpu: Cpu, from: Word, index: number, to: Word, at: number): 
   const child = yield* cpu.load(from + VmaNode.children + index);
   const key = yield* cpu.loadWide(from + VmaNode.keys + 2 * index);
   const gap = yield* cpu.loadWide(from + VmaNode.gaps + 2 * index);
-  yield* cpu.store(to + VmaNode.children + at, child);
-  yield* cpu.storeWide(to + VmaNode.keys + 2 * at, key);
+  yield* cpu.writeOnce(to + VmaNode.children + at, child);
+  yield* cpu.writeOnceWide(to + VmaNode.keys + 2 * at, key);
   yield* cpu.storeWide(to + VmaNode.gaps + 2 * at, gap);
 }
 
 function* putEntry(cpu: Cpu, node: Word, at: number, key: Vaddr, child: Word): Op<void> {
   const count = yield* cpu.load(node + VmaNode.count);
   for (let index = count; index > at; index--) yield* copyEntry(cpu, node, index - 1, node, index);
-  yield* cpu.store(node + VmaNode.count, count + 1);
-  yield* cpu.store(node + VmaNode.children + at, child);
-  yield* cpu.storeWide(node + VmaNode.keys + 2 * at, key);
+  yield* cpu.writeOnce(node + VmaNode.count, count + 1);
+  yield* cpu.writeOnce(node + VmaNode.children + at, child);
+  yield* cpu.writeOnceWide(node + VmaNode.keys + 2 * at, key);
   yield* refreshGap(cpu, node, at);
 }
 
@@ -264,7 +264,7 @@ export function* treeRemove(cpu: Cpu, mm: Word, vma: Word): Op<void> {
 function* dropEntry(cpu: Cpu, node: Word, at: number): Op<void> {
   const count = (yield* cpu.load(node + VmaNode.count)) - 1;
   for (let index = at; index < count; index++) yield* copyEntry(cpu, node, index + 1, node, index);
-  yield* cpu.store(node + VmaNode.count, count);
+  yield* cpu.writeOnce(node + VmaNode.count, count);
 }
 
 /**
@@ -291,12 +291,12 @@ function* absorbNode(cpu: Cpu, parent: Word, index: number): Op<boolean> {
     if ((yield* cpu.load(upper + VmaNode.level)) > 0) {
       // A first child's key counts for nothing until now: the parent's is right.
       const key = yield* cpu.loadWide(parent + VmaNode.keys + 2 * (low + 1));
-      yield* cpu.storeWide(upper + VmaNode.keys, key);
+      yield* cpu.writeOnceWide(upper + VmaNode.keys, key);
     }
     for (let from = 0; from < upperCount; from++) {
       yield* copyEntry(cpu, upper, from, lower, lowerCount + from);
     }
-    yield* cpu.store(lower + VmaNode.count, lowerCount + upperCount);
+    yield* cpu.writeOnce(lower + VmaNode.count, lowerCount + upperCount);
     yield* slabFree(cpu, TABLES.vmaNode, upper);
     yield* dropEntry(cpu, parent, low + 1);
     yield* refreshGap(cpu, parent, low);
@@ -313,7 +313,7 @@ function* shrinkRoot(cpu: Cpu, mm: Word): Op<void> {
     const level = yield* cpu.load(root + VmaNode.level);
     if (count > 1 || (count === 1 && level === 0)) return;
     const child = count === 0 ? 0 : yield* cpu.load(root + VmaNode.children);
-    yield* cpu.store(mm + Mm.vmaTree, child);
+    yield* cpu.writeOnce(mm + Mm.vmaTree, child);
     yield* slabFree(cpu, TABLES.vmaNode, root);
     if (child === 0) return;
   }

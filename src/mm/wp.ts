@@ -171,7 +171,7 @@ function* copyPage(
   const fromZero = oldPfn === ZERO_PFN;
   const newPfn = fromZero ? yield* allocZeroedPage(cpu) : yield* allocPage(cpu);
   if (newPfn === 0) return VM_FAULT_OOM;
-  if (!fromZero) yield* cpu.copyPage(frameOf(newPfn), frameOf(oldPfn));
+  if (!fromZero) yield* copyOld(cpu, newPfn, oldPfn);
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
@@ -195,4 +195,10 @@ function* copyPage(
   yield* pteUnlock(cpu, mm, ptep);
   if (!fromZero) yield* freePageAndSwapCache(cpu, oldPfn);
   return VM_FAULT_MINOR;
+}
+
+/** Without a reference the page may have gone, and be anything by now: then the pte has changed, says the mail. */
+function* copyOld(cpu: Cpu, to: Pfn, from: Pfn): Op<void> {
+  if (WP_HOLD || WP_LOCK_AND_HOLD) yield* cpu.copyPage(frameOf(to), frameOf(from));
+  else yield* cpu.copyPageOnce(frameOf(to), frameOf(from));
 }

@@ -7,7 +7,9 @@ import { vmConfig } from '../engines/configuration.js';
 import { runAlone } from '../engines/engine.js';
 import { ExploreEngine } from '../engines/explore/exploreEngine.js';
 import { scheduleOf, type Schedule } from '../engines/explore/schedule.js';
-import { searchAll, searchBounded, type Progress } from '../engines/explore/search.js';
+import { SharedPlaces, searchBounded } from '../engines/explore/bounded.js';
+import type { Progress } from '../engines/explore/search.js';
+import { searchAll } from '../engines/explore/sourceSets.js';
 import type { ArchName } from '../hardware/arch/index.js';
 import type { VmDesign } from '../mm/design.js';
 import type { Scenario, ScenarioCase } from './scenario.js';
@@ -79,8 +81,9 @@ export async function checkCase(
     schedule: found.outcome === 'failed' ? scheduleOf(execution, found.schedule) : undefined,
   });
   const bounds = { executions: Math.min(maxExecutions, scenarioCase.executions ?? Infinity) };
+  const shared = new SharedPlaces(execution);
   for (const preemptions of QUICK_PREEMPTIONS) {
-    const quick = searchBounded(execution, preemptions, bounds);
+    const quick = searchBounded(execution, preemptions, bounds, shared);
     if (quick.outcome === 'failed') {
       return verdictOf(`${preemptions} preemption${preemptions === 1 ? '' : 's'}`, quick);
     }

@@ -21,6 +21,7 @@ import {
 import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
+import { litmus } from './litmus.js';
 import {
   multitaskFile,
   multitaskFork,
@@ -56,6 +57,7 @@ export const PROGRAMS = {
   grownFileSetup,
   kswapd,
   kscrubd,
+  litmus,
   loadOwn,
   movePage,
   pageOutAndLoad,

@@ -37,14 +37,14 @@ export const ReferenceForm = {
 /** Touches each of `pages` pages. */
 export function* referenceFault(cpu: Cpu, form: number, pages: number): Op<number> {
   for (let page = 0; page < pages; page++) {
-    let entry = yield* cpu.load(PTE + page);
+    let entry = yield* cpu.readOnce(PTE + page);
     if (entry === 0) {
       const frame = (yield* cpu.add(NXT, 1)) + 1;
       yield* cpu.store(DATA + frame, 1);
       yield* cpu.store(REF + frame, 1);
       yield* install(cpu, form, PTE + page, frame);
     }
-    entry = yield* cpu.load(PTE + page);
+    entry = yield* cpu.readOnce(PTE + page);
     if (entry === 0) continue;
     const data = yield* cpu.load(DATA + entry);
     if (data !== 1) throw new InvariantError(`data[${entry}] is ${data}`);
@@ -59,19 +59,19 @@ function* install(cpu: Cpu, form: number, pte: Word, frame: number): Op<void> {
     return;
   }
   if (form !== ReferenceForm.BUG) yield* cpu.spinLock(PTL);
-  const entry = yield* cpu.load(pte);
+  const entry = yield* cpu.readOnce(pte);
   if (entry !== 0) {
     if (form !== ReferenceForm.BUG) yield* cpu.spinUnlock(PTL);
     yield* put(cpu, frame);
   } else if (form === ReferenceForm.LOCK) {
     yield* cpu.add(RSS, 1);
-    yield* cpu.store(pte, frame);
+    yield* cpu.writeOnce(pte, frame);
     yield* cpu.spinUnlock(PTL);
   } else if (form === ReferenceForm.BUG) {
-    yield* cpu.store(pte, frame);
+    yield* cpu.writeOnce(pte, frame);
     yield* cpu.add(RSS, 1);
   } else {
-    yield* cpu.store(pte, frame);
+    yield* cpu.writeOnce(pte, frame);
     yield* cpu.spinUnlock(PTL);
     const rss = yield* cpu.load(RSS);
     yield* cpu.store(RSS, rss + 1);
@@ -88,13 +88,13 @@ function* put(cpu: Cpu, frame: number): Op<void> {
 export function* referenceReclaim(cpu: Cpu, form: number, pages: number): Op<number> {
   const locks = form === ReferenceForm.LOCK || form === ReferenceForm.BUGRSS;
   for (let page = 0; page < pages; page++) {
-    let entry = yield* cpu.load(PTE + page);
+    let entry = yield* cpu.readOnce(PTE + page);
     if (entry === 0) continue;
     if (locks) {
       yield* cpu.spinLock(PTL);
-      entry = yield* cpu.load(PTE + page);
+      entry = yield* cpu.readOnce(PTE + page);
       if (entry !== 0) {
-        yield* cpu.store(PTE + page, 0);
+        yield* cpu.writeOnce(PTE + page, 0);
         yield* cpu.add(RSS, -1);
       }
       yield* cpu.spinUnlock(PTL);

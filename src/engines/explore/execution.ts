@@ -1,88 +1,202 @@
 /**
- * One execution of a few programs, a chosen CPU at a time: what the searches are made of. It can be
- * started over from the same state any number of times.
+ * One execution of a few programs, a chosen thread at a time: what the searches are made of. It can be taken back to
+ * any step, and go on another way from there.
+ *
+ * Memory goes back by what the trail has noted. The programs cannot go back, so they start anew and are handed the
+ * results that their operations had: no operation is done twice.
  */
 import { InvariantError } from '../../base/errors.js';
-import { OPERATION_CODE as CODE, OPERATIONS, OPERATION_NAMES } from '../../hardware/operations.js';
+import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
+import type { Tlb } from '../../hardware/tlb.js';
 import type { EndCheck } from '../../workloads/endChecks.js';
 import type { Thread } from '../engine.js';
 import {
+  SteppedCpu,
   SteppedThread,
   isRequest,
   isSilent,
-  type MachineState,
-  type SteppedCpu,
+  operationName,
+  type DeviceState,
   type SteppedMachine,
 } from '../stepping.js';
-
-const blockingCodes = new Set(
-  OPERATION_NAMES.filter((name) => OPERATIONS[name].blocks === true).map((name) => CODE[name]),
-);
+import { isBlocking } from './touches.js';
+import { Trail, enlarged } from './trail.js';
 
 /** Functions that a deadlock is reported with, of each thread: the innermost. */
 const WAITING_CALLERS = 3;
 
-/** Whether an operation waits until it can go. */
-function isBlocking(op: number): boolean {
-  return blockingCodes.has(op);
+/** How many words an operation may change: none, its first, that and the next, or a page of them. */
+const enum Changes {
+  NONE,
+  ONE,
+  TWO,
+  PAGE,
 }
 
-/**
- * Whether an operation takes something that others wait for. Such operations race with each other, and not
- * with what gives it back: a lock cannot go before the release that it waited for. A CPU that goes on past
- * a point where it answers interrupts takes that point from whoever would interrupt it there.
- */
-export function acquires(op: number): boolean {
-  return isBlocking(op) || op === CODE.interrupts;
+const changes: readonly Changes[] = Array.from({ length: 64 }, (_, op) => changesOf(op));
+
+function changesOf(op: number): Changes {
+  switch (op) {
+    case CODE.load:
+    case CODE.readOnce:
+    case CODE.loadWide:
+    case CODE.readOnceWide:
+    case CODE.sleepOn:
+    case CODE.writeDevice:
+    case CODE.truncateDevice:
+    case CODE.invalidate:
+    case CODE.interrupts:
+    case CODE.spend:
+    case CODE.note:
+      return Changes.NONE;
+    case CODE.storeWide:
+    case CODE.writeOnceWide:
+    case CODE.downWrite:
+    case CODE.tryDownWrite:
+    case CODE.upWrite:
+      return Changes.TWO;
+    case CODE.zeroPage:
+    case CODE.copyPage:
+    case CODE.copyPageOnce:
+    case CODE.readDevice:
+      return Changes.PAGE;
+    default:
+      return Changes.ONE;
+  }
 }
+
+/** What the device held before a step that changed it. */
+interface DeviceMark extends DeviceState {
+  readonly step: number;
+}
+
+export interface ExecutionOptions {
+  /** What must hold when all threads have ended; the audit unless told otherwise. */
+  readonly check?: EndCheck;
+  /** Whether it will be taken back: if not, it keeps nothing and may go on for ever. */
+  readonly goesBack?: boolean;
+}
+
+/** No thread has a CPU. */
+const NOBODY = -1;
 
 export class Execution {
   /** By place in `threads`, not by CPU number. */
   readonly running: readonly SteppedThread[];
   readonly ended: boolean[];
+  /** Steps so far. */
+  depth = 0;
+  /** The thread that took each step; `depth` of them count. */
+  schedule = new Int32Array(4096);
   /** What went wrong, once something has. */
   failure: string | undefined;
-  private readonly byCpu = new Map<number, number>();
+  private readonly check: EndCheck;
+  /** Threads of each CPU, by place. */
+  private readonly threadsOf: readonly (readonly number[])[];
+  /** The thread that each CPU runs, or ran last. */
+  private readonly onCpu: number[];
   private readonly daemons: readonly number[];
-  private readonly initial: MachineState;
   /** Threads that have not ended, daemons apart. */
   private left = 0;
-  private daemonsAreTold = false;
+  /** Steps after which the daemons were told to return. */
+  private daemonsToldAt = Infinity;
+  private readonly trail: Trail | undefined;
+  private readonly results: unknown[] = [];
+  private readonly deviceMarks: DeviceMark[] = [];
+  private readonly words: Int32Array;
+  /** Final states that the check has found nothing wrong with, by their hash. */
+  private readonly goodStates = new Set<number>();
 
   constructor(
     readonly machine: SteppedMachine,
-    private readonly threads: readonly Thread[],
-    private readonly check: EndCheck = machine.vm.audit,
+    readonly threads: readonly Thread[],
+    { check = machine.vm.audit, goesBack = true }: ExecutionOptions = {},
   ) {
-    this.initial = machine.save();
-    this.running = threads.map(({ cpu }) => new SteppedThread(machine.cpus[cpu]));
+    const { vm, memory } = machine;
+    this.check = check;
+    this.words = memory.words;
+    this.trail = goesBack ? new Trail(memory.words, vm.PAGE_WORDS) : undefined;
+    const of: number[][] = machine.cpus.map(() => []);
+    this.running = threads.map(({ cpu }, index) => {
+      of[cpu].push(index);
+      const first = machine.cpus[cpu];
+      return new SteppedThread(of[cpu].length === 1 ? first : new SteppedCpu(vm, cpu, first.tlb));
+    });
+    this.threadsOf = of;
+    this.onCpu = of.map(() => NOBODY);
     this.ended = threads.map(() => false);
-    threads.forEach(({ cpu }, index) => this.byCpu.set(cpu, index));
     this.daemons = [...threads.keys()].filter((index) => threads[index].daemon === true);
+    this.start();
+    this.stopIdleDaemons();
   }
 
-  /** Goes back to the beginning. */
-  restart(): void {
-    const { machine } = this;
-    machine.restore(this.initial);
-    this.failure = undefined;
-    this.left = this.threads.length - this.daemons.length;
-    this.daemonsAreTold = false;
-    this.threads.forEach(({ program, args }, index) => {
-      const thread = this.running[index];
-      this.advance(index, () => thread.start(machine.vm.PROGRAMS[program], args));
-    });
-    this.stopIdleDaemons();
+  /** Final states seen that nothing is wrong with, by their hash. */
+  get finalStates(): ReadonlySet<number> {
+    return this.goodStates;
   }
 
   cpuOf(index: number): SteppedCpu {
     return this.running[index].cpu;
   }
 
+  /** Whether a CPU has more than one thread. */
+  sharesCpu(index: number): boolean {
+    return this.threadsOf[this.cpuOf(index).id].length > 1;
+  }
+
+  /** Goes back to the beginning. */
+  restart(): void {
+    this.goBack(0);
+  }
+
+  /** Goes back to the state before a step. */
+  goBack(step: number): void {
+    const { trail, schedule, results, machine, deviceMarks } = this;
+    if (trail === undefined) throw new InvariantError('explore: this execution cannot go back');
+    if (step < this.depth) trail.rollBack(step);
+    while (deviceMarks.length > 0 && deviceMarks.at(-1)!.step >= step) {
+      machine.restoreDevice(deviceMarks.pop()!);
+    }
+    this.depth = step;
+    for (const cpu of machine.cpus) cpu.tlb.drop(-1);
+    this.start();
+    for (let at = 0; at < step; at++) {
+      const index = schedule[at];
+      const thread = this.running[index];
+      this.takeCpu(index, false);
+      if (thread.cpu.op === CODE.invalidate) machine.perform(thread.cpu);
+      this.resume(index, results[at]);
+    }
+    if (step < this.daemonsToldAt) this.daemonsToldAt = Infinity;
+    this.stopIdleDaemons();
+  }
+
+  /** Starts all programs: each goes up to its first operation. */
+  private start(): void {
+    const { machine, threads, running, ended } = this;
+    this.failure = undefined;
+    this.left = threads.length - this.daemons.length;
+    this.onCpu.fill(NOBODY);
+    for (let index = 0; index < threads.length; index++) {
+      const { program, args } = threads[index];
+      const { cpu } = running[index];
+      cpu.mm = 0;
+      cpu.current = 0;
+      cpu.pgd = 0;
+      ended[index] = !running[index].start(machine.vm.PROGRAMS[program], args);
+      this.skipSilent(index);
+      if (ended[index] && threads[index].daemon === undefined) this.left--;
+    }
+  }
+
   /** Whether a thread's pending operation can go. */
   isEnabled(index: number): boolean {
-    if (this.ended[index]) return false;
-    const cpu = this.cpuOf(index);
+    if (this.ended[index] || !this.mayHaveCpu(index)) return false;
+    return this.canGo(index);
+  }
+
+  private canGo(index: number): boolean {
+    const { cpu } = this.running[index];
     if (cpu.op === CODE.invalidate) return cpu.x === cpu.id || this.answersInterrupts(cpu.x);
     return this.machine.isEnabled(cpu);
   }
@@ -94,16 +208,51 @@ export class Execution {
 
   /** A CPU answers in user mode between two instructions, and wherever it waits. */
   private answersInterrupts(cpuId: number): boolean {
-    const index = this.byCpu.get(cpuId);
-    if (index === undefined || this.ended[index]) return true;
-    const { op } = this.cpuOf(index);
-    if (op === CODE.interrupts || isRequest(op)) return true;
-    return isBlocking(op) && !this.isEnabledButForInterrupts(index);
+    const [first] = this.threadsOf[cpuId];
+    if (first === undefined) return true;
+    // One of several tasks must have begun: until then the CPU is as if in the kernel.
+    const index = this.sharesCpu(first) ? this.onCpu[cpuId] : first;
+    if (index === NOBODY) return false;
+    if (this.ended[index]) return true;
+    const { cpu } = this.running[index];
+    if (cpu.op === CODE.interrupts || isRequest(cpu.op)) return true;
+    return isBlocking(cpu.op) && cpu.op !== CODE.invalidate && !this.machine.isEnabled(cpu);
   }
 
-  private isEnabledButForInterrupts(index: number): boolean {
-    const cpu = this.cpuOf(index);
-    return cpu.op !== CODE.invalidate && this.machine.isEnabled(cpu);
+  /**
+   * Whether a thread has its CPU or can have it: another one leaves it where it sleeps, and in user mode. The kernel
+   * itself is not preempted by its own CPU's tasks.
+   */
+  private mayHaveCpu(index: number): boolean {
+    const { id } = this.cpuOf(index);
+    const holder = this.onCpu[id];
+    return holder === index || holder === NOBODY || this.leavesCpu(holder);
+  }
+
+  /** Whether a thread is at a point where another may take its CPU. */
+  leavesCpu(index: number): boolean {
+    if (this.ended[index]) return true;
+    const { cpu } = this.running[index];
+    if (cpu.op === CODE.interrupts || isRequest(cpu.op)) return true;
+    return this.machine.sleepsAt(cpu) && !this.machine.isEnabled(cpu);
+  }
+
+  /** Whether a thread's step makes its CPU its own, rather than that it goes on having it. */
+  takesCpu(index: number): boolean {
+    const holder = this.onCpu[this.cpuOf(index).id];
+    return holder !== index || this.leavesCpu(index);
+  }
+
+  /** A CPU goes over to another thread: to its address space, with nothing of the last one's left in the TLB. */
+  private takeCpu(index: number, first: boolean): void {
+    const { cpu } = this.running[index];
+    const holder = this.onCpu[cpu.id];
+    if (holder === index) return;
+    this.onCpu[cpu.id] = index;
+    if (holder === NOBODY || this.cpuOf(holder).mm === cpu.mm) return;
+    cpu.tlb.drop(-1);
+    const { cpuLine, CpuLine } = this.machine.vm;
+    if (first) this.set(cpuLine(cpu.id) + CpuLine.activeMm, cpu.mm);
   }
 
   /** Bits of the threads that can go. */
@@ -117,9 +266,93 @@ export class Execution {
 
   /** Performs a thread's pending operation and runs it up to its next. */
   step(index: number): void {
+    const { trail, running } = this;
+    const { cpu } = running[index];
+    trail?.mark(this.depth);
+    this.takeCpu(index, true);
+    let result: unknown;
+    try {
+      result = trail === undefined ? this.machine.perform(cpu) : this.perform(cpu, trail);
+    } catch (error) {
+      this.fail(index, error);
+    }
+    if (trail !== undefined) {
+      if (this.depth === this.schedule.length) this.schedule = enlarged(this.schedule);
+      this.schedule[this.depth] = index;
+      this.results[this.depth] = result;
+    }
+    this.depth++;
+    if (this.failure === undefined) this.resume(index, result);
+    if (this.left === 0) this.stopIdleDaemons();
+  }
+
+  /** Performs an operation, and notes what it changes. */
+  private perform(cpu: SteppedCpu, trail: Trail): unknown {
+    const { machine, words } = this;
+    const { op, x } = cpu;
+    switch (changes[op]) {
+      case Changes.NONE:
+        if (op === CODE.writeDevice || op === CODE.truncateDevice) this.markDevice();
+        return machine.perform(cpu);
+      case Changes.ONE: {
+        const old = words[x];
+        const result = machine.perform(cpu);
+        if (words[x] !== old) trail.note(x, old);
+        return result;
+      }
+      case Changes.TWO: {
+        const old = words[x];
+        const next = words[x + 1];
+        const result = machine.perform(cpu);
+        if (words[x] !== old) trail.note(x, old);
+        if (words[x + 1] !== next) trail.note(x + 1, next);
+        return result;
+      }
+      case Changes.PAGE:
+        if (op === CODE.readDevice) this.markDevice();
+        return trail.notePage(x, () => machine.perform(cpu));
+    }
+  }
+
+  private markDevice(): void {
+    this.deviceMarks.push({ step: this.depth, ...this.machine.saveDevice() });
+  }
+
+  private set(word: number, value: number): void {
+    const old = this.words[word];
+    this.words[word] = value;
+    if (value !== old) this.trail?.note(word, old);
+  }
+
+  private resume(index: number, result: unknown): void {
+    try {
+      this.ended[index] = !this.running[index].resume(result);
+    } catch (error) {
+      this.fail(index, error);
+      return;
+    }
+    this.skipSilent(index);
+    if (this.ended[index] && this.threads[index].daemon === undefined) this.left--;
+  }
+
+  /** Runs on past operations that no other CPU can see. */
+  private skipSilent(index: number): void {
     const thread = this.running[index];
-    this.advance(index, () => thread.resume(this.machine.perform(thread.cpu)));
-    this.stopIdleDaemons();
+    if (this.ended[index] || !isSilent(thread.cpu.op)) return;
+    try {
+      while (!this.ended[index] && isSilent(thread.cpu.op)) {
+        this.ended[index] = !thread.resume(undefined);
+      }
+    } catch (error) {
+      this.fail(index, error);
+    }
+  }
+
+  /** A broken invariant ends the execution. */
+  private fail(index: number, error: unknown): void {
+    if (!(error instanceof InvariantError)) throw error;
+    this.failure = error.message;
+    this.ended[index] = true;
   }
 
   /**
@@ -127,42 +360,54 @@ export class Execution {
    * of independent steps leads to, so that a search need not try others for it.
    */
   private stopIdleDaemons(): void {
-    if (this.left > 0 || this.daemons.length === 0 || this.daemonsAreTold) return;
+    if (this.left > 0 || this.daemons.length === 0 || this.depth >= this.daemonsToldAt) return;
     if (this.enabledMask() !== 0) return;
-    this.daemonsAreTold = true;
-    for (const index of this.daemons) this.machine.stopDaemon(this.threads[index].cpu);
-  }
-
-  /** Runs on past operations that no other CPU can see. A broken invariant ends the execution. */
-  private advance(index: number, go: () => boolean): void {
-    const thread = this.running[index];
-    try {
-      let pending = go();
-      while (pending && isSilent(thread.cpu.op))
-        pending = thread.resume(this.machine.perform(thread.cpu));
-      this.ended[index] = !pending;
-    } catch (error) {
-      if (!(error instanceof InvariantError)) throw error;
-      this.failure = error.message;
-      this.ended[index] = true;
+    this.daemonsToldAt = this.depth;
+    const { machine, words } = this;
+    for (const index of this.daemons) {
+      const { stop, wakeup } = machine.daemonWords(this.threads[index].cpu);
+      this.set(stop, 1);
+      this.set(wakeup, words[wakeup] + 1);
     }
-    if (this.ended[index] && this.threads[index].daemon === undefined) this.left--;
   }
 
-  /** @returns what is wrong when no thread can go: a deadlock, or what the audit finds */
+  /** @returns what is wrong when no thread can go: a deadlock, or what the check finds */
   endFailures(): string[] {
     if (this.failure !== undefined) return [this.failure];
-    const waiting = this.running.filter((_, index) => !this.ended[index]);
-    if (waiting.length > 0) {
-      return waiting.map((thread) => {
-        const { cpu } = thread;
-        const where = thread.callers().slice(-WAITING_CALLERS).join(' > ');
-        const word = this.machine.vm.nameOf(cpu.x);
-        const value = this.machine.memory.words[cpu.x];
-        return `deadlock: cpu ${cpu.id} waits in ${OPERATION_NAMES[cpu.op]} of ${word} (${value}), ${where}`;
-      });
-    }
-    const { memory, cpus } = this.machine;
-    return this.check(memory, cpus);
+    if (this.ended.includes(false)) return this.deadlock();
+    const { machine, trail } = this;
+    const cpus = machine.cpus.map(({ id, tlb }) => {
+      const index = this.onCpu[id];
+      return { tlb, mm: index === NOBODY ? 0 : this.cpuOf(index).mm };
+    });
+    if (trail === undefined) return this.check(machine.memory, cpus);
+    let state = trail.hash % 2 ** 51;
+    for (const { tlb, mm } of cpus) if (mm !== 0) state = (state * 3 + hashOfTlb(tlb)) % 2 ** 53;
+    if (this.goodStates.has(state)) return [];
+    const failures = this.check(machine.memory, cpus);
+    if (failures.length === 0) this.goodStates.add(state);
+    return failures;
   }
+
+  private deadlock(): string[] {
+    const waiting = this.running.filter((_, index) => !this.ended[index]);
+    return waiting.map((thread) => {
+      const { cpu } = thread;
+      const where = thread.callers().slice(-WAITING_CALLERS).join(' > ');
+      const word = this.machine.vm.nameOf(cpu.x);
+      const value = this.words[cpu.x];
+      return `deadlock: cpu ${cpu.id} waits in ${operationName(cpu)} of ${word} (${value}), ${where}`;
+    });
+  }
+}
+
+/** Below 2^32. */
+function hashOfTlb({ tags, entries }: Tlb): number {
+  let hash = 0;
+  for (let slot = 0; slot < tags.length; slot++) {
+    if (tags[slot] === 0) continue;
+    hash = Math.imul(hash ^ slot, 0x85ebca6b) ^ Math.imul(tags[slot] ^ entries[slot], 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  return hash >>> 0;
 }

@@ -41,13 +41,12 @@ export class ExploreEngine implements Engine {
    * @param check - what must hold at the end; the audit unless told otherwise
    */
   execution(threads: readonly Thread[], check?: EndCheck): Execution {
-    return new Execution(this.machine, threads, check);
+    return new Execution(this.machine, threads, check === undefined ? {} : { check });
   }
 
   /** Lets the first thread that can go, go. */
   run(threads: readonly Thread[]): Promise<number[]> {
-    const execution = this.execution(threads);
-    execution.restart();
+    const execution = new Execution(this.machine, threads, { goesBack: false, check: () => [] });
     for (;;) {
       const next = threads.findIndex((_, index) => execution.isEnabled(index));
       if (next < 0) break;

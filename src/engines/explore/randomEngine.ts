@@ -61,13 +61,12 @@ export class RandomEngine implements Engine {
    */
   run(threads: readonly Thread[]): Promise<number[]> {
     const { seed, maxSteps = MAX_STEPS } = this.options;
-    const execution = new Execution(this.machine, threads, () => []);
+    const execution = new Execution(this.machine, threads, { goesBack: false, check: () => [] });
     const schedule = new RandomSchedule(new Prng(seed ^ Math.imul(this.runs, RUN_STEP)), execution);
     const fail = (what: string): never => {
       const where = `schedule seed ${seed}, run ${this.runs}, step ${schedule.step}`;
       throw new InvariantError(`${what} (${where})`);
     };
-    execution.restart();
     while (execution.failure === undefined) {
       const next = schedule.next();
       if (next < 0) break;

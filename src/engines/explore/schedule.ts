@@ -3,7 +3,7 @@ import type { Word } from '../../base/units.js';
 import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
 import { operationName } from '../stepping.js';
 import type { Execution } from './execution.js';
-import { Touch, emptyFootprint, footprintOf } from './footprint.js';
+import { Places, READ, Touches } from './touches.js';
 
 export interface ScheduleStep {
   /** By place among the threads. */
@@ -31,20 +31,22 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
   const { words } = machine.memory;
   const touchedBy = new Map<Word, { threads: number; changed: boolean }>();
   const steps: (Omit<ScheduleStep, 'word' | 'shared'> & { at: Word })[] = [];
-  const footprint = emptyFootprint();
+  const places = new Places(machine, { commute: true, manyThreads: false });
+  const touches = new Touches();
   execution.restart();
   for (const thread of order) {
     const { cpu } = execution.running[thread];
     const callers = execution.running[thread].callers();
-    footprintOf(machine, cpu, footprint);
-    const at = footprint.first;
+    places.of(cpu, touches);
+    const at = touches.places[0];
     const seen = touchedBy.get(at) ?? { threads: 0, changed: false };
     touchedBy.set(at, {
       threads: seen.threads | (1 << thread),
-      changed: seen.changed || footprint.touch !== Touch.READ,
+      changed: seen.changed || (touches.how[0] & 3) !== READ,
     });
     const operation = operationName(cpu);
-    const wide = cpu.op === CODE.loadWide || cpu.op === CODE.storeWide;
+    const wide =
+      cpu.op === CODE.loadWide || cpu.op === CODE.storeWide || cpu.op === CODE.readOnceWide;
     const value = (): number => (wide ? machine.memory.wides[at / 2] : words[at]);
     const before = value();
     execution.step(thread);

@@ -6,7 +6,8 @@ import type { Thread } from '../engine.js';
 import { loadStepped } from '../instance.js';
 import type { Execution } from './execution.js';
 import { ExploreEngine } from './exploreEngine.js';
-import { searchAll, searchBounded } from './search.js';
+import { searchBounded } from './bounded.js';
+import { searchAll } from './sourceSets.js';
 
 const UNBOUNDED = { executions: 100_000 };
 

@@ -244,6 +244,10 @@ export class PlainCpu {
     else this.words.copyWithin(to, from, from + this.pageWords);
   }
 
+  copyPageOnce(to: Word, from: Word): void {
+    this.copyPage(to, from);
+  }
+
   tryDownRead(sem: Word): boolean {
     for (;;) {
       const count = Atomics.load(this.words, sem);

@@ -8,7 +8,7 @@ import { InvariantError } from '../../base/errors.js';
 import type { Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import { Work } from '../../hardware/cpu.js';
-import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
+import { OPERATION_CODE as CODE, codesWhere } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
 import type { DeviceRequests } from '../deviceRequests.js';
 import type { Engine, Thread } from '../engine.js';
@@ -33,13 +33,7 @@ export interface SimulatedNote {
 }
 
 /** Operations that may let go on who waits for the same word. */
-const releases = new Set<number>([
-  CODE.spinUnlock,
-  CODE.upRead,
-  CODE.upWrite,
-  CODE.unlockBit,
-  CODE.wakeUp,
-]);
+const releases = codesWhere(({ lock }) => lock === 'gives');
 
 /** Operations that sleep until they can go. */
 const sleeps = new Set<number>([CODE.downRead, CODE.downWrite, CODE.sleepOn]);
@@ -195,11 +189,13 @@ export class SimulateEngine implements Engine {
       case CODE.load:
       case CODE.readOnce:
       case CODE.loadWide:
+      case CODE.readOnceWide:
       case CODE.sleepOn:
         return lines.read(cpu.x, cpu.id, now);
       case CODE.store:
       case CODE.writeOnce:
       case CODE.storeWide:
+      case CODE.writeOnceWide:
         return lines.write(cpu.x, cpu.id, now, false);
       case CODE.spinLock:
       case CODE.lockBit: {
@@ -209,6 +205,7 @@ export class SimulateEngine implements Engine {
       case CODE.zeroPage:
         return now + costs.zeroPageNs * this.pageFactor(cpu);
       case CODE.copyPage:
+      case CODE.copyPageOnce:
         return now + costs.copyPageNs * this.pageFactor(cpu);
       case CODE.readDevice:
       case CODE.writeDevice:

@@ -1,0 +1,455 @@
+/**
+ * The full search: one schedule of every class of schedules that differ only in the order of independent operations,
+ * by dynamic partial-order reduction with source sets and sleep sets (Abdulla, Aronis, Jonsson, Sagonas: Optimal
+ * Dynamic Partial Order Reduction, POPL 2014, algorithm 1). It keeps no states: each execution goes back to where it
+ * leaves the last one.
+ *
+ * Two operations that depend on each other and could be next to each other are a race, and both orders are tried.
+ * Where one of them is a plain access that race is a data race, and a failure.
+ */
+import { OPERATION_CODE as CODE, OPERATION_NAMES } from '../../hardware/operations.js';
+import type { Execution } from './execution.js';
+import {
+  MAX_STEPS,
+  PROGRESS_EVERY,
+  lowest,
+  type Bounds,
+  type Progress,
+  type SearchResult,
+} from './search.js';
+import {
+  FOLLOWS,
+  FOUND,
+  GIVES,
+  LOOKS,
+  PLAIN,
+  Places,
+  TAKES,
+  Touches,
+  WAITS,
+  WRITE,
+  conflicts,
+  depends,
+} from './touches.js';
+import { enlarged } from './trail.js';
+
+export interface FullSearchOptions {
+  /** Whether additions whose results are unused commute; they do, unless for comparison. */
+  readonly commute?: boolean;
+  /** Whether to go on after a failure, and tell all that differ; it does not, unless asked to. */
+  readonly goOn?: boolean;
+}
+
+export function searchAll(
+  execution: Execution,
+  bounds: Bounds,
+  progress?: Progress,
+  options: FullSearchOptions = {},
+): SearchResult {
+  return new SourceSetSearch(execution, options).run(bounds, progress);
+}
+
+/** Steps, and touches of steps, that there is room for at first. */
+const CAPACITY = 1024;
+const NONE = -1;
+/** The manner of a touch, without its flags. */
+const MANNER = 3;
+
+/** A few steps, in a list that is filled anew for each step. */
+class Steps {
+  count = 0;
+  list = new Int32Array(64);
+
+  add(step: number): void {
+    if (this.count === this.list.length) this.list = enlarged(this.list);
+    this.list[this.count++] = step;
+  }
+
+  /** The oldest first. */
+  sort(): void {
+    this.list.subarray(0, this.count).sort();
+  }
+}
+
+class SourceSetSearch {
+  private readonly threads: number;
+  private readonly places: Places;
+  /** Of each step: which step of its thread it is, from 1; its operation; its touches, from here on. */
+  private ordinal = new Int32Array(CAPACITY);
+  private op = new Int32Array(CAPACITY);
+  private touched = new Int32Array(CAPACITY + 1);
+  /** Of each step: the last step of each thread that happens before it, itself included. */
+  private clocks: Int32Array;
+  /** Of the state before each step: who could go, who is to be tried, who need not be, and who need not be at first. */
+  private enabled = new Int32Array(CAPACITY);
+  private backtrack = new Int32Array(CAPACITY);
+  private sleep = new Int32Array(CAPACITY);
+  private sleepAtEntry = new Int32Array(CAPACITY);
+  /** Of each touch that can be found: its step, its place, how, and the newest one before it at that place. */
+  private touchStep = new Int32Array(CAPACITY);
+  private touchPlace = new Int32Array(CAPACITY);
+  private touchHow = new Int32Array(CAPACITY);
+  private touchBefore = new Int32Array(CAPACITY);
+  private touches = 0;
+  /** The newest touch at each place. */
+  private readonly newest: Int32Array;
+  /** Of each thread: steps so far, and what happens before its next. */
+  private readonly steps: Int32Array;
+  private readonly before: Int32Array;
+  private readonly pending = new Touches();
+  private readonly sleeping = new Touches();
+  /** Earlier steps that the present one depends on, and is not known yet to come after. */
+  private readonly met = new Steps();
+  /** Of these, whose other order is possible if nothing comes between: twice the step, and 1 if one is plain. */
+  private readonly raced = new Steps();
+  /** Earlier acquisitions of what the present step waits for. */
+  private readonly acquired = new Steps();
+  private readonly own: Int32Array;
+  private readonly merged: Int32Array;
+  private readonly first: Int32Array;
+  private executions = 0;
+  private blocked = 0;
+  private allSteps = 0;
+  /** Executions that were cut off since they had no end. */
+  private cut = 0;
+  private dataRace: string | undefined;
+  private readonly goOn: boolean;
+  private readonly failures = new Set<string>();
+
+  constructor(
+    private readonly execution: Execution,
+    { commute = true, goOn = false }: FullSearchOptions,
+  ) {
+    this.goOn = goOn;
+    this.threads = execution.running.length;
+    this.places = new Places(execution.machine, { commute, manyThreads: this.threads > 2 });
+    this.clocks = new Int32Array(CAPACITY * this.threads);
+    this.newest = new Int32Array(this.places.count).fill(NONE);
+    this.steps = new Int32Array(this.threads);
+    this.before = new Int32Array(this.threads * this.threads);
+    this.own = new Int32Array(this.threads);
+    this.merged = new Int32Array(this.threads);
+    this.first = new Int32Array(this.threads);
+  }
+
+  run(bounds: Bounds, progress?: Progress): SearchResult {
+    const { execution } = this;
+    const maxSteps = bounds.steps ?? MAX_STEPS;
+    let sleepers = 0;
+    execution.restart();
+    for (;;) {
+      const complete = this.runToEnd(sleepers, maxSteps);
+      if (complete) {
+        this.executions++;
+        const failures = this.dataRace === undefined ? execution.endFailures() : [this.dataRace];
+        if (failures.length > 0 && !this.goOn) return this.result('failed', failures);
+        for (const failure of failures) this.failures.add(failure);
+      } else {
+        this.blocked++;
+      }
+      const runs = this.executions + this.blocked;
+      if (runs % PROGRESS_EVERY === 0) {
+        progress?.(this.executions);
+        if (bounds.deadline !== undefined && Date.now() > bounds.deadline) {
+          return this.result('bounded', []);
+        }
+      }
+      const choice = this.goBack();
+      if (choice < 0) return this.result(this.outcome(), [...this.failures]);
+      if (this.executions >= bounds.executions) return this.result('bounded', []);
+      sleepers = this.take(choice);
+    }
+  }
+
+  /** Of a search that has come to its end. */
+  private outcome(): SearchResult['outcome'] {
+    if (this.failures.size > 0) return 'failed';
+    return this.cut > 0 ? 'bounded' : 'exhausted';
+  }
+
+  private result(outcome: SearchResult['outcome'], failures: readonly string[]): SearchResult {
+    const { executions, blocked, allSteps } = this;
+    const schedule =
+      outcome === 'failed' ? [...this.execution.schedule.subarray(0, this.execution.depth)] : [];
+    return { outcome, executions, blocked, steps: allSteps, failures, schedule };
+  }
+
+  /**
+   * @param sleepers - threads whose next step is covered already
+   * @returns false when everything that could go is covered by other executions
+   */
+  private runToEnd(sleepers: number, maxSteps: number): boolean {
+    const { execution } = this;
+    const { schedule } = execution;
+    for (let sleep = sleepers; ;) {
+      if (execution.failure !== undefined || this.dataRace !== undefined) return true;
+      const enabled = execution.enabledMask();
+      if (enabled === 0) return true;
+      const awake = enabled & ~sleep;
+      if (awake === 0) return false;
+      const { depth } = execution;
+      if (depth === maxSteps) {
+        this.cut++;
+        return false;
+      }
+      const last = depth === 0 ? NONE : schedule[depth - 1];
+      const next = last >= 0 && (awake & (1 << last)) !== 0 ? last : lowest(awake);
+      if (depth + 1 >= this.ordinal.length) this.makeRoom();
+      this.enabled[depth] = enabled;
+      this.backtrack[depth] = 1 << next;
+      this.sleep[depth] = sleep;
+      this.sleepAtEntry[depth] = sleep;
+      sleep = this.take(next);
+    }
+  }
+
+  private makeRoom(): void {
+    this.ordinal = enlarged(this.ordinal);
+    this.op = enlarged(this.op);
+    this.touched = enlarged(this.touched);
+    this.clocks = enlarged(this.clocks);
+    this.enabled = enlarged(this.enabled);
+    this.backtrack = enlarged(this.backtrack);
+    this.sleep = enlarged(this.sleep);
+    this.sleepAtEntry = enlarged(this.sleepAtEntry);
+  }
+
+  /** Takes a step of a thread. @returns those whose next step after it is covered already */
+  private take(thread: number): number {
+    const { execution, pending, threads } = this;
+    const { depth } = execution;
+    this.touchesOf(thread, pending);
+    const sleep = this.stillAsleep(thread, this.sleep[depth]);
+    this.raceAndMerge(thread, depth);
+    const { op } = execution.cpuOf(thread);
+    this.op[depth] = op;
+    const ordinal = ++this.steps[thread];
+    this.ordinal[depth] = ordinal;
+    const base = thread * threads;
+    this.before[base + thread] = ordinal;
+    for (let other = 0; other < threads; other++) {
+      this.clocks[depth * threads + other] = this.before[base + other];
+    }
+    if (op === CODE.invalidate) this.answer(thread);
+    this.touched[depth] = this.touches;
+    this.link(depth);
+    this.allSteps++;
+    execution.step(thread);
+    return sleep;
+  }
+
+  private touchesOf(thread: number, into: Touches): void {
+    const { execution, places } = this;
+    const cpu = execution.cpuOf(thread);
+    places.of(cpu, into);
+    if (!execution.sharesCpu(thread)) return;
+    if (execution.takesCpu(thread)) places.takeCpu(cpu.id, into);
+    else places.useCpu(cpu.id, into);
+  }
+
+  /** Who sleeps goes on sleeping unless this step could change what its own would do. */
+  private stillAsleep(thread: number, sleepers: number): number {
+    let sleep = sleepers & ~(1 << thread);
+    for (let left = sleep; left !== 0; left &= left - 1) {
+      const other = lowest(left);
+      this.touchesOf(other, this.sleeping);
+      if (depends(this.sleeping, this.pending)) sleep &= ~(1 << other);
+    }
+    return sleep;
+  }
+
+  /** All that a CPU has done happens before the interrupt that it answers. */
+  private answer(thread: number): void {
+    const { execution, threads, before } = this;
+    const target = execution.cpuOf(thread).x;
+    for (let other = 0; other < threads; other++) {
+      if (other === thread || execution.cpuOf(other).id !== target) continue;
+      for (let index = 0; index < threads; index++) {
+        const at = thread * threads + index;
+        before[at] = Math.max(before[at], before[other * threads + index]);
+        this.clocks[execution.depth * threads + index] = before[at];
+      }
+    }
+  }
+
+  /** Lets later steps find what the step touches. */
+  private link(step: number): void {
+    const { pending, newest } = this;
+    for (let index = 0; index < pending.count; index++) {
+      const how = pending.how[index];
+      if ((how & FOUND) === 0) continue;
+      if (this.touches === this.touchStep.length) {
+        this.touchStep = enlarged(this.touchStep);
+        this.touchPlace = enlarged(this.touchPlace);
+        this.touchHow = enlarged(this.touchHow);
+        this.touchBefore = enlarged(this.touchBefore);
+      }
+      const place = pending.places[index];
+      this.touchStep[this.touches] = step;
+      this.touchPlace[this.touches] = place;
+      this.touchHow[this.touches] = how;
+      this.touchBefore[this.touches] = newest[place];
+      newest[place] = this.touches++;
+    }
+  }
+
+  /**
+   * Finds earlier steps that the thread's next step races with, asks for the other order of each, and lets what
+   * happens before them happen before it.
+   */
+  private raceAndMerge(thread: number, step: number): void {
+    const { pending, met, raced, acquired, before, own, merged, threads } = this;
+    const base = thread * threads;
+    met.count = 0;
+    raced.count = 0;
+    acquired.count = 0;
+    for (let other = 0; other < threads; other++) {
+      own[other] = merged[other] = before[base + other];
+    }
+    for (let index = 0; index < pending.count; index++) {
+      if ((pending.how[index] & LOOKS) !== 0) {
+        this.look(thread, pending.places[index], pending.how[index]);
+      }
+    }
+    if (raced.count > 1) raced.sort();
+    for (let index = raced.count - 1; index >= 0; index--) {
+      const entry = raced.list[index];
+      const earlier = entry >> 1;
+      if (!this.isNext(earlier)) continue;
+      if ((entry & 1) !== 0) this.dataRace ??= this.describeRace(earlier, thread);
+      this.reverse(earlier, step, thread, merged);
+    }
+    for (let index = 0; index < acquired.count; index++) {
+      this.reverse(acquired.list[index], step, thread, own);
+    }
+    for (let other = 0; other < threads; other++) before[base + other] = merged[other];
+  }
+
+  /** Looks for races at one place, from the newest touch back, and merges the clocks of what it depends on. */
+  private look(thread: number, place: number, how: number): void {
+    const { execution, threads, before, merged, clocks } = this;
+    const { schedule } = execution;
+    const base = thread * threads;
+    const waits = (how & WAITS) !== 0;
+    let acquisitionFound = false;
+    for (let at = this.newest[place]; at !== NONE; at = this.touchBefore[at]) {
+      const earlierHow = this.touchHow[at];
+      if (!conflicts(earlierHow, how)) continue;
+      const earlier = this.touchStep[at];
+      const other = schedule[earlier];
+      const isWrite = (earlierHow & MANNER) === WRITE;
+      if (other !== thread && before[base + other] < this.ordinal[earlier]) {
+        this.met.add(earlier);
+        if (waits && (earlierHow & TAKES) !== 0) {
+          if (!acquisitionFound) this.acquired.add(earlier);
+        } else if ((how & FOLLOWS) === 0 && !(waits && (earlierHow & GIVES) !== 0)) {
+          this.raced.add(2 * earlier + (((how | earlierHow) & PLAIN) === 0 ? 0 : 1));
+        }
+      }
+      for (let index = 0; index < threads; index++) {
+        const clock = clocks[earlier * threads + index];
+        if (clock > merged[index]) merged[index] = clock;
+      }
+      if (!isWrite) continue;
+      if (waits && (earlierHow & TAKES) !== 0) acquisitionFound = true;
+      // All before it that could matter happens before it.
+      if (!waits || acquisitionFound) return;
+    }
+  }
+
+  /** Whether nothing comes between an earlier step and the present one, which depends on it. */
+  private isNext(earlier: number): boolean {
+    const { threads, clocks, met } = this;
+    const thread = this.execution.schedule[earlier];
+    const ordinal = this.ordinal[earlier];
+    for (let index = 0; index < met.count; index++) {
+      const other = met.list[index];
+      if (other !== earlier && clocks[other * threads + thread] >= ordinal) return false;
+    }
+    return true;
+  }
+
+  private describeRace(earlier: number, thread: number): string {
+    const { execution } = this;
+    const { op, x, id } = execution.cpuOf(thread);
+    const other = execution.cpuOf(execution.schedule[earlier]).id;
+    return (
+      `data race on ${execution.machine.vm.nameOf(x)}: ${OPERATION_NAMES[op]} by cpu ${id} and ` +
+      `${OPERATION_NAMES[this.op[earlier]]} by cpu ${other} in no order`
+    );
+  }
+
+  /**
+   * Makes sure that the order in which `thread`'s next step comes before step `raced` is tried: one of the threads
+   * that can begin such an order must be in the backtrack set there.
+   *
+   * @param before - what happens before that next step, step `raced` apart
+   */
+  private reverse(raced: number, step: number, thread: number, before: Int32Array): void {
+    const { threads, clocks, first, ordinal } = this;
+    const { schedule } = this.execution;
+    const racer = schedule[raced];
+    const racedOrdinal = ordinal[raced];
+    first.fill(0);
+    let initials = 0;
+    for (let later = raced + 1; later < step; later++) {
+      if (clocks[later * threads + racer] >= racedOrdinal) continue;
+      const other = schedule[later];
+      if (first[other] !== 0) continue;
+      first[other] = ordinal[later];
+      if (this.begins(other, clocks, later * threads)) initials |= 1 << other;
+    }
+    if (first[thread] === 0 && this.begins(thread, before, 0)) initials |= 1 << thread;
+    if ((initials & (this.backtrack[raced] | this.sleepAtEntry[raced])) !== 0) return;
+    const possible = initials & this.enabled[raced];
+    this.backtrack[raced] |= possible === 0 ? this.enabled[raced] : 1 << lowest(possible);
+  }
+
+  /** Whether no first step of another thread happens before a step with this clock, which begins at `from`. */
+  private begins(thread: number, clock: Int32Array, from: number): boolean {
+    const { first, threads } = this;
+    for (let other = 0; other < threads; other++) {
+      if (other === thread || first[other] === 0) continue;
+      if (clock[from + other] >= first[other]) return false;
+    }
+    return true;
+  }
+
+  /** Goes back to the last state from which there is something to try. @returns the thread to try, or -1 */
+  private goBack(): number {
+    const { execution } = this;
+    const { schedule } = execution;
+    for (let step = execution.depth - 1; step >= 0; step--) {
+      this.sleep[step] |= 1 << schedule[step];
+      const left = this.backtrack[step] & ~this.sleep[step];
+      if (left === 0) continue;
+      this.forget(step);
+      execution.goBack(step);
+      this.allSteps += step;
+      return lowest(left);
+    }
+    return NONE;
+  }
+
+  /** Forgets a step and all after it. */
+  private forget(step: number): void {
+    const { threads, newest, before, clocks } = this;
+    this.dataRace = undefined;
+    for (let at = this.touches - 1; at >= this.touched[step]; at--) {
+      newest[this.touchPlace[at]] = this.touchBefore[at];
+    }
+    this.touches = this.touched[step];
+    before.fill(0);
+    this.steps.fill(0);
+    let unknown = (1 << threads) - 1;
+    for (let at = step - 1; at >= 0 && unknown !== 0; at--) {
+      const thread = this.execution.schedule[at];
+      if ((unknown & (1 << thread)) === 0) continue;
+      unknown &= ~(1 << thread);
+      this.steps[thread] = this.ordinal[at];
+      for (let other = 0; other < threads; other++) {
+        before[thread * threads + other] = clocks[at * threads + other];
+      }
+    }
+  }
+}
