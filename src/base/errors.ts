@@ -36,9 +36,18 @@ export class InputError extends Error {
   }
 }
 
+/** What a bug of ours shows by: a promise of the code, what memory holds, or a frame that nobody has. */
+export type InvariantKind = 'invariant' | 'contents' | 'use after free';
+
 /** A bug of ours: something that the code promises did not hold. Never the guest's fault. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
+  readonly kind: InvariantKind;
+
+  constructor(message: string, options: ErrorOptions & { readonly kind?: InvariantKind } = {}) {
+    super(message, options);
+    this.kind = options.kind ?? 'invariant';
+  }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     return isNamed(value, 'InvariantError');

@@ -366,6 +366,33 @@ export class SteppedMachine {
       this.checkWord(cpu, cpu.y, 'reads');
   }
 
+  /**
+   * The pending operation of a CPU must not touch a frame that nobody has; with DEBUG_PAGEALLOC `perform` sees to
+   * that. A copy of what may have gone is made on purpose, and free frames may be zeroed beforehand.
+   *
+   * @throws InvariantError
+   */
+  checkFrames(cpu: SteppedCpu): void {
+    if (wordless.has(cpu.op) || cpu.op === CODE.zeroPage) return;
+    this.checkFrame(cpu, cpu.x);
+    if (cpu.op === CODE.copyPage) this.checkFrame(cpu, cpu.y);
+  }
+
+  private checkFrame(cpu: SteppedCpu, word: Word): void {
+    const { vm, words } = this;
+    const pfn = vm.wordPfn(word);
+    if (pfn < 0) return;
+    const page = vm.pageOf(pfn);
+    if (words[page + vm.Page.refcount] > 0) return;
+    if ((words[page + vm.Page.flags] & vm.PG_tail) !== 0) return;
+    const callers = cpu.thread?.callers().reverse() ?? [];
+    const where = callers.length === 0 ? '' : `, in ${callers.join(' < ')}`;
+    throw new InvariantError(
+      `cpu ${cpu.id} ${OPERATION_NAMES[cpu.op]}s ${vm.nameOf(word)}, which is free${where}`,
+      { kind: 'use after free' },
+    );
+  }
+
   private checkWord(cpu: SteppedCpu, word: Word, verb: string): void {
     const at = this.vm.unmappedWord(word);
     if (at < 0 || this.words[at] >= 0) return;

@@ -36,6 +36,7 @@ export function oops(
   return new InvariantError(
     `unable to handle kernel paging request: cpu ${cpu} ${verb} ${nameOf(word)}, ` +
       `which is free since cpu ${freedBy(mapping)} freed it${where}`,
+    { kind: 'use after free' },
   );
 }
 

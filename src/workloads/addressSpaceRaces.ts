@@ -184,5 +184,7 @@ function* expectPage(cpu: Cpu, address: Vaddr, value: number): Op<void> {
   const into = [0];
   const loaded = yield* loadUser(cpu, address, into);
   if (isUserFault(loaded)) throw new InvariantError('a load from a mapped page failed');
-  if (into[0] !== value) throw new InvariantError(`the page holds ${into[0]}, should be ${value}`);
+  if (into[0] !== value) {
+    throw new InvariantError(`the page holds ${into[0]}, should be ${value}`, { kind: 'contents' });
+  }
 }

@@ -9,7 +9,7 @@ export function called(name: string, ...args: number[]): string {
 /** An error of ours with the place where it showed; any other as it is. */
 export function errorAt(place: string, error: unknown): unknown {
   if (!(error instanceof InvariantError)) return error;
-  return new InvariantError(`${place}: ${error.message}`, { cause: error });
+  return new InvariantError(`${place}: ${error.message}`, { cause: error, kind: error.kind });
 }
 
 /** What may fail in a run: nothing; memory, where the machine is small; requests to the device, too. */

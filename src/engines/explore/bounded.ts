@@ -3,25 +3,28 @@
  * have gone on. What it finds comes with the fewest switches.
  *
  * It preempts only where that can matter: before an operation on a word that another thread touches too, and that
- * one of them changes. A preemption anywhere else gives the same as one before the next such operation. Plain
- * accesses are left out as well: who holds no lock for them has a data race, which the full search finds (Musuvathi,
- * Qadeer: Iterative Context Bounding, PLDI 2007). Which words are shared shows as executions go by; while more turn up,
- * the search is made again.
+ * one of them changes. A preemption anywhere else gives the same as one before the next such operation. Which words
+ * are shared shows as executions go by; while more turn up, the search is made again. (Iterative context bounding:
+ * Musuvathi, Qadeer, PLDI 2007.)
  */
 import type { Execution } from './execution.js';
+import { findLivelock } from './livelock.js';
+import { RaceWatch } from './raceWatch.js';
 import { MAX_STEPS, type Bounds, type SearchResult } from './search.js';
-import { PLAIN, Places, READ, Touches } from './touches.js';
+import { Places, READ, Touches } from './touches.js';
 
 export function searchBounded(
   execution: Execution,
   preemptions: number,
   bounds: Bounds,
   shared: SharedPlaces = new SharedPlaces(execution),
+  watchesRaces = false,
 ): SearchResult {
+  const watch = watchesRaces ? new RaceWatch(execution) : undefined;
   const spent = { executions: 0, steps: 0 };
   for (;;) {
     const known = shared.count;
-    const result = new BoundedSearch(execution, preemptions, bounds, shared, spent).run();
+    const result = new BoundedSearch(execution, preemptions, bounds, shared, spent, watch).run();
     if (result.outcome !== 'exhausted' || shared.count === known) return result;
   }
 }
@@ -64,7 +67,7 @@ export class SharedPlaces {
         touchedBy[place] = now;
         if (isShared(now) && !isShared(before)) this.count++;
       }
-      if (isShared(now) && (touches.how[index] & PLAIN) === 0) matters = true;
+      if (isShared(now)) matters = true;
     }
     return matters || this.execution.sharesCpu(thread);
   }
@@ -90,6 +93,7 @@ class BoundedSearch {
   private readonly choices: Choice[] = [];
   /** Whether an execution was given up because it took too many steps. */
   private cut = false;
+  private race: string | undefined;
 
   constructor(
     private readonly execution: Execution,
@@ -97,13 +101,14 @@ class BoundedSearch {
     private readonly bounds: Bounds,
     private readonly shared: SharedPlaces,
     private readonly spent: { executions: number; steps: number },
+    private readonly watch: RaceWatch | undefined,
   ) {}
 
   run(): SearchResult {
     const { execution, choices, bounds, spent } = this;
     execution.restart();
     for (;;) {
-      const failures = this.runToEnd() ? execution.endFailures() : [];
+      const failures = this.failuresOfOne();
       spent.executions++;
       if (failures.length > 0) return this.result('failed', failures);
       while (choices.length > 0 && choices.at(-1)!.left.length === 1) choices.pop();
@@ -117,10 +122,28 @@ class BoundedSearch {
     }
   }
 
+  /** Runs one execution to its end. */
+  private failuresOfOne(): readonly string[] {
+    const { execution, bounds } = this;
+    this.race = undefined;
+    const ended = this.runToEnd();
+    if (this.race !== undefined) {
+      execution.failureKind = 'data race';
+      return [this.race];
+    }
+    if (ended) return execution.endFailures();
+    const livelock = findLivelock(execution, bounds.steps ?? MAX_STEPS);
+    if (livelock === undefined) return [];
+    execution.failureKind = 'livelock';
+    return [livelock];
+  }
+
   private result(outcome: SearchResult['outcome'], failures: readonly string[]): SearchResult {
-    const schedule =
-      outcome === 'failed' ? [...this.execution.schedule.subarray(0, this.execution.depth)] : [];
-    return { outcome, ...this.spent, blocked: 0, failures, schedule };
+    const { execution, spent } = this;
+    const result = { outcome, ...spent, blocked: 0, failures };
+    if (outcome !== 'failed') return { ...result, schedule: [] };
+    const schedule = [...execution.schedule.subarray(0, execution.depth)];
+    return { ...result, kind: execution.failureKind, schedule };
   }
 
   /** Goes on from the last choice, or from the beginning. @returns whether it came to an end */
@@ -142,6 +165,8 @@ class BoundedSearch {
       this.shared.meet(next);
       execution.step(next);
       spent.steps++;
+      this.race = this.watch?.look();
+      if (this.race !== undefined) return false;
     }
     return true;
   }

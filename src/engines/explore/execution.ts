@@ -19,6 +19,7 @@ import {
   type DeviceState,
   type SteppedMachine,
 } from '../stepping.js';
+import type { FailureKind } from './search.js';
 import { isBlocking } from './touches.js';
 import { Trail, enlarged } from './trail.js';
 
@@ -75,6 +76,8 @@ export interface ExecutionOptions {
   readonly check?: EndCheck;
   /** Whether it will be taken back: if not, it keeps nothing and may go on for ever. */
   readonly goesBack?: boolean;
+  /** Whether to touch a frame that nobody has is a failure; not where programs take their memory from nowhere. */
+  readonly checksFrames?: boolean;
 }
 
 /** No thread has a CPU. */
@@ -90,7 +93,10 @@ export class Execution {
   schedule = new Int32Array(4096);
   /** What went wrong, once something has. */
   failure: string | undefined;
+  /** What kind of failure that is. */
+  failureKind: FailureKind = 'invariant';
   private readonly check: EndCheck;
+  private readonly checksFrames: boolean;
   /** Threads of each CPU, by place. */
   private readonly threadsOf: readonly (readonly number[])[];
   /** The thread that each CPU runs, or ran last. */
@@ -110,8 +116,9 @@ export class Execution {
   constructor(
     readonly machine: SteppedMachine,
     readonly threads: readonly Thread[],
-    { check = machine.vm.audit, goesBack = true }: ExecutionOptions = {},
+    { check = machine.vm.audit, goesBack = true, checksFrames = false }: ExecutionOptions = {},
   ) {
+    this.checksFrames = checksFrames;
     const { vm, memory } = machine;
     this.check = check;
     this.words = memory.words;
@@ -272,6 +279,7 @@ export class Execution {
     this.takeCpu(index, true);
     let result: unknown;
     try {
+      if (this.checksFrames) this.machine.checkFrames(cpu);
       result = trail === undefined ? this.machine.perform(cpu) : this.perform(cpu, trail);
     } catch (error) {
       this.fail(index, error);
@@ -352,6 +360,7 @@ export class Execution {
   private fail(index: number, error: unknown): void {
     if (!(error instanceof InvariantError)) throw error;
     this.failure = error.message;
+    this.failureKind = error.kind;
     this.ended[index] = true;
   }
 
@@ -374,7 +383,11 @@ export class Execution {
   /** @returns what is wrong when no thread can go: a deadlock, or what the check finds */
   endFailures(): string[] {
     if (this.failure !== undefined) return [this.failure];
-    if (this.ended.includes(false)) return this.deadlock();
+    if (this.ended.includes(false)) {
+      this.failureKind = 'deadlock';
+      return this.deadlock();
+    }
+    this.failureKind = 'audit';
     const { machine, trail } = this;
     const cpus = machine.cpus.map(({ id, tlb }) => {
       const index = this.onCpu[id];

@@ -36,12 +36,14 @@ export class ExploreEngine implements Engine {
   }
 
   /**
-   * The threads from here, to be run in any order: see search.ts.
+   * The threads from here, to be run in any order: see sourceSets.ts.
    *
-   * @param check - what must hold at the end; the audit unless told otherwise
+   * @param check - what must hold at the end
    */
-  execution(threads: readonly Thread[], check?: EndCheck): Execution {
-    return new Execution(this.machine, threads, check === undefined ? {} : { check });
+  execution(threads: readonly Thread[], check: EndCheck = this.vm.audit): Execution {
+    const { none, reference } = this.vm.END_CHECKS;
+    const bare = check === none || check === reference;
+    return new Execution(this.machine, threads, { check, checksFrames: !bare });
   }
 
   /** Lets the first thread that can go, go. */

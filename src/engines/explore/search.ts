@@ -1,5 +1,18 @@
 /** What all searches over interleavings have in common: what they are allowed, and what they found. */
 
+/** What a failure shows by. */
+export const FAILURE_KINDS = [
+  'invariant',
+  'audit',
+  'contents',
+  'data race',
+  'deadlock',
+  'use after free',
+  'livelock',
+] as const;
+
+export type FailureKind = (typeof FAILURE_KINDS)[number];
+
 /** What a search was allowed. */
 export interface Bounds {
   readonly executions: number;
@@ -22,6 +35,8 @@ export interface SearchResult {
   /** Steps of all executions, those that were handed their results again among them. */
   readonly steps: number;
   readonly failures: readonly string[];
+  /** Of the first failure. */
+  readonly kind?: FailureKind;
   /** The thread that went at each step, of the failing execution. */
   readonly schedule: readonly number[];
 }

@@ -7,13 +7,16 @@
  * Two operations that depend on each other and could be next to each other are a race, and both orders are tried.
  * Where one of them is a plain access that race is a data race, and a failure.
  */
-import { OPERATION_CODE as CODE, OPERATION_NAMES } from '../../hardware/operations.js';
+import { OPERATION_CODE as CODE } from '../../hardware/operations.js';
 import type { Execution } from './execution.js';
+import { findLivelock } from './livelock.js';
+import { describeRace } from './raceWatch.js';
 import {
   MAX_STEPS,
   PROGRESS_EVERY,
   lowest,
   type Bounds,
+  type FailureKind,
   type Progress,
   type SearchResult,
 } from './search.js';
@@ -112,7 +115,10 @@ class SourceSetSearch {
   private allSteps = 0;
   /** Executions that were cut off since they had no end. */
   private cut = 0;
-  private dataRace: string | undefined;
+  /** What is wrong with the present execution that it does not know itself. */
+  private found: { readonly kind: FailureKind; readonly failure: string } | undefined;
+  /** Of the first failure. */
+  private kind: FailureKind | undefined;
   private readonly goOn: boolean;
   private readonly failures = new Set<string>();
 
@@ -141,7 +147,7 @@ class SourceSetSearch {
       const complete = this.runToEnd(sleepers, maxSteps);
       if (complete) {
         this.executions++;
-        const failures = this.dataRace === undefined ? execution.endFailures() : [this.dataRace];
+        const failures = this.failuresOfOne();
         if (failures.length > 0 && !this.goOn) return this.result('failed', failures);
         for (const failure of failures) this.failures.add(failure);
       } else {
@@ -161,6 +167,14 @@ class SourceSetSearch {
     }
   }
 
+  /** Of an execution that has come to its end. */
+  private failuresOfOne(): readonly string[] {
+    const { execution, found } = this;
+    const failures = found === undefined ? execution.endFailures() : [found.failure];
+    if (failures.length > 0) this.kind ??= found?.kind ?? execution.failureKind;
+    return failures;
+  }
+
   /** Of a search that has come to its end. */
   private outcome(): SearchResult['outcome'] {
     if (this.failures.size > 0) return 'failed';
@@ -168,10 +182,11 @@ class SourceSetSearch {
   }
 
   private result(outcome: SearchResult['outcome'], failures: readonly string[]): SearchResult {
-    const { executions, blocked, allSteps } = this;
-    const schedule =
-      outcome === 'failed' ? [...this.execution.schedule.subarray(0, this.execution.depth)] : [];
-    return { outcome, executions, blocked, steps: allSteps, failures, schedule };
+    const { execution, executions, blocked, allSteps } = this;
+    const result = { outcome, executions, blocked, steps: allSteps, failures };
+    if (outcome !== 'failed') return { ...result, schedule: [] };
+    const schedule = [...execution.schedule.subarray(0, execution.depth)];
+    return { ...result, kind: this.kind ?? execution.failureKind, schedule };
   }
 
   /**
@@ -182,15 +197,17 @@ class SourceSetSearch {
     const { execution } = this;
     const { schedule } = execution;
     for (let sleep = sleepers; ;) {
-      if (execution.failure !== undefined || this.dataRace !== undefined) return true;
+      if (execution.failure !== undefined || this.found !== undefined) return true;
       const enabled = execution.enabledMask();
       if (enabled === 0) return true;
       const awake = enabled & ~sleep;
       if (awake === 0) return false;
       const { depth } = execution;
       if (depth === maxSteps) {
-        this.cut++;
-        return false;
+        const failure = findLivelock(execution, maxSteps);
+        if (failure === undefined) this.cut++;
+        else this.found = { kind: 'livelock', failure };
+        return failure !== undefined;
       }
       const last = depth === 0 ? NONE : schedule[depth - 1];
       const next = last >= 0 && (awake & (1 << last)) !== 0 ? last : lowest(awake);
@@ -316,7 +333,7 @@ class SourceSetSearch {
       const entry = raced.list[index];
       const earlier = entry >> 1;
       if (!this.isNext(earlier)) continue;
-      if ((entry & 1) !== 0) this.dataRace ??= this.describeRace(earlier, thread);
+      if ((entry & 1) !== 0) this.noteRace(earlier, thread);
       this.reverse(earlier, step, thread, merged);
     }
     for (let index = 0; index < acquired.count; index++) {
@@ -357,6 +374,12 @@ class SourceSetSearch {
     }
   }
 
+  private noteRace(earlier: number, thread: number): void {
+    const { execution, op } = this;
+    const failure = describeRace(execution, thread, op[earlier], execution.schedule[earlier]);
+    this.found ??= { kind: 'data race', failure };
+  }
+
   /** Whether nothing comes between an earlier step and the present one, which depends on it. */
   private isNext(earlier: number): boolean {
     const { threads, clocks, met } = this;
@@ -367,16 +390,6 @@ class SourceSetSearch {
       if (other !== earlier && clocks[other * threads + thread] >= ordinal) return false;
     }
     return true;
-  }
-
-  private describeRace(earlier: number, thread: number): string {
-    const { execution } = this;
-    const { op, x, id } = execution.cpuOf(thread);
-    const other = execution.cpuOf(execution.schedule[earlier]).id;
-    return (
-      `data race on ${execution.machine.vm.nameOf(x)}: ${OPERATION_NAMES[op]} by cpu ${id} and ` +
-      `${OPERATION_NAMES[this.op[earlier]]} by cpu ${other} in no order`
-    );
   }
 
   /**
@@ -434,7 +447,7 @@ class SourceSetSearch {
   /** Forgets a step and all after it. */
   private forget(step: number): void {
     const { threads, newest, before, clocks } = this;
-    this.dataRace = undefined;
+    this.found = undefined;
     for (let at = this.touches - 1; at >= this.touched[step]; at--) {
       newest[this.touchPlace[at]] = this.touchBefore[at];
     }
