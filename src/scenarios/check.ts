@@ -5,11 +5,18 @@
 import { whyNotCarried } from '../designs/carries.js';
 import { vmConfig } from '../engines/configuration.js';
 import { runAlone } from '../engines/engine.js';
+import type { Execution } from '../engines/explore/execution.js';
 import { ExploreEngine } from '../engines/explore/exploreEngine.js';
-import { scheduleOf, type Schedule } from '../engines/explore/schedule.js';
-import { searchAll, searchBounded, type Progress } from '../engines/explore/search.js';
+import { scheduleOf } from '../engines/explore/schedule.js';
+import {
+  searchAll,
+  searchBounded,
+  type Progress,
+  type SearchResult,
+} from '../engines/explore/search.js';
 import type { ArchName } from '../hardware/arch/index.js';
 import type { VmDesign } from '../mm/design.js';
+import { counterexampleOf, type Counterexample, type FailureKind } from './counterexample.js';
 import type { Scenario, ScenarioCase } from './scenario.js';
 
 export interface Verdict {
@@ -26,7 +33,7 @@ export interface Verdict {
   readonly blocked: number;
   readonly steps: number;
   readonly failures: readonly string[];
-  readonly schedule: Schedule | undefined;
+  readonly counterexample: Counterexample | undefined;
 }
 
 /** Whether a verdict is what the scenario expects of the design. */
@@ -63,12 +70,21 @@ export async function checkCase(
   const { program, args } = scenarioCase.setup(CPUS);
   const setup = await runAlone(engine, program, ...args);
   const check = engine.vm.END_CHECKS[scenarioCase.mustHold ?? 'audit'];
-  const execution = engine.execution(scenarioCase.threads(setup, CPUS), check);
-  const verdictOf = (bound: string, found: ReturnType<typeof searchAll>): Verdict => ({
+  const threads = scenarioCase.threads(setup, CPUS);
+  const execution = engine.execution(threads, check);
+  const about = {
     scenario: scenario.name,
     case: scenarioCase.name,
     arch: scenario.machine.arch,
     design: design.name,
+  };
+  const counterexample = ({ failures, schedule }: SearchResult, fewest: boolean): Counterexample =>
+    counterexampleOf(
+      { ...about, cpus: CPUS, kind: kindOf(execution), failures, fewest, threads },
+      scheduleOf(execution, schedule),
+    );
+  const verdictOf = (bound: string, found: SearchResult, fewest: boolean): Verdict => ({
+    ...about,
     expected: expectedOf(scenario, scenarioCase, design),
     outcome: found.outcome,
     bound,
@@ -76,15 +92,25 @@ export async function checkCase(
     blocked: found.blocked,
     steps: found.steps,
     failures: found.failures,
-    schedule: found.outcome === 'failed' ? scheduleOf(execution, found.schedule) : undefined,
+    counterexample: found.outcome === 'failed' ? counterexample(found, fewest) : undefined,
   });
   const bounds = { executions: Math.min(maxExecutions, scenarioCase.executions ?? Infinity) };
   for (const preemptions of QUICK_PREEMPTIONS) {
     const quick = searchBounded(execution, preemptions, bounds);
     if (quick.outcome === 'failed') {
-      return verdictOf(`${preemptions} preemption${preemptions === 1 ? '' : 's'}`, quick);
+      return verdictOf(`${preemptions} preemption${preemptions === 1 ? '' : 's'}`, quick, true);
     }
   }
   const full = searchAll(execution, bounds, progress);
-  return verdictOf(full.outcome === 'bounded' ? `${bounds.executions} executions` : 'all', full);
+  return verdictOf(
+    full.outcome === 'bounded' ? `${bounds.executions} executions` : 'all',
+    full,
+    false,
+  );
+}
+
+/** Of an execution that has failed. */
+function kindOf({ failure, ended }: Execution): FailureKind {
+  if (failure !== undefined) return 'invariant';
+  return ended.includes(false) ? 'deadlock' : 'audit';
 }

@@ -43,7 +43,7 @@ describe('first-fault', () => {
         assert.ok(isExpected(verdict));
         assert.ok(verdict.executions > 1);
         assert.match(verdict.failures.join('\n'), /mm\[0\]\.rss is/);
-        const { steps } = verdict.schedule!;
+        const { steps } = verdict.counterexample!;
         assert.ok(steps.some(({ word }) => /^pte\[\d+\]\[0\]$/.test(word)));
         assert.ok(steps.some(({ before, after }) => before !== after));
       });
