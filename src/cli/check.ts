@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { performance } from 'node:perf_hooks';
 import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
-import type { Schedule, ScheduleStep } from '../engines/explore/schedule.js';
 import type { VmDesign } from '../mm/design.js';
 import { checkCase, isExpected, type Verdict } from '../scenarios/check.js';
 import { SCENARIOS, designsFor, scenarioNamed } from '../scenarios/index.js';
@@ -15,6 +14,7 @@ import {
 } from './arguments.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
+import { formatHead, formatSchedule, textWidth } from './scheduleText.js';
 
 interface CheckOptions {
   readonly arch?: ArchName;
@@ -65,7 +65,7 @@ async function checkAll(
         const label = `${scenario.name} (${scenarioCase.name}) ${design.name}`;
         const bar = progressBar(`${label}: {value} executions`, executions);
         const start = performance.now();
-        const verdict = await checkCase(scenario, scenarioCase, design, executions, (done) =>
+        const verdict = await checkCase(scenario, scenarioCase, design, { executions }, 2, (done) =>
           bar.update(done),
         );
         bar.stop();
@@ -124,103 +124,17 @@ function shortestOfEachDesign(failed: readonly TimedVerdict[]): TimedVerdict[] {
   const shortest = new Map<string, TimedVerdict>();
   for (const verdict of failed) {
     const known = shortest.get(verdict.design);
-    const length = verdict.schedule?.steps.length ?? Infinity;
-    if (known === undefined || length < known.schedule!.steps.length) {
+    const length = verdict.counterexample?.steps.length ?? Infinity;
+    if (known === undefined || length < known.counterexample!.steps.length) {
       shortest.set(verdict.design, verdict);
     }
   }
   return [...shortest.values()];
 }
 
-function printFailure(verdict: TimedVerdict): void {
-  print(`${verdict.scenario} (${verdict.case}) under ${verdict.design} fails:`);
-  for (const failure of verdict.failures) print(`  ${failure}`);
-  print('');
-  print('Words: pte[frame][entry], page[frame].field, mm[number].field; old → new.\n');
-  if (verdict.schedule !== undefined) print(formatSchedule(verdict.schedule));
-  print('');
-}
-
-const COLUMN = 62;
-
-/** A column a CPU, time downwards; steps on words that nobody else touches are folded. */
-function formatSchedule({ threads, steps }: Schedule): string {
-  const lines = [columns(threads, 0, 'cpu 0', ['cpu 1', 'cpu 2', 'cpu 3'])];
-  let folded = 0;
-  let last = -1;
-  const unfold = (): void => {
-    if (folded > 0) lines.push(columns(threads, last, `· ${folded} steps of its own`));
-    folded = 0;
-  };
-  steps.forEach((step, index) => {
-    if (step.thread !== last) {
-      unfold();
-      if (last >= 0) lines.push(`${'─'.repeat(6)} switch: ${switchReason(steps, index)}`);
-      last = step.thread;
-    }
-    if (!step.shared) {
-      folded++;
-      return;
-    }
-    unfold();
-    lines.push(
-      `${String(index + 1).padStart(4)}  ${columns(threads, step.thread, formatStep(step)).slice(6)}`,
-    );
-  });
-  unfold();
-  return lines.join('\n');
-}
-
-/**
- * Why a switch matters: this CPU's turn changes a word that the other has read before and will touch
- * again after it. Counts that both only add to do not matter.
- */
-function switchReason(steps: readonly ScheduleStep[], index: number): string {
-  const { thread, cpu } = steps[index];
-  const end = steps.findIndex((step, later) => later > index && step.thread !== thread);
-  if (end < 0) return `cpu ${cpu} goes on`;
-  const other = steps[end];
-  const touchedByOther = (word: string, from: number, to: number): boolean =>
-    steps.slice(from, to).some((step) => step.thread === other.thread && step.word === word);
-  const changed = steps
-    .slice(index, end)
-    .find(
-      (step) =>
-        step.shared &&
-        step.before !== step.after &&
-        !COMMUTING.has(step.operation) &&
-        touchedByOther(step.word, 0, index) &&
-        touchedByOther(step.word, end, steps.length),
-    );
-  if (changed === undefined) return `cpu ${cpu} goes on`;
-  return `cpu ${cpu} will change ${changed.word}, which cpu ${other.cpu} has read and will use`;
-}
-
-const COMMUTING = new Set(['addUnused', 'downRead', 'upRead']);
-
-function formatStep(step: ScheduleStep): string {
-  const change =
-    step.before === step.after
-      ? value(step.before, step.word)
-      : `${value(step.before, step.word)} → ${value(step.after, step.word)}`;
-  return `${step.function}: ${step.operation} ${step.word} ${change}`;
-}
-
-/** Entries of tables in hexadecimal, all else in decimal. */
-function value(number: number, word: string): string {
-  return /^(pte|pmd|pud|pgd)/.test(word) ? `0x${(number >>> 0).toString(16)}` : String(number);
-}
-
-/** Text in the column of one thread. */
-function columns(
-  threads: number,
-  thread: number,
-  text: string,
-  others: readonly string[] = [],
-): string {
-  const cells = Array.from({ length: threads }, (_, column) => {
-    if (column === thread) return text;
-    return others[column - 1] ?? '';
-  });
-  return `      ${cells.map((cell) => cell.padEnd(COLUMN)).join('│ ')}`.trimEnd();
+function printFailure({ counterexample }: TimedVerdict): void {
+  if (counterexample === undefined) return;
+  const width = textWidth(process.stdout.columns, counterexample.threads.length);
+  print(`${formatHead(counterexample)}\n`);
+  print(`${formatSchedule(counterexample, { width })}\n`);
 }

@@ -1,17 +1,24 @@
 /**
- * Searches a scenario under a design, on a ladder: first every schedule with no preemption, then
- * with one, which finds a bug by the fewest switches; then every interleaving.
+ * Searches a scenario under a design, on a ladder: first every schedule with no preemption, then with one, which
+ * finds a bug by the fewest switches; then every interleaving; and random ones where that takes too long. What is
+ * found is made as simple as it can be.
  */
 import { whyNotCarried } from '../designs/carries.js';
 import { vmConfig } from '../engines/configuration.js';
+import type { Thread } from '../engines/engine.js';
 import { runAlone } from '../engines/engine.js';
-import { ExploreEngine } from '../engines/explore/exploreEngine.js';
-import { scheduleOf, type Schedule } from '../engines/explore/schedule.js';
 import { SharedPlaces, searchBounded } from '../engines/explore/bounded.js';
-import type { Progress } from '../engines/explore/search.js';
+import type { Execution } from '../engines/explore/execution.js';
+import { ExploreEngine } from '../engines/explore/exploreEngine.js';
+import { searchRandom } from '../engines/explore/randomSearch.js';
+import { reduceSchedule, type Reduced } from '../engines/explore/reduce.js';
+import { scheduleOf } from '../engines/explore/schedule.js';
+import type { FailureKind, Progress, SearchResult } from '../engines/explore/search.js';
 import { searchAll } from '../engines/explore/sourceSets.js';
+import type { MachineState } from '../engines/stepping.js';
 import type { ArchName } from '../hardware/arch/index.js';
 import type { VmDesign } from '../mm/design.js';
+import { counterexampleOf, type Counterexample } from './counterexample.js';
 import type { Scenario, ScenarioCase } from './scenario.js';
 
 export interface Verdict {
@@ -19,17 +26,33 @@ export interface Verdict {
   readonly case: string;
   readonly arch: ArchName;
   readonly design: string;
+  readonly cpus: number;
   /** `open` where the design is broken otherwise, or the architecture cannot carry it. */
   readonly expected: 'pass' | 'fail' | 'open';
   readonly outcome: 'exhausted' | 'bounded' | 'failed';
-  /** How far the search went, or where it found the failure. */
+  /** How far the search went, or what found the failure. */
   readonly bound: string;
+  /** Of the full search, or of the one that failed. */
   readonly executions: number;
   readonly blocked: number;
   readonly steps: number;
   readonly failures: readonly string[];
-  readonly schedule: Schedule | undefined;
+  readonly kind: FailureKind | undefined;
+  readonly counterexample: Counterexample | undefined;
 }
+
+/** What a check may cost. */
+export interface Budget {
+  /** Of the full search; beyond it the verdict is `bounded`. */
+  readonly executions: number;
+  /** Of a case in all, the reduction of what fails apart. */
+  readonly seconds: number;
+  /** Random schedules, where the full search has not come to its end. */
+  readonly random: number;
+  readonly seed: number;
+}
+
+export const DEFAULT_BUDGET: Budget = { executions: 1_000_000, seconds: 60, random: 2000, seed: 1 };
 
 /** Whether a verdict is what the scenario expects of the design. */
 export function isExpected(verdict: Verdict): boolean {
@@ -47,47 +70,163 @@ function expectedOf(
   return whyNotCarried(machine.arch, design) === undefined ? 'pass' : 'open';
 }
 
-const CPUS = 2;
-const QUICK_PREEMPTIONS = [0, 1];
+/** CPUs that a race is run on unless told otherwise. */
+export const DEFAULT_CPUS = 2;
 
-/**
- * @param maxExecutions - of the full search; beyond it the verdict is `bounded`
- */
+/** Preemptions that are tried before the full search, unless a case asks for more. */
+const QUICK_PREEMPTIONS = 1;
+/** Executions and share of the time that a quick look may take. */
+const QUICK_EXECUTIONS = 50_000;
+const QUICK_SHARE = 0.3;
+/** Time for making a schedule simpler, in milliseconds. */
+const REDUCE_MS = 1500;
+/** Share of the time that the full search leaves to random schedules. */
+const RANDOM_SHARE = 0.2;
+
+/** Engines with booted machines, by configuration: to make one takes longer than many a search. */
+const engines = new Map<string, { engine: ExploreEngine; booted: MachineState }>();
+const MAX_ENGINES = 16;
+
+async function bootedEngine(config: ReturnType<typeof vmConfig>): Promise<ExploreEngine> {
+  const key = JSON.stringify(config);
+  let known = engines.get(key);
+  if (known === undefined) {
+    const engine = await ExploreEngine.create(config);
+    known = { engine, booted: engine.machine.save() };
+    if (engines.size === MAX_ENGINES) engines.delete([...engines.keys()][0]);
+    engines.set(key, known);
+  }
+  known.engine.machine.restore(known.booted);
+  return known.engine;
+}
+
+/** A case set up on its machine, ready to be run in any order. */
+export interface Prepared {
+  readonly engine: ExploreEngine;
+  readonly threads: readonly Thread[];
+  readonly execution: Execution;
+}
+
+export async function prepareCase(
+  scenario: Scenario,
+  scenarioCase: ScenarioCase,
+  design: VmDesign,
+  cpus: number,
+): Promise<Prepared> {
+  const machine = { ...scenario.machine, cpus };
+  const engine = await bootedEngine(vmConfig(machine, design, scenario.limits));
+  const { program, args } = scenarioCase.setup(cpus);
+  const setup = await runAlone(engine, program, ...args);
+  const threads = scenarioCase.threads(setup, cpus);
+  const check = engine.vm.END_CHECKS[scenarioCase.mustHold ?? 'audit'];
+  return { engine, threads, execution: engine.execution(threads, check) };
+}
+
 export async function checkCase(
   scenario: Scenario,
   scenarioCase: ScenarioCase,
   design: VmDesign,
-  maxExecutions: number,
+  budget: Partial<Budget> = {},
+  cpus = DEFAULT_CPUS,
   progress?: Progress,
 ): Promise<Verdict> {
-  const machine = { ...scenario.machine, cpus: CPUS };
-  const engine = await ExploreEngine.create(vmConfig(machine, design, scenario.limits));
-  const { program, args } = scenarioCase.setup(CPUS);
-  const setup = await runAlone(engine, program, ...args);
-  const check = engine.vm.END_CHECKS[scenarioCase.mustHold ?? 'audit'];
-  const execution = engine.execution(scenarioCase.threads(setup, CPUS), check);
-  const verdictOf = (bound: string, found: ReturnType<typeof searchAll>): Verdict => ({
+  const prepared = await prepareCase(scenario, scenarioCase, design, cpus);
+  const limits = { ...DEFAULT_BUDGET, ...budget };
+  const { found, bound } = climb(prepared.execution, scenarioCase, limits, progress);
+  const about = {
     scenario: scenario.name,
     case: scenarioCase.name,
     arch: scenario.machine.arch,
     design: design.name,
+    cpus,
+  };
+  const verdict = {
+    ...about,
     expected: expectedOf(scenario, scenarioCase, design),
     outcome: found.outcome,
     bound,
     executions: found.executions,
     blocked: found.blocked,
     steps: found.steps,
-    failures: found.failures,
-    schedule: found.outcome === 'failed' ? scheduleOf(execution, found.schedule) : undefined,
-  });
-  const bounds = { executions: Math.min(maxExecutions, scenarioCase.executions ?? Infinity) };
-  const shared = new SharedPlaces(execution);
-  for (const preemptions of QUICK_PREEMPTIONS) {
-    const quick = searchBounded(execution, preemptions, bounds, shared);
-    if (quick.outcome === 'failed') {
-      return verdictOf(`${preemptions} preemption${preemptions === 1 ? '' : 's'}`, quick);
-    }
+  };
+  if (found.outcome !== 'failed') {
+    return { ...verdict, failures: [], kind: undefined, counterexample: undefined };
   }
+  const simplest = simplestOf(prepared, found);
+  const { failures, kind, fewest } = simplest.reduced;
+  const counterexample = counterexampleOf(
+    { ...about, kind, failures, fewest, threads: simplest.threads },
+    scheduleOf(simplest.execution, simplest.reduced.schedule),
+  );
+  return { ...verdict, failures, kind, counterexample };
+}
+
+interface Climbed {
+  readonly found: SearchResult;
+  readonly bound: string;
+}
+
+/** Searches on, from what is quick to what takes long, until something fails or all is done. */
+function climb(
+  execution: Execution,
+  scenarioCase: ScenarioCase,
+  budget: Budget,
+  progress?: Progress,
+): Climbed {
+  const start = Date.now();
+  const ms = budget.seconds * 1000;
+  const shared = new SharedPlaces(execution);
+  const deepest = scenarioCase.preemptions ?? QUICK_PREEMPTIONS;
+  const looked: string[] = [];
+  for (let preemptions = 0; preemptions <= deepest; preemptions++) {
+    const bounds = { executions: QUICK_EXECUTIONS, deadline: start + ms * QUICK_SHARE };
+    const quick = searchBounded(execution, preemptions, bounds, shared);
+    if (quick.outcome === 'failed') return { found: quick, bound: preemptionsInWords(preemptions) };
+    if (quick.outcome === 'exhausted') looked[0] = preemptionsInWords(preemptions);
+  }
+  const executions = Math.min(budget.executions, scenarioCase.executions ?? Infinity);
+  const bounds = { executions, deadline: start + ms * (1 - RANDOM_SHARE) };
   const full = searchAll(execution, bounds, progress);
-  return verdictOf(full.outcome === 'bounded' ? `${bounds.executions} executions` : 'all', full);
+  if (full.outcome !== 'bounded') return { found: full, bound: 'all' };
+  looked.push(`${full.executions} executions`);
+  const { seed, random } = budget;
+  if (random === 0) return { found: full, bound: looked.join(', ') };
+  const randomly = { executions: random, seed, deadline: start + ms };
+  const found = searchRandom(execution, randomly, shared, progress);
+  looked.push(`${found.executions} random ones of seed ${seed}`);
+  return found.outcome === 'failed'
+    ? { found, bound: `random schedules of seed ${seed}` }
+    : { found: full, bound: looked.join(', ') };
+}
+
+export function preemptionsInWords(preemptions: number): string {
+  return preemptions === 1 ? '1 preemption' : `${preemptions} preemptions`;
+}
+
+interface Simplest {
+  readonly execution: Execution;
+  readonly threads: readonly Thread[];
+  readonly reduced: Reduced;
+}
+
+/** The failure with the fewest threads and preemptions that show it. */
+function simplestOf({ engine, threads, execution }: Prepared, found: SearchResult): Simplest {
+  const kind = found.kind ?? 'invariant';
+  const { schedule, failures } = found;
+  const reduced = reduceSchedule(execution, { schedule, failures, kind }, REDUCE_MS);
+  if (threads.length <= 2) return { execution, threads, reduced };
+  execution.restart();
+  for (const left of threads) {
+    const others = threads.filter((thread) => thread !== left);
+    const fewer = engine.execution(others, execution.check);
+    const bounds = { executions: QUICK_EXECUTIONS, deadline: Date.now() + REDUCE_MS / 4 };
+    const without = searchBounded(fewer, reduced.preemptions, bounds);
+    if (without.outcome === 'failed' && without.kind === kind) {
+      return simplestOf({ engine, threads: others, execution: fewer }, without);
+    }
+    fewer.restart();
+  }
+  // The CPUs have run other programs since.
+  const again = engine.execution(threads, execution.check);
+  return { execution: again, threads, reduced };
 }

@@ -30,6 +30,8 @@ export interface ScenarioCase {
   readonly mustHold?: EndCheckName;
   /** Bound of the full search where that would take too long to end; none if left out. */
   readonly executions?: number;
+  /** Preemptions that are tried before the full search; 1 if left out. */
+  readonly preemptions?: number;
   /** In place of the scenario's. */
   readonly fails?: readonly string[];
 }

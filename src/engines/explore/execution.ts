@@ -95,7 +95,7 @@ export class Execution {
   failure: string | undefined;
   /** What kind of failure that is. */
   failureKind: FailureKind = 'invariant';
-  private readonly check: EndCheck;
+  readonly check: EndCheck;
   private readonly checksFrames: boolean;
   /** Threads of each CPU, by place. */
   private readonly threadsOf: readonly (readonly number[])[];
@@ -394,8 +394,9 @@ export class Execution {
       return { tlb, mm: index === NOBODY ? 0 : this.cpuOf(index).mm };
     });
     if (trail === undefined) return this.check(machine.memory, cpus);
-    let state = trail.hash % 2 ** 51;
-    for (const { tlb, mm } of cpus) if (mm !== 0) state = (state * 3 + hashOfTlb(tlb)) % 2 ** 53;
+    let state = trail.hash;
+    for (const { tlb, mm } of cpus) if (mm !== 0) state = mixed(state, hashOfTlb(tlb));
+    for (const { result } of this.running) state = mixed(state, result >>> 0);
     if (this.goodStates.has(state)) return [];
     const failures = this.check(machine.memory, cpus);
     if (failures.length === 0) this.goodStates.add(state);
@@ -412,6 +413,13 @@ export class Execution {
       return `deadlock: cpu ${cpu.id} waits in ${operationName(cpu)} of ${word} (${value}), ${where}`;
     });
   }
+}
+
+/** A state's hash with another number in it, below 2^53. */
+function mixed(state: number, number: number): number {
+  const low = Math.imul((state % 2 ** 32) ^ number, 0x9e3779b1) >>> 0;
+  const high = (Math.floor(state / 2 ** 32) * 31 + (number >>> 11)) % 2 ** 21;
+  return high * 2 ** 32 + low;
 }
 
 /** Below 2^32. */

@@ -53,11 +53,14 @@ describe('the full search', () => {
   for (const form of ['BUG', 'BUGRSS'] as const) {
     it(`finds what is wrong with ${form}, and its schedule fails again`, async () => {
       const execution = await reference(form, 2, 1);
-      const { outcome, schedule, failures } = searchAll(execution, UNBOUNDED);
-      assert.equal(outcome, 'failed');
+      const found = searchAll(execution, UNBOUNDED);
+      assert.equal(found.outcome, 'failed');
+      assert.equal(found.kind, form === 'BUG' ? 'audit' : 'data race');
+      const quick = searchBounded(execution, 1, UNBOUNDED);
+      assert.equal(quick.outcome, 'failed');
       execution.restart();
-      for (const thread of schedule) execution.step(thread);
-      assert.deepEqual(execution.endFailures(), failures);
+      for (const thread of quick.schedule) execution.step(thread);
+      assert.deepEqual(execution.endFailures(), quick.failures);
     });
   }
 

@@ -46,6 +46,9 @@ export function isBlocking(op: number): boolean {
 /** Pages of a file that have a place of their own; all beyond share the last. */
 const FILE_PLACES = 64;
 
+/** Files that have places of their own; more share them. */
+const MAX_FILES = 16;
+
 /** Most places that one operation touches: all of a file, and a few. */
 const MAX_TOUCHES = FILE_PLACES + 8;
 
@@ -111,6 +114,7 @@ export class Places {
   private readonly files: number;
   private readonly cpus: number;
   private readonly allRequests: number;
+  private readonly fileNumbers = new Map<number, number>();
 
   constructor(
     private readonly machine: SteppedMachine,
@@ -124,9 +128,7 @@ export class Places {
     this.pageWorkers = memory.words.length;
     this.wordsOfPages = this.pageWorkers + vm.FRAMES;
     this.files = this.wordsOfPages + vm.FRAMES;
-    const { base, end, record } = vm.TABLES.file;
-    const files = (end - base) / record + 2;
-    this.cpus = this.files + files * FILE_PLACES;
+    this.cpus = this.files + MAX_FILES * FILE_PLACES;
     this.allRequests = this.cpus + vm.CPUS;
     this.count = this.allRequests + 1;
   }
@@ -204,6 +206,12 @@ export class Places {
     }
   }
 
+  /** The word that a CPU's pending operation is about. */
+  wordOf({ op, x, id }: SteppedCpu): Word {
+    if (op === CODE.invalidate) return this.interruptsOf(x);
+    return op === CODE.interrupts ? this.interruptsOf(id) : x;
+  }
+
   /** Takes the CPU that a thread shares with others. */
   takeCpu(cpu: number, into: Touches): void {
     into.add(this.cpus + cpu, WRITE | TAKES | WAITS | FOUND | LOOKS);
@@ -246,10 +254,13 @@ export class Places {
     if (this.machine.requests.mayFail) into.add(this.allRequests, WRITE | FOUND | LOOKS);
   }
 
-  /** A file is known by its record; the swap file, which is 0, has none. */
-  private pagesOf(file: Word): number {
-    const { base, record } = this.machine.vm.TABLES.file;
-    const number = file === 0 ? 0 : 1 + (file - base) / record;
+  /** Places of a file's pages: files are numbered as they turn up. */
+  private pagesOf(file: number): number {
+    let number = this.fileNumbers.get(file);
+    if (number === undefined) {
+      number = this.fileNumbers.size % MAX_FILES;
+      this.fileNumbers.set(file, number);
+    }
     return this.files + number * FILE_PLACES;
   }
 
