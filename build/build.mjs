@@ -1,9 +1,9 @@
 /**
  * Builds everything: TypeScript to dist/, then the two forms of the VM, each in one file with a source
- * map back to src/: dist/vm/stepped.js, a module, and dist/vm/plain.js, a template.
+ * map back to src/: dist/vm/stepped.js, a module, and dist/vm/plain.js, a template; and the scripts of pages.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -16,10 +16,12 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-try {
-  execFileSync(process.execPath, [tsc, '-p', root], { stdio: 'inherit' });
-} catch {
-  process.exit(1);
+for (const project of [root, join(root, 'web')]) {
+  try {
+    execFileSync(process.execPath, [tsc, '-p', project], { stdio: 'inherit' });
+  } catch {
+    process.exit(1);
+  }
 }
 
 const table = pathToFileURL(join(dist, 'src/hardware/operations.js'));
@@ -30,16 +32,23 @@ await bundle('stepped', []);
 const plain = await bundle('plain', [...inlining(), templating()]);
 const sidecar = { parameters: TEMPLATE_PARAMETERS, uses: constantUses(plain) };
 writeFileSync(join(dist, 'vm/plain.constants.json'), JSON.stringify(sidecar));
+await bundlePage('schedulePage');
 chmodSync(join(dist, 'src/cli/main.js'), 0o755);
+
+/** Writes the script of a page as one file without imports, for src/cli/scheduleHtml.ts to put into it. */
+async function bundlePage(name) {
+  const build = await rollup({ input: join(dist, `web/${name}.js`), onwarn });
+  await build.write({ file: join(dist, `web/${name}.bundle.js`), format: 'iife' });
+  await build.close();
+  copyFileSync(join(root, `web/${name}.css`), join(dist, `web/${name}.css`));
+}
 
 /** Writes one form of src/vm.ts. @returns its code */
 async function bundle(form, plugins) {
   const build = await rollup({
     input: join(dist, 'src/vm.js'),
     plugins: [stripped(form), ...plugins],
-    onwarn: (warning) => {
-      throw new Error(warning.message);
-    },
+    onwarn,
   });
   const { output } = await build.write({
     file: join(dist, `vm/${form}.js`),
@@ -49,6 +58,11 @@ async function bundle(form, plugins) {
   });
   await build.close();
   return output[0].code;
+}
+
+/** What rollup warns of would be wrong here. */
+function onwarn(warning) {
+  throw new Error(warning.message);
 }
 
 /** Loads an emitted module with its source map, in the given form. */

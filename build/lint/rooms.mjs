@@ -13,7 +13,7 @@ export const ROOMS = [
   { name: 'scenarios', owns: [] },
   { name: 'traces', owns: ['files'] },
   { name: 'measure', owns: ['clock', 'process'] },
-  { name: 'cli', owns: ['clock', 'process'] },
+  { name: 'cli', owns: ['clock', 'files', 'process'] },
 ];
 
 /** What each kind of access to the world looks like in code. */

@@ -187,7 +187,7 @@ describe('minorfault check', () => {
     const { status, stdout } = run('check', 'first-fault', '--design', 'broken-plain-rss');
     assert.equal(status, 0, 'broken as expected');
     assert.match(stdout, /mm\[0\]\.rss is 3, should be 4/);
-    assert.match(stdout, /cpu 0 +│ cpu 1/);
+    assert.match(stdout, /cpu 0: firstFault, task\[0\] +│ cpu 1: firstFault/);
     assert.match(stdout, /updateMmCounter: store mm\[0\]\.rss 1 → 2/);
     assert.match(
       stdout,

@@ -1,6 +1,6 @@
 /** A failing schedule as text: a column for each CPU, time downwards. */
 import { ARCHES } from '../hardware/arch/index.js';
-import type { Counterexample } from '../scenarios/counterexample.js';
+import type { Counterexample, CounterexampleThread } from '../scenarios/counterexample.js';
 import { deadlockInWords, explain, type Row } from '../scenarios/explainSchedule.js';
 import { stepInWords } from '../scenarios/stepWords.js';
 import { count } from './output.js';
@@ -33,11 +33,8 @@ export function formatSchedule(counterexample: Counterexample, options: TextOpti
   const { threads } = counterexample;
   const columns = new Columns(threads.length, options.width);
   const { rows } = explain(counterexample, options.all === true);
-  const heads = threads.map(({ cpu, program, task }) =>
-    [`cpu ${cpu}: ${program}`, ...(task === undefined ? [] : [task])].join(', '),
-  );
   return [
-    ...columns.row('', heads),
+    ...columns.row('', threads.map(threadInWords)),
     ...rows.flatMap((row) => formatRow(row, counterexample, columns)),
     ...formatEnd(counterexample, columns),
   ].join('\n');
@@ -45,17 +42,24 @@ export function formatSchedule(counterexample: Counterexample, options: TextOpti
 
 /** What one counterexample is, in a few lines. */
 export function formatHead(counterexample: Counterexample): string {
-  const { scenario, arch, design, kind, preemptions, fewest, steps } = counterexample;
-  const switches =
-    preemptions === 0
-      ? 'no preemption'
-      : `${preemptions} preemption${preemptions === 1 ? '' : 's'}`;
-  const least = fewest && preemptions > 0 ? '; with fewer none fails' : '';
+  const { scenario, design, failures } = counterexample;
   return [
-    `${scenario} (${counterexample.case}) on ${arch} under ${design} fails: ${kind}, by ` +
-      `${count(steps.length)} steps with ${switches}${least}`,
-    ...counterexample.failures.map((failure) => `${INDENT}${failure}`),
+    `${scenario} (${counterexample.case}) under ${design} fails: ${verdictInWords(counterexample)}`,
+    ...failures.map((failure) => `${INDENT}${failure}`),
   ].join('\n');
+}
+
+/** What kind of failure it is, where, and how much it takes. */
+export function verdictInWords({ kind, arch, steps, ...of }: Counterexample): string {
+  const { preemptions, fewest } = of;
+  const many = preemptions === 0 ? 'no' : count(preemptions);
+  const least = fewest && preemptions > 0 ? '; none fails with fewer' : '';
+  const switches = `${many} preemption${preemptions === 1 ? '' : 's'}${least}`;
+  return `${kind} on ${arch}, ${count(steps.length)} steps with ${switches}`;
+}
+
+export function threadInWords({ cpu, program, task }: CounterexampleThread): string {
+  return `cpu ${cpu}: ${program}${task === undefined ? '' : `, ${task}`}`;
 }
 
 function formatRow(row: Row, { steps, arch }: Counterexample, columns: Columns): string[] {
@@ -71,7 +75,7 @@ function formatRow(row: Row, { steps, arch }: Counterexample, columns: Columns):
       return columns.cell('', row.thread, columns.listed(what, row.functions));
     }
     case 'switch':
-      return columns.rule(`${row.left}; cpu ${steps[row.index].cpu} goes on`, row.reasons);
+      return columns.rule(row.title, row.reasons);
   }
 }
 
@@ -143,12 +147,15 @@ class Columns {
   }
 }
 
+/** Where a line may end: not before the number of a step. */
+const BREAK = /(?<!\bstep) /;
+
 /** Lines of at most `width` characters, those after the first indented further than the text itself. */
 function wrap(text: string, width: number): string[] {
   const own = /^ */.exec(text)![0];
   const lines: string[] = [];
   let line = own;
-  for (const word of text.trimStart().split(' ')) {
+  for (const word of text.trimStart().split(BREAK)) {
     const longer = line.trim() === '' ? `${line}${word}` : `${line} ${word}`;
     if (longer.length <= width || line.trim() === '') {
       line = shorten(longer, width);

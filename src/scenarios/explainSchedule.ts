@@ -18,7 +18,16 @@ import {
   takesLock,
   type Held,
 } from './locks.js';
-import { pendingInWords, valueInBrief, valueInWords } from './stepWords.js';
+import { isFailedCas, pendingInWords, valueInBrief, valueInWords } from './stepWords.js';
+import {
+  changes,
+  commute,
+  wordHistories,
+  wordsOf,
+  type Access,
+  type Turn,
+  type WordHistory,
+} from './wordHistory.js';
 
 /** What is shown, in order. Indices of steps count from 0; people read them from 1. */
 export type Row =
@@ -41,8 +50,8 @@ export type Row =
       /** Before step `index`. */
       readonly kind: 'switch';
       readonly index: number;
-      /** What became of the thread that went before. */
-      readonly left: string;
+      /** What became of the thread that went before, and which goes on. */
+      readonly title: string;
       readonly reasons: readonly string[];
     };
 
@@ -61,16 +70,6 @@ export function explain(counterexample: Counterexample, all = false): Explanatio
   return { rows: rowsOf(counterexample.steps, shown, switches), words };
 }
 
-/** How a step is on one of its words. */
-interface Access {
-  readonly index: number;
-  readonly thread: number;
-  readonly step: ScheduleStep;
-  readonly kind: 'read' | 'store' | 'update' | 'lock';
-  readonly before: number;
-  readonly after: number;
-}
-
 /** Something that a switch brings about, and how much it tells. */
 interface Reason {
   readonly words: readonly string[];
@@ -82,7 +81,7 @@ interface Reason {
 
 interface Switch {
   readonly index: number;
-  readonly left: string;
+  readonly title: string;
   readonly reasons: readonly Reason[];
 }
 
@@ -103,31 +102,27 @@ const STRENGTH = {
 
 const REASONS_MAX = 2;
 
-const COMMUTING = new Set(['addUnused', 'downRead', 'upRead']);
 const CHANGING = /^(store|writeOnce|cas|xchg|add|or$|and$)/;
-const PAGE_OPERATIONS = /^(zeroPage|copyPage|readDevice)/;
 
 class Analysis {
   private readonly arch: Arch;
   private readonly steps: readonly ScheduleStep[];
-  private readonly byWord = new Map<string, Access[]>();
+  private readonly byWord: ReadonlyMap<string, WordHistory>;
+  private readonly contended: ReadonlySet<string>;
   /** What the thread of each step holds as it goes. */
   private readonly held: (readonly Held[])[] = [];
+  private readonly heldAtEnd = new LockBook();
   private readonly unordered: ReadonlySet<string>;
   private readonly namedByFailure: ReadonlySet<string>;
 
   constructor(private readonly counterexample: Counterexample) {
     this.arch = ARCHES[counterexample.arch];
     this.steps = counterexample.steps;
-    const book = new LockBook();
+    this.byWord = wordHistories(this.steps);
+    this.contended = new Set(this.steps.flatMap(({ shared, word }) => (shared ? [word] : [])));
     this.steps.forEach((step, index) => {
-      for (const [word, access] of accessesOf(step, index)) {
-        const known = this.byWord.get(word);
-        if (known === undefined) this.byWord.set(word, [access]);
-        else known.push(access);
-      }
-      this.held.push(book.heldBy(step.thread));
-      book.step(step, index);
+      this.held.push(this.heldAtEnd.heldBy(step.thread));
+      this.heldAtEnd.step(step, index);
     });
     const words = [...this.byWord.keys()];
     this.unordered = new Set(words.filter((word) => this.isUnordered(word)));
@@ -148,7 +143,7 @@ class Analysis {
     const lastChange = new Map<number, Access>();
     /** Of each pair of threads, how far the one has taken over from the other under a lock. */
     const takenOver = new Map<string, number>();
-    for (const access of this.byWord.get(word)!) {
+    for (const access of this.byWord.get(word)!.all) {
       for (const [thread, previous] of last) {
         const pair = `${thread} ${access.thread}`;
         if (this.shareLock(previous.index, access.index)) takenOver.set(pair, previous.index);
@@ -177,28 +172,41 @@ class Analysis {
   }
 
   switches(): Switch[] {
-    const switches: Switch[] = [];
-    this.steps.forEach(({ left }, index) => {
-      if (left === undefined) return;
-      const reasons = this.reasonsAt(index);
-      switches.push({ index, left: this.leftInWords(index), reasons });
+    const { steps } = this;
+    const turns: Turn[] = [];
+    let first = 0;
+    for (let end = 1; end <= steps.length; end++) {
+      const { thread } = steps[first];
+      if (end < steps.length && steps[end].thread === thread) continue;
+      turns.push({ thread, first, end });
+      first = end;
+    }
+    const book = new LockBook();
+    const begun = new Set<number>();
+    return turns.flatMap((turn) => {
+      const { thread, first: index, end } = turn;
+      const goes = `${this.cpuName(thread)} ${begun.has(thread) ? 'goes on' : 'begins'}`;
+      begun.add(thread);
+      const left = this.leftInWords(steps[index], book);
+      for (let at = index; at < end; at++) book.step(steps[at], at);
+      if (left === undefined) return [];
+      return [{ index, title: `${left}; ${goes}`, reasons: this.reasonsOf(turn) }];
     });
-    return switches;
   }
 
   private cpuName(thread: number): string {
     return `cpu ${this.counterexample.threads[thread].cpu}`;
   }
 
-  private leftInWords(index: number): string {
-    const { thread, state, pending } = this.steps[index].left!;
+  /** What became of the thread before a switch. @param locks - that are held then */
+  private leftInWords({ left }: ScheduleStep, locks: LockBook): string | undefined {
+    if (left === undefined) return undefined;
+    const { thread, state, pending } = left;
     const who = this.cpuName(thread);
     if (pending === undefined) return `${who} has ended`;
     const what = pendingInWords(pending, this.arch);
     if (state === 'preempted') return `${who} is preempted, about to ${what}`;
-    const book = new LockBook();
-    this.steps.slice(0, index).forEach((step, before) => book.step(step, before));
-    const holders = book.holdersOf(pending.word, thread).map((held) => this.heldInWords(held));
+    const holders = locks.holdersOf(pending.word, thread).map((held) => this.heldInWords(held));
     return `${who} waits to ${what}${holders.length === 0 ? '' : `: ${holders.join('; ')}`}`;
   }
 
@@ -207,20 +215,19 @@ class Analysis {
   }
 
   /** Why it matters that a turn begins here: what it does to others, and what others have done to it. */
-  private reasonsAt(index: number): Reason[] {
-    const { thread, left } = this.steps[index];
-    const next = this.steps.findIndex((step, at) => at > index && step.thread !== thread);
-    const turn = { first: index, end: next < 0 ? this.steps.length : next };
-    const reasons: Reason[] = [];
-    for (const [word, all] of this.byWord) {
-      const accesses = all.filter(({ kind }) => kind !== 'lock');
-      const mine = accesses.filter((access) => isIn(access, turn));
+  private reasonsOf(turn: Turn): Reason[] {
+    const { left } = this.steps[turn.first];
+    const reasons = this.locksForGood(turn);
+    const touched = new Set(this.steps.slice(turn.first, turn.end).flatMap(wordsOf));
+    for (const word of touched) {
+      const history = this.byWord.get(word)!;
+      const mine = history.within(turn);
       if (mine.length === 0) continue;
       const found = [
-        this.findsChange(word, accesses, mine[0]),
-        ...this.othersOf(thread).flatMap((other) => [
-          this.changesUnder(word, accesses, mine, other, turn),
-          this.tears(word, mine, other, turn),
+        this.findsChange(word, history, mine[0]),
+        ...this.othersOf(turn.thread).flatMap((other) => [
+          this.changesUnder(word, history, mine, other, turn),
+          this.tears(word, history, mine, other, turn),
         ]),
       ];
       const named = this.namedByFailure.has(word);
@@ -239,6 +246,19 @@ class Analysis {
     return telling.length > 0 ? telling.slice(0, REASONS_MAX) : reasons.slice(0, 1);
   }
 
+  /** In a deadlock: the locks taken in a turn that others wait for in vain. */
+  private locksForGood(turn: Turn): Reason[] {
+    return this.counterexample.waiting.flatMap(({ thread, word }) =>
+      this.heldAtEnd.holdersOf(word, thread).flatMap(({ since }) => {
+        if (since < turn.first || since >= turn.end) return [];
+        const taken = this.byWord.get(word)!.all.find(({ index }) => index === since)!;
+        const takes = `${this.cpuName(taken.thread)} takes it (${number(taken)})`;
+        const text = `${word}: ${takes} and keeps it; ${this.cpuName(thread)} waits for it at the end`;
+        return [{ words: [word], accesses: [taken], strength: STRENGTH.lost, text }];
+      }),
+    );
+  }
+
   private othersOf(thread: number): number[] {
     return [...this.counterexample.threads.keys()].filter((other) => other !== thread);
   }
@@ -246,14 +266,14 @@ class Analysis {
   /** A word changes that another thread has used and will use again. */
   private changesUnder(
     word: string,
-    accesses: readonly Access[],
+    history: WordHistory,
     mine: readonly Access[],
     other: number,
     turn: Turn,
   ): Reason | undefined {
     const change = mine.filter(changes).at(-1);
-    const used = accesses.findLast((it) => it.thread === other && it.index < turn.first);
-    const next = accesses.find((it) => it.thread === other && it.index >= turn.end);
+    const used = history.lastBefore(other, turn.first);
+    const next = history.firstFrom(other, turn.end);
     if (change === undefined || used === undefined || next === undefined) return undefined;
     if (commute(change, next)) return undefined;
     const who = this.cpuName(other);
@@ -283,12 +303,9 @@ class Analysis {
   }
 
   /** A thread comes back, or comes first, to a word that another has changed. */
-  private findsChange(word: string, accesses: readonly Access[], mine: Access): Reason | undefined {
-    const own = accesses.findLast((it) => it.thread === mine.thread && it.index < mine.index);
-    const after = own?.index ?? -1;
-    const change = accesses.findLast(
-      (it) => it.thread !== mine.thread && it.index > after && it.index < mine.index && changes(it),
-    );
+  private findsChange(word: string, history: WordHistory, mine: Access): Reason | undefined {
+    const own = history.lastBefore(mine.thread, mine.index);
+    const change = history.changeMetBy(mine);
     if (change === undefined || commute(change, mine)) return undefined;
     const who = this.cpuName(mine.thread);
     const whose = this.cpuName(change.thread);
@@ -325,17 +342,15 @@ class Analysis {
 
   /** What a thread does next to a word that it has changed, if that changes the word again. */
   private willChangeAgain(word: string, change: Access, met: Access): string | undefined {
-    const next = this.byWord
-      .get(word)!
-      .find((it) => it.thread === change.thread && it.index > met.index);
+    const next = this.byWord.get(word)!.firstFrom(change.thread, met.index);
     if (next !== undefined) {
       if (!changes(next)) return undefined;
       return `will make it ${this.value(word, next.after)} (${number(next)})`;
     }
-    const { left } = this.steps.findLast(
-      (step, index) => index <= met.index && step.left?.thread === change.thread,
-    )!;
-    const pending = left!.pending;
+    const away = this.steps.findLast(
+      ({ left }, index) => index <= met.index && left?.thread === change.thread,
+    );
+    const pending = away?.left?.pending;
     if (pending?.word !== word || !CHANGING.test(pending.operation)) return undefined;
     return `is about to ${pendingInWords(pending, this.arch)}`;
   }
@@ -343,21 +358,19 @@ class Analysis {
   /** Another thread is between the halves of an entry. */
   private tears(
     word: string,
+    history: WordHistory,
     mine: readonly Access[],
     other: number,
     turn: Turn,
   ): Reason | undefined {
     const sibling = word.endsWith('.high') ? word.slice(0, -'.high'.length) : `${word}.high`;
-    const first = this.byWord
-      .get(word)
-      ?.findLast((it) => it.thread === other && it.index < turn.first);
-    const second = this.byWord
-      .get(sibling)
-      ?.find((it) => it.thread === other && it.index >= turn.end);
+    const siblings = this.byWord.get(sibling);
+    const first = history.lastBefore(other, turn.first);
+    const second = siblings?.firstFrom(other, turn.end);
     if (first === undefined || second === undefined) return undefined;
     if (first.step.function !== second.step.function || first.step.high !== undefined)
       return undefined;
-    const both = [...mine, ...(this.byWord.get(sibling) ?? []).filter((it) => isIn(it, turn))];
+    const both = [...mine, ...(siblings?.within(turn) ?? [])];
     const meets = changes(first) || changes(second) ? both : both.filter(changes);
     if (meets.length === 0) return undefined;
     const who = this.cpuName(other);
@@ -411,41 +424,40 @@ class Analysis {
         if (index >= 0) shown[index] = true;
       }
     }
-    steps.forEach((step, taken) => {
-      if (!takesLock(step) || !this.isContended(step.word)) return;
-      const given = steps.findIndex(
-        (it, at) =>
-          at > taken && it.thread === step.thread && it.word === step.word && givesLock(it),
-      );
-      const end = given < 0 ? steps.length : given;
-      const inside = steps.some(
-        (it, at) =>
-          at > taken &&
-          at < end &&
-          shown[at] &&
-          it.thread === step.thread &&
-          !isLockOperation(it.operation),
-      );
-      if (!inside) return;
-      shown[taken] = true;
-      if (given >= 0) shown[given] = true;
-    });
+    this.showLocksAround(shown);
     return shown;
   }
 
-  private isContended(word: string): boolean {
-    return this.byWord.get(word)!.some(({ step }) => step.shared);
+  /** Shows those locks for which threads compete and under which a step is shown. */
+  private showLocksAround(shown: boolean[]): void {
+    const open: { readonly taken: number; shows: boolean }[] = [];
+    this.steps.forEach((step, index) => {
+      const { thread, word } = step;
+      const isOwn = (taken: number): boolean => this.steps[taken].thread === thread;
+      if (takesLock(step) && this.contended.has(word)) open.push({ taken: index, shows: false });
+      if (shown[index] && !isLockOperation(step.operation)) {
+        for (const section of open) section.shows ||= isOwn(section.taken);
+      }
+      if (!givesLock(step)) return;
+      const place = open.findLastIndex(
+        ({ taken }) => isOwn(taken) && this.steps[taken].word === word,
+      );
+      if (place < 0) return;
+      const [{ taken, shows }] = open.splice(place, 1);
+      shown[taken] ||= shows;
+      shown[index] ||= shows;
+    });
+    for (const { taken, shows } of open) shown[taken] ||= shows;
   }
 
   /** Most points where a CPU would answer interrupts come to nothing: only those next to a flush matter. */
   private isIdleInterrupt(index: number): boolean {
     const step = this.steps[index];
     if (step.operation !== 'interrupts') return false;
-    const accesses = this.byWord.get(step.word)!;
-    const at = accesses.findIndex((access) => access.index === index);
-    const isFlush = (access: Access | undefined): boolean =>
-      access !== undefined && access.step.operation === 'invalidate';
-    return !isFlush(accesses[at - 1]) && !isFlush(accesses[at + 1]);
+    return !this.byWord
+      .get(step.word)!
+      .neighbours(index)
+      .some((access) => access?.step.operation === 'invalidate');
   }
 }
 
@@ -453,62 +465,8 @@ function byStrength(a: Reason, b: Reason): number {
   return b.strength - a.strength;
 }
 
-interface Turn {
-  readonly first: number;
-  readonly end: number;
-}
-
-function isIn({ index }: Access, { first, end }: Turn): boolean {
-  return index >= first && index < end;
-}
-
 function number({ index }: Access): string {
   return `step ${index + 1}`;
-}
-
-function wordsOf({ word, high, source }: ScheduleStep): string[] {
-  return [
-    word,
-    ...(high === undefined ? [] : [`${word}.high`]),
-    ...(source === undefined ? [] : [source]),
-  ];
-}
-
-function accessesOf(step: ScheduleStep, index: number): [string, Access][] {
-  const { thread, before, after, word, high, source } = step;
-  const own = { index, thread, step, kind: kindOf(step) };
-  const accesses: [string, Access][] = [[word, { ...own, before, after }]];
-  if (high !== undefined) accesses.push([`${word}.high`, { ...own, ...high }]);
-  // What the page holds that is copied is not written down: that it is read is enough.
-  if (source !== undefined) accesses.push([source, { ...own, kind: 'read', before: 0, after: 0 }]);
-  return accesses;
-}
-
-function kindOf(step: ScheduleStep): Access['kind'] {
-  const { operation } = step;
-  if (isLockOperation(operation)) return 'lock';
-  if (/^(load|readOnce|sleepOn|interrupts|writeDevice)/.test(operation)) return 'read';
-  if (isFailedCas(step)) return 'read';
-  return /^(store|writeOnce)/.test(operation) || PAGE_OPERATIONS.test(operation)
-    ? 'store'
-    : 'update';
-}
-
-function isFailedCas({ operation, operands, before }: ScheduleStep): boolean {
-  return operation === 'cas' && before !== operands[0];
-}
-
-/** Of a page the first word is known alone, so it counts as changed. */
-function changes({ kind, before, after, step }: Access): boolean {
-  if (kind === 'read') return false;
-  return (
-    before !== after || PAGE_OPERATIONS.test(step.operation) || step.operation === 'invalidate'
-  );
-}
-
-/** Counts that both only add to do not matter, nor readers of a semaphore to each other. */
-function commute(a: Access, b: Access): boolean {
-  return COMMUTING.has(a.step.operation) && COMMUTING.has(b.step.operation);
 }
 
 function rowsOf(
@@ -527,7 +485,7 @@ function rowsOf(
     const turn = bySwitch.get(index);
     if (turn !== undefined) {
       const reasons = turn.reasons.map(({ text }) => text);
-      rows.push({ kind: 'switch', index, left: turn.left, reasons });
+      rows.push({ kind: 'switch', index, title: turn.title, reasons });
     }
     if (shown[index]) {
       rows.push({ kind: 'step', index, cited: cited.has(index) });
@@ -547,14 +505,26 @@ function rowsOf(
 function outermostFunctions(steps: readonly ScheduleStep[], first: number, end: number): string[] {
   const { thread, callers } = steps[first];
   const folded = steps.slice(first, end);
-  const before = steps.slice(0, first).findLast((step) => step.thread === thread);
-  const after = steps.slice(end).find((step) => step.thread === thread);
+  const before = nearest(steps, thread, first - 1, -1);
+  const after = nearest(steps, thread, end, 1);
   const neighbours = [before, after].map((step) =>
     step === undefined ? 0 : commonLength(callers, step.callers),
   );
   let depth = Math.max(...neighbours);
   for (const step of folded) depth = Math.min(depth, commonLength(callers, step.callers));
   return [...new Set(folded.map((step) => step.callers[Math.min(depth, step.callers.length - 1)]))];
+}
+
+/** The step of a thread that is nearest in one direction. */
+function nearest(
+  steps: readonly ScheduleStep[],
+  thread: number,
+  from: number,
+  by: 1 | -1,
+): ScheduleStep | undefined {
+  let at = from;
+  while (at >= 0 && at < steps.length && steps[at].thread !== thread) at += by;
+  return steps[at];
 }
 
 function commonLength(a: readonly string[], b: readonly string[]): number {

@@ -22,7 +22,7 @@ export function stepInWords(step: ScheduleStep, arch: Arch): string {
     case 'readOnceWide':
       return `${word} = ${old}`;
     case 'cas': {
-      if (before === operands[0]) return `${word} cas ${change}`;
+      if (!isFailedCas(step)) return `${word} cas ${change}`;
       const expected = valueInWords(word, operands[0], arch);
       return `${word} cas failed: is ${old}, expected ${expected}`;
     }
@@ -116,6 +116,23 @@ function actInWords(
     default:
       return undefined;
   }
+}
+
+/** Whether a step only reads its word: an exchange or a trylock that fails does so too. */
+export function onlyReads(step: ScheduleStep): boolean {
+  const { operation, before, after } = step;
+  if (isFailedCas(step)) return true;
+  if (operation.startsWith('try')) return before === after;
+  return /^(load|readOnce|sleepOn|interrupts|writeDevice)/.test(operation);
+}
+
+export function isFailedCas({ operation, operands, before }: ScheduleStep): boolean {
+  return operation === 'cas' && before !== operands[0];
+}
+
+/** Whether an operation fills a page. */
+export function isOnPage(operation: string): boolean {
+  return /^(zeroPage|copyPage|readDevice)/.test(operation);
 }
 
 /** The value of the word that a step is on: of both halves where it is on a whole entry. */

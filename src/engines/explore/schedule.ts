@@ -111,9 +111,10 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
     previous = thread;
   }
   naming.learnTables();
+  const shared = sharedSteps(steps);
   return {
     threads: running.map(({ cpu }, index) => ({ cpu: cpu.id, ...naming.task(tasks[index]) })),
-    steps: steps.map((step) => namedStep(step, naming, isShared(step, steps))),
+    steps: steps.map((step) => namedStep(step, naming, shared.has(step))),
     stuck: stuckThreads(execution, naming),
   };
 }
@@ -153,8 +154,21 @@ function leftOf(execution: Execution, thread: number): UnnamedLeft {
   return { thread, state, pending: { ...act, value } };
 }
 
-function isShared({ thread, touches }: UnnamedStep, steps: readonly UnnamedStep[]): boolean {
-  return steps.some((other) => other.thread !== thread && depends(touches, other.touches));
+/** Those steps whose order with one of another thread can matter. */
+function sharedSteps(steps: readonly UnnamedStep[]): Set<UnnamedStep> {
+  // Most steps are like others: each kind is compared once.
+  const kinds = new Map<string, UnnamedStep[]>();
+  for (const step of steps) {
+    const { touches } = step;
+    const kind = [step.thread, touches.count, ...touches.list()].join();
+    const alike = kinds.get(kind);
+    if (alike === undefined) kinds.set(kind, [step]);
+    else alike.push(step);
+  }
+  const groups = [...kinds.values()];
+  const isShared = ([{ thread, touches }]: readonly UnnamedStep[]): boolean =>
+    groups.some(([other]) => other.thread !== thread && depends(touches, other.touches));
+  return new Set(groups.filter(isShared).flat());
 }
 
 function stuckThreads(execution: Execution, naming: Naming): Stuck[] {

@@ -72,6 +72,11 @@ export class Touches {
     this.places[this.count] = place;
     this.how[this.count++] = how;
   }
+
+  /** All of it in one list: two that are alike have equal lists. */
+  list(): number[] {
+    return [...this.places.subarray(0, this.count), ...this.how.subarray(0, this.count)];
+  }
 }
 
 /** Whether two ways to touch one place depend on each other. */
