@@ -1,5 +1,5 @@
 /** fork: who shares which page, and until when. */
-import { Advice, Prot } from '../calls.js';
+import { Advice, MapFlag, Prot } from '../calls.js';
 import {
   RW,
   advise,
@@ -97,6 +97,21 @@ export const forks: Theme = {
     ...by(1, load(0), load(8), load(9), store(9), load(16)),
   ],
   'zero pages in the child': [map(0, 4), load(0), store(1), fork, ...by(1, load(0), store(0))],
+  'zeros of a stack that grew by loads alone are copied': [
+    map(20, 2, { flags: MapFlag.MAP_GROWSDOWN }),
+    load(18),
+    load(20),
+    fork,
+    ...by(1, load(18), load(19), store(20), load(17)),
+    store(18),
+  ],
+  'zeros of a stack are copied from its first growth on': [
+    map(20, 2, { flags: MapFlag.MAP_GROWSDOWN }),
+    load(20),
+    fork,
+    ...by(1, load(20), load(18), fork),
+    ...by(2, load(20), load(18)),
+  ],
   'MADV_DONTFORK leaves an area out': [
     map(0, 6),
     ...storeEach(0, 6),

@@ -239,14 +239,16 @@ function* roomBehind(cpu: Cpu, vma: Word, vmEnd: Vaddr, bytes: number): Op<boole
 /** Maps more of the same behind a VMA, as one with it, and with what follows if that is alike. */
 function* growInPlace(cpu: Cpu, mm: Word, vma: Word, vmEnd: Vaddr, bytes: number): Op<boolean> {
   const grown = yield* cloneVma(cpu, mm, vma, vmEnd, vmEnd, bytes);
-  return grown !== 0;
+  if (grown === 0) return false;
+  yield* mergeVma(cpu, mm, grown);
+  return true;
 }
 
 /**
- * Makes a VMA that shows at `target` what `vma` does, or would, from `address` on, merged with its
- * neighbours where they are alike (Linux: copy_vma).
+ * Makes a VMA that shows at `target` what `vma` does, or would, from `address` on (Linux: copy_vma, which
+ * merges it at once).
  *
- * @returns the VMA that covers it, or 0 when a table is full
+ * @returns the VMA, or 0 when a table is full
  */
 function* cloneVma(
   cpu: Cpu,
@@ -270,7 +272,7 @@ function* cloneVma(
   }
   yield* linkVma(cpu, mm, copy);
   yield* accountVm(cpu, mm, vmFlags, bytes * PAGES_PER_BYTE);
-  return yield* mergeVma(cpu, mm, copy);
+  return copy;
 }
 
 /**
@@ -280,23 +282,25 @@ function* cloneVma(
  */
 function* moveVma(cpu: Cpu, mm: Word, remap: Remap, target: Vaddr): Op<Vaddr> {
   const { address, oldBytes, newBytes, flags } = remap;
-  const vma = yield* vmaAt(cpu, mm, address);
-  yield* vmaStartWrite(cpu, vma);
-  const copy = yield* cloneVma(cpu, mm, vma, address, target, newBytes);
-  if (copy === 0) return -ENOMEM;
-  // The copy may have become one with it.
   const source = yield* vmaAt(cpu, mm, address);
+  yield* vmaStartWrite(cpu, source);
+  const copy = yield* cloneVma(cpu, mm, source, address, target, newBytes);
+  if (copy === 0) return -ENOMEM;
   if (!(yield* movePageTables(cpu, mm, source, address, target, oldBytes))) {
-    // The old range has what could not be moved; put back what was, and leave no trace.
+    // The old range has what could not be moved; put back what was, and leave no trace: the copy is still
+    // a VMA of its own, so that to unmap it needs no memory.
     yield* movePageTables(cpu, mm, source, target, address, oldBytes);
     yield* doMunmap(cpu, mm, target, newBytes);
     return -ENOMEM;
   }
-  if ((flags & MREMAP_DONTUNMAP) === 0) {
-    if (oldBytes > 0) yield* doMunmap(cpu, mm, address, oldBytes);
-    return target;
+  const merged = yield* mergeVma(cpu, mm, copy);
+  if ((flags & MREMAP_DONTUNMAP) !== 0) {
+    yield* emptyOldVma(cpu, mm, address, oldBytes, merged);
+  } else if (oldBytes > 0) {
+    // Where there is no memory to split its VMA, the old range stays mapped, without a page (Linux:
+    // unmap_source_vma). The move is done all the same.
+    yield* doMunmap(cpu, mm, address, oldBytes);
   }
-  yield* emptyOldVma(cpu, mm, address, oldBytes, copy);
   return target;
 }
 

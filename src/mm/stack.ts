@@ -3,6 +3,7 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, pageMask } from '../hardware/machine.js';
 import { accountVm, mayExpandVm } from './accounting.js';
+import { anonVmaPrepare } from './anonvma.js';
 import { Mm } from './layout/mm.js';
 import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 import { rmapLock, rmapUnlock } from './vmas.js';
@@ -33,6 +34,7 @@ function* expandStack(cpu: Cpu, mm: Word, vma: Word, address: Vaddr): Op<boolean
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const wanted = pageMask(address);
   if ((vmFlags & VM_GROWSDOWN) === 0 || !(yield* gapAllows(cpu, vma, wanted))) return false;
+  if (!(yield* anonVmaPrepare(cpu, vma))) return false;
   if (!(yield* mayGrow(cpu, mm, vma, wanted))) return false;
   const pages = (start - wanted) * PAGES_PER_BYTE;
   const pgoff = yield* cpu.load(vma + Vma.vmPgoff);

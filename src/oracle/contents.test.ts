@@ -512,8 +512,25 @@ describe('a process that ran out of memory', () => {
 
   it('has moved some mappings and not others', () => {
     const process = processWith(3);
-    process.adoptMove(page(0), page(4), [undefined, now]);
+    process.adoptMove(page(0), page(4), [undefined, now], [now, undefined]);
     assert.deepEqual(loads(process, 5), ['SIGSEGV', 2, 3, 'SIGSEGV', 1]);
+  });
+
+  it('has at their old place, empty, mappings that moved and could not be taken away', () => {
+    const process = processWith(3);
+    const request = { mayMove: true, fixed: true, newAddress: page(4) };
+    process.mremap(page(0), bytes(2), bytes(2), request, page(4));
+    refuses(() => process.adoptLeft(page(0), page(4), [{ ...now, prot: 1 }, now]));
+    refuses(() => process.adoptLeft(page(0), page(4), [{ ...now, locked: true }, now]));
+    process.adoptLeft(page(0), page(4), [now, undefined]);
+    assert.deepEqual(loads(process, 6), [0, 'SIGSEGV', 3, 'SIGSEGV', 1, 2]);
+  });
+
+  it('has moved what is at the new place, though its mapping is at the old one too', () => {
+    const process = processWith(2);
+    process.adoptMove(page(0), page(4), [now, now], [now, undefined]);
+    process.adoptLeft(page(0), page(4), [now, now]);
+    assert.deepEqual(loads(process, 5), [0, 2, 'SIGSEGV', 'SIGSEGV', 1]);
   });
 
   it('has nothing mapped that was not there, but for a stack that has grown', () => {

@@ -23,6 +23,7 @@ import {
   READ,
   WRITE,
   contentsOf,
+  emptied,
   isBehindEnd,
   mayBePopulated,
   populated,
@@ -352,10 +353,7 @@ export class Process {
     for (const [offset, mapping] of moved.entries()) {
       this.pages.set(pageOf(to) + offset, mapping);
       if (dontUnmap) {
-        // The order of its own goes with the pages.
-        const own = { index: mapping.linear, copies: NO_COPY, lazyFree: false, locked: false };
-        const left = { ...mapping, ...own };
-        this.pages.set(pageOf(from) + offset, left);
+        this.pages.set(pageOf(from) + offset, { ...emptied(mapping), locked: false });
       }
     }
     const linear = first.linear + pageCount(oldBytes);
@@ -531,12 +529,45 @@ export class Process {
     }
   }
 
-  /** Follows the VM where a move of all that is in a range ran out of memory on its way. */
-  adoptMove(from: Vaddr, to: Vaddr, seen: readonly (SeenMapping | undefined)[]): void {
-    for (const [offset, now] of seen.entries()) {
-      const distance = offset * PAGE_SIZE;
-      const moved = now === undefined && this.pages.has(pageOf(from + distance));
-      if (moved) this.movePages(from + distance, PAGE_SIZE, PAGE_SIZE, to + distance, false);
+  /**
+   * Follows the VM where a move of all that is in a range ran out of memory on its way. What moved and was
+   * left behind as well is known by its new place, and that only if nothing was there before.
+   *
+   * @param left - what the VM has at each page from `from`
+   * @param arrived - what it has at each page from `to`
+   */
+  adoptMove(
+    from: Vaddr,
+    to: Vaddr,
+    left: readonly (SeenMapping | undefined)[],
+    arrived: readonly (SeenMapping | undefined)[],
+  ): void {
+    for (const [offset, now] of left.entries()) {
+      const source = from + offset * PAGE_SIZE;
+      const target = to + offset * PAGE_SIZE;
+      const isNew = arrived[offset] !== undefined && !this.pages.has(pageOf(target));
+      if (this.pages.has(pageOf(source)) && (now === undefined || isNew)) {
+        this.movePages(source, PAGE_SIZE, PAGE_SIZE, target, false);
+      }
+    }
+  }
+
+  /**
+   * Follows the VM where memory sufficed to move pages, but not to take their old mapping away: it stays as
+   * it was, without its pages.
+   *
+   * @param left - what the VM has at each page from `from`
+   */
+  adoptLeft(from: Vaddr, to: Vaddr, left: readonly (SeenMapping | undefined)[]): void {
+    for (const [offset, now] of left.entries()) {
+      const page = pageOf(from) + offset;
+      const moved = this.pages.get(pageOf(to) + offset);
+      if (now === undefined || moved === undefined || this.pages.has(page)) continue;
+      const parts = Object.keys(now) as (keyof SeenMapping)[];
+      if (parts.some((part) => now[part] !== moved[part])) {
+        throw new InvariantError(`contents: ${hex(page * PAGE_SIZE)} is not what moved from there`);
+      }
+      this.pages.set(page, emptied(moved));
     }
   }
 

@@ -44,6 +44,11 @@ export function contentsOf(mapping: PageMapping, copy: PageContents | undefined)
   return copy ?? mapping.object?.page(mapping.index) ?? PageContents.ZEROS;
 }
 
+/** What a mapping is where a move took its page: the order of its own goes with it. */
+export function emptied(mapping: PageMapping): PageMapping {
+  return { ...mapping, index: mapping.linear, copies: NO_COPY, lazyFree: false };
+}
+
 /** What a page may hold after it was faulted in for writing, where its mapping makes that a copy. */
 export function populated(mapping: PageMapping): PageMapping['copies'] {
   const { shared, prot, object, copies } = mapping;

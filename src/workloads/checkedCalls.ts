@@ -232,6 +232,10 @@ export function* checkedMremap(
     const dontUnmap = (flags & MREMAP_DONTUNMAP) !== 0;
     const request = { mayMove, fixed, dontUnmap, newAddress };
     process.mremap(address, oldBytes, newBytes, request, result);
+    if (checking.mayRunOut && result >= 0 && result !== address) {
+      const kept = Math.min(oldBytes, newBytes);
+      process.adoptLeft(address, result, yield* seeMappings(cpu, address, kept));
+    }
     return result;
   }
   // What is cut off, and what was where the mapping should go, may be gone. Of several mappings, some may
@@ -239,7 +243,9 @@ export function* checkedMremap(
   const cut = address + newBytes;
   const unmap = { unmap: true };
   if (fixed && oldBytes === newBytes) {
-    process.adoptMove(address, newAddress, yield* seeMappings(cpu, address, oldBytes));
+    const left = yield* seeMappings(cpu, address, oldBytes);
+    process.adoptMove(address, newAddress, left, yield* seeMappings(cpu, newAddress, newBytes));
+    process.adoptLeft(address, newAddress, left);
   }
   process.adopt(cut, yield* seeMappings(cpu, cut, oldBytes - newBytes), unmap);
   if (fixed) process.adopt(newAddress, yield* seeMappings(cpu, newAddress, newBytes), unmap);

@@ -380,15 +380,33 @@ function* randomMremap(cpu: Cpu, run: Run, page: Vaddr, bytes: number): Op<numbe
       );
     case 1:
     case 2:
-      return yield* checkedMremap(cpu, run, page, bytes, bytes, flags | MREMAP_FIXED, to.page);
+      return yield* randomMove(cpu, run, page, bytes, bytes, flags, to.page);
     case 3:
     case 4:
-      return yield* checkedMremap(cpu, run, page, bytes, to.bytes, flags | MREMAP_FIXED, to.page);
+      return yield* randomMove(cpu, run, page, bytes, to.bytes, flags, to.page);
     case 5:
       return keepPlace(run, yield* checkedMremap(cpu, run, page, 0, to.bytes, flags, 0));
     default:
       return keepPlace(run, yield* checkedMremap(cpu, run, page, bytes, to.bytes, flags, 0));
   }
+}
+
+/** Moves to a place of the caller's choice. */
+function* randomMove(
+  cpu: Cpu,
+  run: Run,
+  page: Vaddr,
+  bytes: number,
+  newBytes: number,
+  flags: number,
+  to: Vaddr,
+): Op<number> {
+  // Of several mappings, some may move before memory runs out: which did shows where nothing was before.
+  if (run.mayRunOut && newBytes === bytes) {
+    const unmapped = yield* checkedMunmap(cpu, run, to, bytes);
+    if (unmapped < 0) return unmapped;
+  }
+  return yield* checkedMremap(cpu, run, page, bytes, newBytes, flags | MREMAP_FIXED, to);
 }
 
 /** Remembers an address that the VM chose. */
