@@ -8,6 +8,7 @@ import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
+import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import type { Scenario } from './scenario.js';
 
@@ -20,15 +21,18 @@ export const SCENARIOS: readonly Scenario[] = [
   msyncFault,
   truncateFault,
   swapFault,
+  prefaultFault,
 ];
 
 /**
  * The designs that a scenario says something about: not those with prezeroing, which differ from others only in the
- * page allocator.
+ * page allocator; and those with prefault only where pages are touched in sequence.
  */
-export function designsFor({ brokenDesignsFail }: Scenario): readonly VmDesign[] {
-  return DESIGNS.filter(({ broken, prezero }) => {
-    return prezero === undefined && (broken === undefined || brokenDesignsFail);
+export function designsFor({ name, brokenDesignsFail }: Scenario): readonly VmDesign[] {
+  return DESIGNS.filter(({ broken, prezero, prefault }) => {
+    const differs =
+      prezero === undefined && (prefault === undefined || name === prefaultFault.name);
+    return differs && (broken === undefined || brokenDesignsFail);
   });
 }
 

@@ -29,6 +29,7 @@ import {
   multitaskThread,
 } from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
+import { loadPages, prefaultSetup, storePages } from './prefaultRaces.js';
 import { drainCpu } from './quiet.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
@@ -57,8 +58,10 @@ export const PROGRAMS = {
   kswapd,
   kscrubd,
   loadOwn,
+  loadPages,
   movePage,
   pageOutAndLoad,
+  prefaultSetup,
   multitaskFile,
   multitaskFork,
   multitaskParent,
@@ -79,6 +82,7 @@ export const PROGRAMS = {
   sharedStart,
   storeAndSync,
   storeOwn,
+  storePages,
   threadsSetup,
   touchShared,
   touchTwice,
