@@ -40,10 +40,7 @@ export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
   return pfn;
 }
 
-/**
- * The same for who can do without: takes what is free, and reclaims nothing (Linux: __GFP_NORETRY without
- * __GFP_DIRECT_RECLAIM).
- */
+/** The same for who can do without: takes what is free, and reclaims nothing (Linux: GFP_NOWAIT). */
 export function* allocZeroedPageNowait(cpu: Cpu): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;
   if (PREZERO && (yield* refillZeroed(cpu))) return yield* takeZeroed(cpu);
