@@ -24,6 +24,7 @@ export {
   PG_head,
   PG_locked,
   PG_readahead,
+  PG_referenced,
   PG_swapcache,
   PG_tail,
   PG_uptodate,

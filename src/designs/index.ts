@@ -3,6 +3,7 @@ import { InputError } from '../base/errors.js';
 import { COUNTER_FORMS, type VmDesign } from '../mm/design.js';
 import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
+import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
 import { v18, v18Debug, v18First, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
 
@@ -20,6 +21,11 @@ export const DESIGNS: readonly VmDesign[] = [
   linux,
   pageTableLockPrezero,
   v18Prezero,
+  prefault,
+  v18Prefault,
+  linuxPrefault,
+  prefaultV1,
+  prefaultV2,
   brokenCheckThenInstall,
   brokenPlainRss,
 ];

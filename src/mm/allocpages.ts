@@ -40,6 +40,15 @@ export function* allocZeroedPage(cpu: Cpu): Op<Pfn> {
   return pfn;
 }
 
+/** The same for who can do without: takes what is free, and reclaims nothing (Linux: GFP_NOWAIT). */
+export function* allocZeroedPageNowait(cpu: Cpu): Op<Pfn> {
+  if (yield* shouldFail(cpu)) return 0;
+  if (PREZERO && (yield* refillZeroed(cpu))) return yield* takeZeroed(cpu);
+  const pfn = yield* takePage(cpu, false);
+  if (pfn !== 0) yield* cpu.zeroPage(frameOf(pfn));
+  return pfn;
+}
+
 /** Takes a block of 2^order frames, order above 0, filled with zeros and without references; or 0. */
 export function* allocZeroedPages(cpu: Cpu, order: number): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;

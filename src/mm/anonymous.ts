@@ -2,13 +2,13 @@
  * The first touch of anonymous memory (Linux: do_anonymous_page, mm/memory.c; 2.6.10 and V18,
  * patches 3 and 4 of 4).
  */
-import type { Vaddr, Word } from '../base/units.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { ANON_COUNTERS_LOCK } from './design.js';
+import { ANON_COUNTERS_LOCK, PREFAULT } from './design.js';
 import { Mm } from './layout/mm.js';
-import { ZERO_PFN } from './layout/page.js';
+import { PG_referenced, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Vma } from './layout/vma.js';
 import {
@@ -42,14 +42,8 @@ export function* doAnonymousPage(
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   if (!write) {
     yield* sectionStart(cpu, mm, ptep);
-    yield* setPteHigh(cpu, ptep, vmFlags);
-    const zero = mkPte(ZERO_PFN, vmFlags);
-    if (yield* ptepInstall(cpu, ptep, 0, zero)) {
-      updateMmuCache(cpu, address, zero, vmFlags);
-      yield* countEvent(cpu, PageState.fault_anon_read);
-    } else {
-      yield* countEvent(cpu, PageState.cmpxchg_fail_anon_read);
-    }
+    const mapped = yield* mapZeroPage(cpu, vmFlags, address, ptep);
+    yield* countEvent(cpu, mapped ? PageState.fault_anon_read : PageState.cmpxchg_fail_anon_read);
     yield* sectionStop(cpu, mm, ptep);
     return VM_FAULT_MINOR;
   }
@@ -58,24 +52,59 @@ export function* doAnonymousPage(
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const pfn = yield* allocZeroedPage(cpu);
   if (pfn === 0) return VM_FAULT_OOM;
-  const entry = mkDirtyWritable(mkPte(pfn, vmFlags), vmFlags);
 
   yield* anonWriteStart(cpu, mm, ptep);
-  yield* setPteHigh(cpu, ptep, vmFlags);
-  if (!(yield* ptepInstall(cpu, ptep, 0, entry))) {
+  if (!(yield* mapNewPage(cpu, mm, vma, vmFlags, address, ptep, pfn))) {
     yield* anonWriteStop(cpu, mm, ptep);
     yield* freeNewPage(cpu, pfn);
     yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);
     return VM_FAULT_MINOR;
   }
+  yield* countEvent(cpu, PageState.fault_anon_write);
+  yield* anonWriteStop(cpu, mm, ptep);
+  return VM_FAULT_MINOR;
+}
+
+/**
+ * Maps the zero page by an empty pte.
+ *
+ * @returns false where the pte is not empty any more
+ * Locks: those of the section that read the pte, see locking.ts.
+ */
+export function* mapZeroPage(cpu: Cpu, vmFlags: number, address: Vaddr, ptep: Word): Op<boolean> {
+  yield* setPteHigh(cpu, ptep, vmFlags);
+  const zero = mkPte(ZERO_PFN, vmFlags);
+  if (!(yield* ptepInstall(cpu, ptep, 0, zero))) return false;
+  updateMmuCache(cpu, address, zero, vmFlags);
+  return true;
+}
+
+/**
+ * Maps a new page, to be written to, by an empty pte, and counts it.
+ *
+ * @returns false where the pte is not empty any more
+ * Locks: those of an anonymous write, see locking.ts.
+ */
+export function* mapNewPage(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  vmFlags: number,
+  address: Vaddr,
+  ptep: Word,
+  pfn: Pfn,
+): Op<boolean> {
+  const entry = mkDirtyWritable(mkPte(pfn, vmFlags), vmFlags);
+  yield* setPteHigh(cpu, ptep, vmFlags);
+  if (!(yield* ptepInstall(cpu, ptep, 0, entry))) return false;
   updateMmuCache(cpu, address, entry, vmFlags);
   // Only now: a page on the LRU list can be found by reclaim, which must find it mapped.
   if (ANON_COUNTERS_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
   yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   if (ANON_COUNTERS_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  // A page that is mapped ahead may wait for its first use (V2: SetPageReferenced).
+  if (PREFAULT) yield* cpu.or(pageOf(pfn) + Page.flags, PG_referenced);
   yield* lruCacheAddActive(cpu, pfn);
-  yield* countEvent(cpu, PageState.fault_anon_write);
-  yield* anonWriteStop(cpu, mm, ptep);
-  return VM_FAULT_MINOR;
+  return true;
 }

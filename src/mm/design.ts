@@ -71,6 +71,13 @@ export interface Prezero {
   readonly scrubStop: number;
 }
 
+/**
+ * What is mapped ahead of a task that touches new anonymous memory in sequence (SPEC S5):
+ *   v1, v2  as posted on 8 and 13 December 2004: see prefaultPosted.ts
+ *   ours    as meant: see prefault.ts
+ */
+export type Prefault = 'v1' | 'v2' | 'ours';
+
 export interface VmDesign {
   /** As typed on the command line. */
   readonly name: string;
@@ -87,6 +94,8 @@ export interface VmDesign {
   readonly debugPagealloc?: boolean;
   /** Without, frames are zeroed when they are handed out. */
   readonly prezero?: Prezero;
+  /** Without, a fault on anonymous memory maps one page. */
+  readonly prefault?: Prefault;
   /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
   readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
@@ -157,6 +166,9 @@ export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
 export const PREZERO = design.prezero !== undefined;
 export const SCRUB_START = design.prezero?.scrubStart ?? 0;
 export const SCRUB_STOP = design.prezero?.scrubStop ?? 0;
+export const PREFAULT = design.prefault !== undefined;
+export const PREFAULT_V1 = design.prefault === 'v1';
+export const PREFAULT_POSTED = PREFAULT_V1 || design.prefault === 'v2';
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 /** A plain word; under page_table_lock, which is taken where the path does not hold it. */
 export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';

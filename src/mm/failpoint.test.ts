@@ -99,7 +99,8 @@ async function machine(design: (typeof RIGHT_DESIGNS)[number]): Promise<TestMach
 function populate(m: TestMachine): void {
   const { vm, cpu, page } = m;
   m.map(BASE, PAGES);
-  for (let index = 0; index < 4; index++) vm.storeUser(cpu, BASE + index * page, 100 + index);
+  // Downwards, which no design takes for a sequence: the last two pages are to stay untouched.
+  for (let index = 3; index >= 0; index--) vm.storeUser(cpu, BASE + index * page, 100 + index);
   const file = vm.openFile(cpu, 8, 0);
   vm.sysMmap(cpu, BASE + 16 * page, 8 * page, 3, vm.MAP_SHARED | vm.MAP_FIXED, file, 0, 0);
   vm.sysMmap(cpu, BASE + 32 * page, 8 * page, 3, vm.MAP_PRIVATE | vm.MAP_FIXED, file, 0, 0);

@@ -70,6 +70,28 @@ export function* anonWriteStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   if (ANON_WRITE_LOCK) yield* pteUnlock(cpu, mm, ptep);
 }
 
+/**
+ * The same two sections over several ptes of one leaf table; each of these is changed under entryLock.
+ *
+ * @param table - any word of it
+ */
+export function* sectionPtesStart(cpu: Cpu, mm: Word, table: Word): Op<void> {
+  if (SECTION_LOCK) yield* ptesLock(cpu, mm, table);
+}
+
+export function* sectionPtesStop(cpu: Cpu, mm: Word, table: Word): Op<void> {
+  if (SECTION_LOCK) yield* ptesUnlock(cpu, mm, table);
+  yield* pageTableAtomicStop(cpu, mm);
+}
+
+export function* anonWritePtesStart(cpu: Cpu, mm: Word, table: Word): Op<void> {
+  if (ANON_WRITE_LOCK) yield* ptesLock(cpu, mm, table);
+}
+
+export function* anonWritePtesStop(cpu: Cpu, mm: Word, table: Word): Op<void> {
+  if (ANON_WRITE_LOCK) yield* ptesUnlock(cpu, mm, table);
+}
+
 /** Keeps a pte as it is, but for bits that the MMU sets (Linux: pte_offset_map_lock). */
 export function* pteLock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   yield* ptesLock(cpu, mm, ptep);

@@ -15,7 +15,7 @@ import {
 import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
-import { FAULT_AROUND_PAGES, PTE_LOCK_BIT } from './design.js';
+import { FAULT_AROUND_PAGES, PREFAULT, PREFAULT_POSTED, PTE_LOCK_BIT } from './design.js';
 import { CACHE_FULL, addCachePage, waitForPage } from './filemap.js';
 import { findGetPage, isCached, isOnDevice, mayMapAround } from './pagecache.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
@@ -35,6 +35,8 @@ import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
 import { PTRS_PER_PTE } from './pgwalk.js';
+import { doAnonymousPages } from './prefault.js';
+import { doAnonymousPosted } from './prefaultPosted.js';
 import { mkDirtyWritable, mkPte, pteToPgoff, ptepGet, ptepInstall, setPteHigh } from './pte.js';
 import { linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
 import {
@@ -60,7 +62,11 @@ export function* doNoPage(
   ptep: Word,
 ): Op<number> {
   const file = yield* cpu.load(vma + Vma.vmFile);
-  if (file === 0) return yield* doAnonymousPage(cpu, mm, vma, address, write, ptep);
+  if (file === 0) {
+    if (PREFAULT_POSTED) return yield* doAnonymousPosted(cpu, mm, vma, address, write, ptep);
+    if (PREFAULT) return yield* doAnonymousPages(cpu, mm, vma, address, write, ptep);
+    return yield* doAnonymousPage(cpu, mm, vma, address, write, ptep);
+  }
   yield* pageTableAtomicStop(cpu, mm);
   const pgoff = yield* linearPageIndex(cpu, vma, address);
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DESIGNS, designNamed } from '../designs/index.js';
+import { designNamed } from '../designs/index.js';
 import type { ArchName } from '../hardware/arch/index.js';
 import { checkCase, isExpected } from './check.js';
 import { firstFault } from './firstFault.js';
+import { designsFor } from './index.js';
 
 /** No limit of time: a test must not depend on it. */
 const BOUND = { executions: 100_000, seconds: Infinity };
@@ -37,7 +38,7 @@ describe('first-fault', () => {
   });
 
   for (const scenarioCase of firstFault.cases) {
-    for (const design of DESIGNS.filter(({ broken }) => broken !== undefined)) {
+    for (const design of designsFor(firstFault).filter(({ broken }) => broken !== undefined)) {
       it(`fails under ${design.name}: ${scenarioCase.name}`, async () => {
         const verdict = await checkCase(firstFault, scenarioCase, design, BOUND);
         assert.equal(verdict.outcome, 'failed');

@@ -8,6 +8,7 @@ import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
+import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import type { Scenario } from './scenario.js';
 
@@ -20,14 +21,17 @@ export const SCENARIOS: readonly Scenario[] = [
   msyncFault,
   truncateFault,
   swapFault,
+  prefaultFault,
 ];
 
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
- * allocator.
+ * allocator; nor those with prefault, which do where pages are touched in sequence.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero }) => broken === undefined && prezero === undefined,
+  ({ broken, prezero, prefault }) => {
+    return broken === undefined && prezero === undefined && prefault === undefined;
+  },
 );
 
 /** The designs that a scenario is run under: those that must hold, then those that must fail. */

@@ -30,6 +30,7 @@ import {
   multitaskThread,
 } from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
+import { loadPages, prefaultSetup, storePages } from './prefaultRaces.js';
 import { drainCpu } from './quiet.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
@@ -59,8 +60,10 @@ export const PROGRAMS = {
   kscrubd,
   litmus,
   loadOwn,
+  loadPages,
   movePage,
   pageOutAndLoad,
+  prefaultSetup,
   multitaskFile,
   multitaskFork,
   multitaskParent,
@@ -81,6 +84,7 @@ export const PROGRAMS = {
   sharedStart,
   storeAndSync,
   storeOwn,
+  storePages,
   threadsSetup,
   touchShared,
   touchTwice,

@@ -56,7 +56,9 @@ describe('the random schedule engine', () => {
     assert.notDeepEqual(left[2], left[0]);
   });
 
-  for (const design of DESIGNS.filter(({ broken }) => broken !== undefined)) {
+  // Broken prefault shows where a sequence of reads is, or a very long one.
+  const broken = DESIGNS.filter((design) => design.broken !== undefined);
+  for (const design of broken.filter(({ prefault }) => prefault === undefined)) {
     it(`finds what is wrong with ${design.name}, and the seed finds it again`, async () => {
       const first = await firstFailure(design);
       assert.notEqual(first.seed, 0);

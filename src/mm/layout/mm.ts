@@ -76,4 +76,8 @@ export const Task = {
   majFlt: 5,
   /** Next task of the same mm. Under the mm's pageTableLock. */
   nextOfMm: 6,
+  /** Where a sequence of touches of new anonymous memory would fault next: an address, wide. */
+  anonFaultNextAddr: 8,
+  /** How often in a row it did; log2 of the pages that the last fault was to map. */
+  anonFaultOrder: 10,
 } as const;

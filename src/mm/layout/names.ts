@@ -49,6 +49,7 @@ for (const [name, offset] of Object.entries(PageState)) {
 for (let slot = 0; slot < PAGEVEC_SIZE; slot++) {
   percpuFields.set(Percpu.lruAdd + slot, `lruAdd[${slot}]`);
   percpuFields.set(Percpu.lruAddActive + slot, `lruAddActive[${slot}]`);
+  percpuFields.set(Percpu.stackPagevec + slot, `stackPagevec[${slot}]`);
 }
 for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
 

@@ -2,10 +2,11 @@
  * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
  * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
  * quiet points.
- * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line.
+ * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line; 176 where there is a stack.
  */
 import type { Word } from '../../base/units.js';
 import { CPUS, FRAMES, LINE_WORDS } from '../../hardware/machine.js';
+import { PREFAULT_POSTED } from '../design.js';
 import { ZONES_END } from './zone.js';
 
 /** Frames that a per-CPU list holds at most, and how many move to or from the zone at once. */
@@ -14,6 +15,8 @@ export const PCP_HIGH = 46;
 export const PCP_BATCH = Math.max(1, Math.min(16, FRAMES >> 6));
 /** Pages that a pagevec holds (include/linux/pagevec.h). */
 export const PAGEVEC_SIZE = 14;
+/** What there is of a CPU's kernel stack, in designs that have one. */
+export const STACK_WORDS = PREFAULT_POSTED ? 2 * LINE_WORDS : 0;
 
 export const Percpu = {
   /** Event counts (Linux: struct page_state), see the PageState names. */
@@ -35,6 +38,12 @@ export const Percpu = {
   /** Of a thousand allocations how many are to fail, and what chooses them: a number that each changes. */
   failPermille: 130,
   failSeed: 131,
+  /**
+   * STACK_WORDS of the kernel's stack: the frame numbers of the posted prefault's pagevec and, behind them, where
+   * its function returns to.
+   */
+  stackPagevec: 144,
+  stackReturn: 158,
 } as const;
 
 /** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
@@ -74,6 +83,8 @@ export const PageState = {
   oom_kill: 27,
   /** Faults that should have mapped a huge page, when none was to be had. */
   thp_fault_fallback: 28,
+  /** Pages of anonymous memory that faults mapped ahead of any touch, ours. */
+  prefault_pages: 29,
   /** Frames that kscrubd zeroed, and frames of zeros handed out as they were. */
   pgscrub: 30,
   pgalloc_zeroed: 31,
@@ -81,7 +92,7 @@ export const PageState = {
 
 export type PageStateName = keyof typeof PageState;
 
-export const PERCPU_RECORD = 9 * LINE_WORDS;
+export const PERCPU_RECORD = 9 * LINE_WORDS + STACK_WORDS;
 export const PERCPUS: Word = ZONES_END;
 export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
 
