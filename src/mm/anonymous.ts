@@ -2,11 +2,11 @@
  * The first touch of anonymous memory (Linux: do_anonymous_page, mm/memory.c; 2.6.10 and V18,
  * patches 3 and 4 of 4).
  */
-import type { Vaddr, Word } from '../base/units.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { ANON_COUNTERS_LOCK } from './design.js';
+import { ANON_COUNTERS_LOCK, LRU_RMAP_INSTALL, RMAP_LRU_INSTALL } from './design.js';
 import { Mm } from './layout/mm.js';
 import { ZERO_PFN } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -18,12 +18,15 @@ import {
   sectionStart,
   sectionStop,
 } from './locking.js';
-import { lruCacheAddActive } from './lru.js';
+import { lruCacheAddActive, putPage } from './lru.js';
 import { allocZeroedPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh, updateMmuCache } from './pte.js';
-import { pageAddNewAnonRmap } from './rmap.js';
+import { pageAddNewAnonRmap, pageRemoveRmap } from './rmap.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
+
+/** Reclaim knows of a page before it is installed: what this file must not do, see scenario lru-before-install. */
+const PUBLISH_FIRST = LRU_RMAP_INSTALL || RMAP_LRU_INSTALL;
 
 /**
  * A read maps the zero page; a write maps a new page of zeros. The pte was read empty.
@@ -60,22 +63,33 @@ export function* doAnonymousPage(
   if (pfn === 0) return VM_FAULT_OOM;
   const entry = mkDirtyWritable(mkPte(pfn, vmFlags), vmFlags);
 
+  if (LRU_RMAP_INSTALL) yield* lruCacheAddActive(cpu, pfn);
+  if (PUBLISH_FIRST) yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
+  if (RMAP_LRU_INSTALL) yield* lruCacheAddActive(cpu, pfn);
   yield* anonWriteStart(cpu, mm, ptep);
   yield* setPteHigh(cpu, ptep, vmFlags);
   if (!(yield* ptepInstall(cpu, ptep, 0, entry))) {
     yield* anonWriteStop(cpu, mm, ptep);
-    yield* freeNewPage(cpu, pfn);
+    if (PUBLISH_FIRST) yield* withdraw(cpu, mm, pfn);
+    else yield* freeNewPage(cpu, pfn);
     yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);
     return VM_FAULT_MINOR;
   }
   updateMmuCache(cpu, address, entry, vmFlags);
   // Only now: a page on the LRU list can be found by reclaim, which must find it mapped.
   if (ANON_COUNTERS_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
-  yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
+  if (!PUBLISH_FIRST) yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   if (ANON_COUNTERS_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  yield* lruCacheAddActive(cpu, pfn);
+  if (!PUBLISH_FIRST) yield* lruCacheAddActive(cpu, pfn);
   yield* countEvent(cpu, PageState.fault_anon_write);
   yield* anonWriteStop(cpu, mm, ptep);
   return VM_FAULT_MINOR;
+}
+
+/** Takes back what reclaim knows of a page that was not installed; whoever lets go of it last frees it. */
+function* withdraw(cpu: Cpu, mm: Word, pfn: Pfn): Op<void> {
+  yield* pageRemoveRmap(cpu, pfn);
+  yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
+  yield* putPage(cpu, pfn);
 }
