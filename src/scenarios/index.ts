@@ -9,6 +9,13 @@ import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import { swapFault } from './swapFault.js';
+import { copyUnheld } from './copyUnheld.js';
+import { lostDirtyBit } from './lostDirtyBit.js';
+import { lruBeforeInstall } from './lruBeforeInstall.js';
+import { populateTables } from './populateTables.js';
+import { spuriousFault } from './spuriousFault.js';
+import { tornPte } from './tornPte.js';
+import { unmapRss } from './unmapRss.js';
 import type { Scenario } from './scenario.js';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -20,6 +27,13 @@ export const SCENARIOS: readonly Scenario[] = [
   msyncFault,
   truncateFault,
   swapFault,
+  lruBeforeInstall,
+  spuriousFault,
+  lostDirtyBit,
+  tornPte,
+  copyUnheld,
+  unmapRss,
+  populateTables,
 ];
 
 /**

@@ -18,6 +18,15 @@ import {
   touchTwice,
   truncateAll,
 } from './addressSpaceRaces.js';
+import {
+  fileCopySetup,
+  sharedCopySetup,
+  storeAndBringBack,
+  storeBeside,
+  storeToCopy,
+  takeCopiedOut,
+  takeOutAndBringBack,
+} from './copyRaces.js';
 import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
@@ -29,6 +38,16 @@ import {
   multitaskThread,
 } from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
+import {
+  cleanPageSetup,
+  fullPagevecSetup,
+  missingTablesSetup,
+  neighbourFrameSetup,
+  protectAndPageOut,
+  reclaimAll,
+  storeIfAllowed,
+  writeProtect,
+} from './postedRaces.js';
 import { drainCpu } from './quiet.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
@@ -46,18 +65,23 @@ export const PROGRAMS = {
   askDaemon,
   boot,
   checkedOperations,
+  cleanPageSetup,
   drainCpu,
   endTask,
+  fileCopySetup,
   fileSetup,
   firstFault,
   firstFaultSetup,
   forkAndStore,
   forkedSetup,
+  fullPagevecSetup,
   grownFileSetup,
   kswapd,
   kscrubd,
   loadOwn,
+  missingTablesSetup,
   movePage,
+  neighbourFrameSetup,
   pageOutAndLoad,
   multitaskFile,
   multitaskFork,
@@ -68,23 +92,33 @@ export const PROGRAMS = {
   pftStart,
   pftThread,
   pftTouch,
+  protectAndPageOut,
   randomOperations,
   readPages,
+  reclaimAll,
   referenceFault,
   referenceReclaim,
   scrubNode,
   servingDaemon,
+  sharedCopySetup,
   sharedFiles,
   sharedOperations,
   sharedStart,
+  storeAndBringBack,
   storeAndSync,
+  storeBeside,
+  storeIfAllowed,
   storeOwn,
+  storeToCopy,
+  takeCopiedOut,
+  takeOutAndBringBack,
   threadsSetup,
   touchShared,
   touchTwice,
   truncateAll,
   unmapShared,
   writePages,
+  writeProtect,
   zeroFrames,
 } as const satisfies Record<string, Program>;
 
