@@ -1,11 +1,21 @@
 /** Every named design. A new one is a file, and an entry here. */
 import { InputError } from '../base/errors.js';
 import { COUNTER_FORMS, type VmDesign } from '../mm/design.js';
-import { brokenCheckThenInstall, brokenPlainRss } from './broken.js';
+import {
+  brokenCheckThenInstall,
+  brokenLruBeforeInstall,
+  brokenPlainRss,
+  brokenPopulateLeak,
+  brokenPopulateStore,
+  brokenReadModifyWrite,
+  brokenRmapBeforeInstall,
+  brokenUnmapRss,
+  brokenV18Debug,
+} from './broken.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
-import { v18, v18Debug, v18First, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
+import { v18, v18Debug, v18First, v18Held, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
 
 export const DESIGNS: readonly VmDesign[] = [
   pageTableLock,
@@ -14,6 +24,7 @@ export const DESIGNS: readonly VmDesign[] = [
   v18,
   v18PerThread,
   v18WpLocked,
+  v18Held,
   v18Debug,
   tableLock,
   hashedLocks,
@@ -28,6 +39,13 @@ export const DESIGNS: readonly VmDesign[] = [
   prefaultV2,
   brokenCheckThenInstall,
   brokenPlainRss,
+  brokenLruBeforeInstall,
+  brokenRmapBeforeInstall,
+  brokenReadModifyWrite,
+  brokenV18Debug,
+  brokenUnmapRss,
+  brokenPopulateStore,
+  brokenPopulateLeak,
 ];
 
 /** What commands compare when no design is named, as a user would type it: before, and after. */

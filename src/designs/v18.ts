@@ -56,6 +56,15 @@ export const v18WpLocked: VmDesign = {
   locking: { ...v18.locking, wpCopy: 'lock-and-hold' },
 };
 
+/** V18 whose copy on write holds the page that it copies, and takes no lock for that either: what we would ship. */
+export const v18Held: VmDesign = {
+  ...v18,
+  name: 'v18-held',
+  summary: 'v18, but copy on write takes a reference by guess and looks at the pte again',
+  source: 'ours, as get_page_unless_zero() in Linux 2.6.27 (lockless page cache)',
+  locking: { ...v18.locking, wpCopy: 'try-hold' },
+};
+
 /** V18 with the prezeroing patches on top, as they were offered together. */
 export const v18Prezero: VmDesign = {
   ...v18,

@@ -6,7 +6,7 @@ import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { ANON_COUNTERS_LOCK, PREFAULT } from './design.js';
+import { ANON_COUNTERS_LOCK, LRU_RMAP_INSTALL, PREFAULT, RMAP_LRU_INSTALL } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_referenced, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -18,12 +18,15 @@ import {
   sectionStart,
   sectionStop,
 } from './locking.js';
-import { lruCacheAddActive } from './lru.js';
+import { lruCacheAddActive, putPage } from './lru.js';
 import { allocZeroedPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepInstall, setPteHigh, updateMmuCache } from './pte.js';
-import { pageAddNewAnonRmap } from './rmap.js';
+import { pageAddNewAnonRmap, pageRemoveRmap } from './rmap.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
+
+/** Reclaim knows of a page before it is installed: what this file must not do, see scenario lru-before-install. */
+const PUBLISH_FIRST = LRU_RMAP_INSTALL || RMAP_LRU_INSTALL;
 
 /**
  * A read maps the zero page; a write maps a new page of zeros. The pte was read empty.
@@ -53,10 +56,14 @@ export function* doAnonymousPage(
   const pfn = yield* allocZeroedPage(cpu);
   if (pfn === 0) return VM_FAULT_OOM;
 
+  if (LRU_RMAP_INSTALL) yield* lruCacheAddActive(cpu, pfn);
+  if (PUBLISH_FIRST) yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
+  if (RMAP_LRU_INSTALL) yield* lruCacheAddActive(cpu, pfn);
   yield* anonWriteStart(cpu, mm, ptep);
   if (!(yield* mapNewPage(cpu, mm, vma, vmFlags, address, ptep, pfn))) {
     yield* anonWriteStop(cpu, mm, ptep);
-    yield* freeNewPage(cpu, pfn);
+    if (PUBLISH_FIRST) yield* withdraw(cpu, mm, pfn);
+    else yield* freeNewPage(cpu, pfn);
     yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);
     return VM_FAULT_MINOR;
   }
@@ -100,11 +107,18 @@ export function* mapNewPage(
   updateMmuCache(cpu, address, entry, vmFlags);
   // Only now: a page on the LRU list can be found by reclaim, which must find it mapped.
   if (ANON_COUNTERS_LOCK) yield* cpu.spinLock(mm + Mm.pageTableLock);
-  yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
+  if (!PUBLISH_FIRST) yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   if (ANON_COUNTERS_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   // A page that is mapped ahead may wait for its first use (V2: SetPageReferenced).
   if (PREFAULT) yield* cpu.or(pageOf(pfn) + Page.flags, PG_referenced);
-  yield* lruCacheAddActive(cpu, pfn);
+  if (!PUBLISH_FIRST) yield* lruCacheAddActive(cpu, pfn);
   return true;
+}
+
+/** Takes back what reclaim knows of a page that was not installed; whoever lets go of it last frees it. */
+function* withdraw(cpu: Cpu, mm: Word, pfn: Pfn): Op<void> {
+  yield* pageRemoveRmap(cpu, pfn);
+  yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
+  yield* putPage(cpu, pfn);
 }

@@ -20,12 +20,16 @@ export interface Locking {
   readonly fault: 'walk' | 'install' | 'none';
   /** Whether do_anonymous_page takes the lock to install a page it wrote to. */
   readonly anonWriteLock: boolean;
+  /** Where do_anonymous_page lets reclaim know of a new page; once it is installed unless told otherwise. */
+  readonly anonPublish?: AnonPublish;
   /** Whether checking a pte and installing the new one is one atomic step (ptep_cmpxchg). */
   readonly atomicInstall: boolean;
   /** How a pte in use is given another value: see ptepExchange in pgtable.ts. */
   readonly pteUpdate: PteUpdate;
   /** What keeps the page that do_wp_page copies from going away: see there. */
   readonly wpCopy: WpCopy;
+  /** How a new table is hung into an entry of an upper level; only if that is empty, unless told otherwise. */
+  readonly populate?: Populate;
   /** Whether faults lock their VMA alone, and mmap_sem only where that fails (Linux 6.4). */
   readonly vmaLock?: boolean;
 }
@@ -43,8 +47,24 @@ export type PteLock = 'mm' | 'table' | 'hashed' | 'bit';
  * How a pte in use is given another value:
  *   exchange        in one step (ptep_xchg)
  *   clear-then-set  it is empty in between; another CPU that comes by takes a fault for nothing
+ *   read-modify-write  it is read and then written; what the MMU sets in between is lost
  */
-export type PteUpdate = 'exchange' | 'clear-then-set';
+export type PteUpdate = 'exchange' | 'clear-then-set' | 'read-modify-write';
+
+/**
+ * Where do_anonymous_page puts a new page on the LRU list and gives it its way back to the pte, if that is before it
+ * installs the page:
+ *   lru-rmap-install  the order of 2.6.10, which holds the lock over it
+ *   rmap-lru-install  the same, but a page on the list is complete
+ */
+export type AnonPublish = 'lru-rmap-install' | 'rmap-lru-install';
+
+/**
+ * What is wrong with how a new table is hung into an upper level:
+ *   plain-store  whatever is there is overwritten
+ *   loser-keeps  the CPU that comes second forgets the table that it brought
+ */
+export type Populate = 'plain-store' | 'loser-keeps';
 
 /**
  * How do_wp_page treats the page that it copies (SPEC 1.5):
@@ -54,8 +74,10 @@ export type PteUpdate = 'exchange' | 'clear-then-set';
  *                  where sections must take the lock (4 March 2005, first mail)
  *   lock-and-hold  takes page_table_lock first, looks at the pte again, and takes a reference (4 March
  *                  2005, second mail: what a reference needs where sections take no lock)
+ *   try-hold       takes one by guess, of whatever the frame is by now, and looks at the pte again before it
+ *                  copies: no lock (ours; Linux since 2.6.27 does so in the page cache)
  */
-export type WpCopy = 'hold' | 'no-hold' | 'hold-if-debug' | 'lock-and-hold';
+export type WpCopy = 'hold' | 'no-hold' | 'hold-if-debug' | 'lock-and-hold' | 'try-hold';
 
 /** How rss and anon_rss are kept (SPEC 1.2): see mm/counters.ts. */
 export const COUNTER_FORMS = ['locked', 'atomic', 'per-thread'] as const;
@@ -90,6 +112,8 @@ export interface VmDesign {
   readonly locking: Locking;
   /** `plain` is a word without a lock, to show what is wrong with that. */
   readonly counters: (typeof COUNTER_FORMS)[number] | 'plain';
+  /** Whether try_to_unmap_one adds to rss where it must take from it, to show what is wrong with that. */
+  readonly unmapAddsRss?: boolean;
   /** Whether freed frames are unmapped from the kernel, to catch who still uses them. */
   readonly debugPagealloc?: boolean;
   /** Without, frames are zeroed when they are handed out. */
@@ -156,13 +180,24 @@ export const WALK_LOCK = fault === 'walk';
 /** Each decision on a pte that was read takes the pte's lock. */
 export const SECTION_LOCK = fault === 'install';
 export const ANON_WRITE_LOCK = design.locking.anonWriteLock;
+export const LRU_RMAP_INSTALL = design.locking.anonPublish === 'lru-rmap-install';
+export const RMAP_LRU_INSTALL = design.locking.anonPublish === 'rmap-lru-install';
+export const POPULATE_PLAIN_STORE = design.locking.populate === 'plain-store';
+export const POPULATE_LOSER_KEEPS = design.locking.populate === 'loser-keeps';
 export const ATOMIC_INSTALL = design.locking.atomicInstall;
 /** Without atomic ptes an exchange is a clear and a set (V18: ptep_xchg without CONFIG_ATOMIC_TABLE_OPS). */
 export const PTE_EXCHANGE = design.locking.pteUpdate === 'exchange' && ATOMIC_PTES;
+export const PTE_READ_MODIFY_WRITE = design.locking.pteUpdate === 'read-modify-write';
 export const VMA_LOCK = design.locking.vmaLock === true;
 export const DEBUG_PAGEALLOC = design.debugPagealloc === true;
 export const WP_HOLD = wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && DEBUG_PAGEALLOC);
 export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
+/**
+ * References are taken to frames that may be free, or anyone's, by then: whoever has a new page must add to its count,
+ * not set it, and is not sure to be the last who gives it up.
+ */
+export const WP_TRY_HOLD = wpCopy === 'try-hold';
+export const UNMAP_ADDS_RSS = design.unmapAddsRss === true;
 export const PREZERO = design.prezero !== undefined;
 export const SCRUB_START = design.prezero?.scrubStart ?? 0;
 export const SCRUB_STOP = design.prezero?.scrubStop ?? 0;

@@ -10,7 +10,12 @@ import { File } from './layout/file.js';
 import { PG_cache, PG_dirty, PG_locked, PG_uptodate, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { lruCacheAdd, putPage } from './lru.js';
-import { NEW_PAGE_REFERENCES, freeNewPage } from './pagealloc.js';
+import {
+  CACHE_PAGE_REFERENCES,
+  NEW_PAGE_REFERENCES,
+  freeNewPage,
+  setNewReferences,
+} from './pagealloc.js';
 import { countCached, findGetPage, isCached, slotOf, swappedTo } from './pagecache.js';
 import { freeSwapAndCache } from './swapstate.js';
 
@@ -52,11 +57,11 @@ function* makeSlot(cpu: Cpu, file: Word, index: number): Op<boolean> {
     const node = yield* allocZeroedPage(cpu);
     if (node === 0) return false;
     yield* cpu.writeOnce(pageOf(node) + Page.flags, PG_cache);
-    yield* cpu.writeOnce(pageOf(node) + Page.refcount, 1);
+    yield* setNewReferences(cpu, node, NEW_PAGE_REFERENCES, 1);
     yield* cpu.spinLock(file + File.treeLock);
     const hung = yield* hangNode(cpu, file, index, node);
     yield* cpu.spinUnlock(file + File.treeLock);
-    if (!hung) yield* freeNewPage(cpu, node);
+    if (!hung) yield* freeNewPage(cpu, node, 1);
   }
 }
 
@@ -109,10 +114,10 @@ export function* addCachePage(cpu: Cpu, file: Word, index: number, flags: number
   yield* cpu.writeOnce(page + Page.flags, PG_cache | PG_locked | (flags & ~PG_uptodate));
   yield* cpu.writeOnce(page + Page.mapping, file);
   yield* cpu.store(page + Page.index, index);
-  yield* cpu.writeOnce(page + Page.refcount, NEW_PAGE_REFERENCES + 1);
+  yield* setNewReferences(cpu, pfn, NEW_PAGE_REFERENCES, CACHE_PAGE_REFERENCES);
   const before = yield* addToPageCache(cpu, file, index, pfn);
   if (before > 0) {
-    yield* freeNewPage(cpu, pfn);
+    yield* freeNewPage(cpu, pfn, CACHE_PAGE_REFERENCES);
     return before === ADD_FULL ? CACHE_FULL : yield* readCachePage(cpu, file, index, flags);
   }
   const read = yield* fillPage(cpu, file, index, pfn, before);
@@ -151,7 +156,7 @@ function* withdrawPage(cpu: Cpu, file: Word, index: number, pfn: Pfn, before: nu
   yield* countCached(cpu, file, -1);
   yield* cpu.spinUnlock(file + File.treeLock);
   yield* cpu.unlockBit(pageOf(pfn) + Page.flags, PG_locked);
-  for (let reference = 0; reference <= NEW_PAGE_REFERENCES; reference++) yield* putPage(cpu, pfn);
+  for (let reference = 0; reference < CACHE_PAGE_REFERENCES; reference++) yield* putPage(cpu, pfn);
 }
 
 /** Brings a page into the cache as it would be found there, and keeps no reference to it. */

@@ -13,7 +13,7 @@ import { tableGet, tableSet } from './pte.js';
 export function* freeTable(cpu: Cpu, pfn: Pfn, level: number): Op<void> {
   const order = TABLE_ORDER[level];
   yield* countEvents(cpu, PageState.nr_page_table_pages, -(2 ** order));
-  if (order === 0) yield* freeNewPage(cpu, pfn);
+  if (order === 0) yield* freeNewPage(cpu, pfn, 1);
   else yield* freeNewPages(cpu, pfn, order);
 }
 

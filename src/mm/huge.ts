@@ -36,7 +36,13 @@ import { VM_HUGEPAGE, Vma } from './layout/vma.js';
 import { Zone, zoneOf } from './layout/zone.js';
 import { entryLock, entryUnlock, pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive } from './lru.js';
-import { allocHugePage, freeHugePage } from './pagealloc.js';
+import {
+  NEW_PAGE_REFERENCES,
+  allocHugePage,
+  dropNewReferences,
+  freeHugePage,
+  setNewReferences,
+} from './pagealloc.js';
 import { freeTable } from './freepgtables.js';
 import { allocTable, pteAlloc } from './pgtable.js';
 import { findPmd } from './pgwalk.js';
@@ -159,15 +165,14 @@ function* hugeZeroPage(cpu: Cpu): Op<Pfn> {
   const pfn = yield* allocHugePage(cpu);
   if (pfn === 0) return 0;
   yield* cpu.writeOnce(pageOf(pfn) + Page.flags, PG_head | PG_reserved);
-  yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 1);
+  yield* setNewReferences(cpu, pfn, NEW_PAGE_REFERENCES, 1);
   if (yield* cpu.cas(word, 0, pfn)) return pfn;
-  yield* freeNewHugePage(cpu, pfn);
+  yield* freeNewHugePage(cpu, pfn, 1);
   return yield* cpu.readOnce(word);
 }
 
-function* freeNewHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 0);
-  yield* freeHugePage(cpu, pfn);
+function* freeNewHugePage(cpu: Cpu, pfn: Pfn, references: number = NEW_PAGE_REFERENCES): Op<void> {
+  if (yield* dropNewReferences(cpu, pfn, references)) yield* freeHugePage(cpu, pfn);
 }
 
 /** Keeps a leaf table for the day that a huge page's entry is split. Locks: page_table_lock. */

@@ -27,7 +27,7 @@ import { AnonVma, AnonVmaChain, Vma } from './layout/vma.js';
 import { Zone, zoneOf } from './layout/zone.js';
 import { ptesLock, ptesUnlock } from './locking.js';
 import { addToList } from './lru.js';
-import { freeNewPage } from './pagealloc.js';
+import { freeNewPage, setNewReferences } from './pagealloc.js';
 import { ptePresent, ptepGet } from './pte.js';
 import { findPmd, leafTable } from './pgwalk.js';
 import { pageLockAnonVma } from './rmapwalk.js';
@@ -78,14 +78,17 @@ function* splitInVma(cpu: Cpu, vma: Word, head: Pfn): Op<boolean> {
   const table = yield* leafTable(cpu, mm, address);
   if (table <= 0) return false;
   yield* ptesLock(cpu, mm, table);
-  const alone = yield* isAllOf(cpu, table, head);
-  if (alone) yield* fallApart(cpu, head);
+  const ptes = yield* ptesIfAll(cpu, table, head);
+  if (ptes >= 0) yield* fallApart(cpu, head, ptes);
   yield* ptesUnlock(cpu, mm, table);
-  return alone;
+  return ptes >= 0;
 }
 
-/** Whether a table has all ptes that map pages of a huge page, and nothing else refers to it but the caller. */
-function* isAllOf(cpu: Cpu, table: Word, head: Pfn): Op<boolean> {
+/**
+ * Counts the ptes of a table that map pages of a huge page, if these are all there are, and nothing else refers to it
+ * but the caller. @returns them, or -1
+ */
+function* ptesIfAll(cpu: Cpu, table: Word, head: Pfn): Op<number> {
   let here = 0;
   let anywhere = 0;
   for (let frame = 0; frame < HUGE_PAGES; frame++) {
@@ -93,23 +96,28 @@ function* isAllOf(cpu: Cpu, table: Word, head: Pfn): Op<boolean> {
     if (ptePresent(entry) && entryPfn(entry) === head + frame) here++;
     anywhere += yield* cpu.readOnce(pageOf(head + frame) + Page.mapcount);
   }
-  if (here !== anywhere || (yield* cpu.readOnce(hugeMapcount(head))) !== 0) return false;
-  return (yield* cpu.readOnce(pageOf(head) + Page.refcount)) === here + 1;
+  if (here !== anywhere || (yield* cpu.readOnce(hugeMapcount(head))) !== 0) return -1;
+  return (yield* cpu.readOnce(pageOf(head) + Page.refcount)) === here + 1 ? here : -1;
 }
 
-/** Each page gets the references to it for itself; those that nobody maps are free. Locks: those of the ptes. */
-function* fallApart(cpu: Cpu, head: Pfn): Op<void> {
+/**
+ * Each page gets the references to it for itself; those that nobody maps are free.
+ *
+ * @param ptes - that map pages of it: with the caller's these are all references
+ * Locks: those of the ptes.
+ */
+function* fallApart(cpu: Cpu, head: Pfn, ptes: number): Op<void> {
   const zone = zoneOf(pfnNode(head));
   yield* cpu.and(pageOf(head) + Page.flags, ~PG_head);
   const first = yield* cpu.readOnce(pageOf(head) + Page.mapcount);
-  yield* cpu.writeOnce(pageOf(head) + Page.refcount, first + 1);
+  yield* setNewReferences(cpu, head, ptes + 1, first + 1);
   for (let pfn = head + 1; pfn < head + HUGE_PAGES; pfn++) {
     const page = pageOf(pfn);
     const mapcount = yield* cpu.readOnce(page + Page.mapcount);
     yield* cpu.and(page + Page.flags, ~PG_tail);
     yield* cpu.writeOnce(page + Page.refcount, mapcount);
     if (mapcount === 0) {
-      yield* freeNewPage(cpu, pfn);
+      yield* freeNewPage(cpu, pfn, 0);
       continue;
     }
     yield* cpu.spinLock(zone + Zone.lruLock);

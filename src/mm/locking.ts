@@ -23,6 +23,7 @@ import { wordPfn } from '../hardware/frames.js';
 import { ATOMIC_POPULATE } from '../hardware/machine.js';
 import {
   ANON_WRITE_LOCK,
+  POPULATE_PLAIN_STORE,
   PTE_LOCKED,
   PTE_LOCK_BIT,
   PTE_LOCK_HASHED,
@@ -166,6 +167,10 @@ export function* twoTablesUnlock(
  * architecture populates by compare-exchange.
  */
 export function* testAndPopulate(cpu: Cpu, mm: Word, entryp: Word, entry: number): Op<boolean> {
+  if (POPULATE_PLAIN_STORE) {
+    yield* tableSet(cpu, entryp, entry);
+    return true;
+  }
   if (WALK_LOCK) return yield* populateIfNone(cpu, entryp, entry);
   if (ATOMIC_POPULATE) return yield* cpu.cas(entryp, 0, entry);
   yield* cpu.spinLock(mm + Mm.pageTableLock);

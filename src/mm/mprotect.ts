@@ -12,7 +12,7 @@ import {
   pageMask,
   pteOffset,
 } from '../hardware/machine.js';
-import { PTE_EXCHANGE } from './design.js';
+import { PTE_EXCHANGE, PTE_READ_MODIFY_WRITE } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_anon_exclusive, Page, pageOf } from './layout/page.js';
 import {
@@ -187,6 +187,9 @@ function* changeLockedPte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: bool
     yield* setPteHigh(cpu, ptep, vmFlags);
     if (PTE_EXCHANGE) {
       if (yield* ptepInstall(cpu, ptep, entry, pteModify(entry, vmFlags) | write)) return;
+    } else if (PTE_READ_MODIFY_WRITE) {
+      yield* ptepSet(cpu, ptep, pteModify(entry, vmFlags) | write);
+      return;
     } else {
       const taken = yield* ptepGetAndClear(cpu, ptep);
       yield* ptepSet(cpu, ptep, pteModify(taken, vmFlags) | write);

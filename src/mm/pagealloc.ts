@@ -16,7 +16,7 @@ import { frameOf } from '../hardware/frames.js';
 import { HUGE_ORDER, HUGE_PAGES, NODES, SWAP_SLOTS, pfnNode } from '../hardware/machine.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { countEvent, countEvents } from './counters.js';
-import { DEBUG_PAGEALLOC, PREZERO, SCRUB_START, SCRUB_STOP } from './design.js';
+import { DEBUG_PAGEALLOC, PREZERO, SCRUB_START, SCRUB_STOP, WP_TRY_HOLD } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { PG_buddy, PG_head, PG_tail, PG_zeroed, Page, pageOf, unmappedBy } from './layout/page.js';
 import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percpu.js';
@@ -27,6 +27,8 @@ import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
  * pagevec that it waits in for the LRU list.
  */
 export const NEW_PAGE_REFERENCES = 2;
+/** References of a page that comes into the page cache or the swap cache: the cache's, the pagevec's, the caller's. */
+export const CACHE_PAGE_REFERENCES = NEW_PAGE_REFERENCES + 1;
 
 /**
  * Takes a frame for the calling CPU, with NEW_PAGE_REFERENCES and contents unknown (Linux: buffered_rmqueue).
@@ -107,10 +109,28 @@ export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* cpu.store(pcpu + Percpu.pcpCount, count + 1);
 }
 
-/** Gives back a frame that was never shown to anyone, whatever its count. */
-export function* freeNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
+/** Makes the references to a frame that its owner alone knows `to`; they are `from`. */
+export function* setNewReferences(cpu: Cpu, pfn: Pfn, from: number, to: number): Op<void> {
+  if (WP_TRY_HOLD) yield* cpu.add(pageOf(pfn) + Page.refcount, to - from);
+  else yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, to);
+}
+
+/** Gives back a frame that was never shown to anyone. @param references - that its owner has to it */
+export function* freeNewPage(
+  cpu: Cpu,
+  pfn: Pfn,
+  references: number = NEW_PAGE_REFERENCES,
+): Op<void> {
+  if (yield* dropNewReferences(cpu, pfn, references)) yield* freePage(cpu, pfn);
+}
+
+/** @returns whether there are no others: who has taken one by guess will free the frame */
+export function* dropNewReferences(cpu: Cpu, pfn: Pfn, references: number): Op<boolean> {
+  if (WP_TRY_HOLD) {
+    return (yield* cpu.add(pageOf(pfn) + Page.refcount, -references)) === references;
+  }
   yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 0);
-  yield* freePage(cpu, pfn);
+  return true;
 }
 
 /**

@@ -40,9 +40,9 @@ export function* freeFile(cpu: Cpu, file: Word): Op<void> {
         yield* dropCached(cpu, file, frameOf(node) + slot);
       }
       yield* cpu.store(frameOf(root) + leaf, 0);
-      yield* freeNewPage(cpu, node);
+      yield* freeNewPage(cpu, node, 1);
     }
-    yield* freeNewPage(cpu, root);
+    yield* freeNewPage(cpu, root, 1);
   }
   yield* slabFree(cpu, TABLES.file, file);
 }

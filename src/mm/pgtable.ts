@@ -7,6 +7,7 @@ import { frameOf } from '../hardware/frames.js';
 import { TABLE_ORDER, TOP_LEVEL, entryOffset, entryPfn } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
+import { POPULATE_LOSER_KEEPS } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -14,6 +15,7 @@ import { pageTableAtomicStart, pageTableAtomicStop, testAndPopulate } from './lo
 import { allocZeroedPage, allocZeroedPages } from './allocpages.js';
 import { pmdHuge, tableEntry, tableGet } from './pte.js';
 import { freeTable } from './freepgtables.js';
+import { NEW_PAGE_REFERENCES, setNewReferences } from './pagealloc.js';
 
 /**
  * Finds the pte for an address and builds the tables on the way (V18: the body of
@@ -51,7 +53,7 @@ function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<n
       if (yield* testAndPopulate(cpu, mm, entryp, tableEntry(pfn))) {
         // Atomic: V18 increments nr_ptes with no lock held, and two CPUs could lose a count.
         yield* cpu.add(mm + Mm.nrTables, 1);
-      } else {
+      } else if (!POPULATE_LOSER_KEEPS) {
         yield* freeTable(cpu, pfn, above - 1);
       }
       entry = yield* tableGet(cpu, entryp);
@@ -86,7 +88,8 @@ export function* allocTable(cpu: Cpu, level: number): Op<Pfn> {
   if (pfn === 0) return 0;
   for (let frame = 0; frame < 2 ** order; frame++) {
     yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, PG_table);
-    yield* cpu.writeOnce(pageOf(pfn + frame) + Page.refcount, 1);
+    // A frame of several has none yet, a single one those of any new page.
+    yield* setNewReferences(cpu, pfn + frame, order === 0 ? NEW_PAGE_REFERENCES : 0, 1);
   }
   yield* countEvents(cpu, PageState.nr_page_table_pages, 2 ** order);
   return pfn;

@@ -29,7 +29,7 @@ import {
 } from '../hardware/machine.js';
 import { busyClearBits, busyExchange, busyInstall } from './busyPte.js';
 import { countEvents } from './counters.js';
-import { ATOMIC_INSTALL, PTE_EXCHANGE, PTE_LOCKED } from './design.js';
+import { ATOMIC_INSTALL, PTE_EXCHANGE, PTE_LOCKED, PTE_READ_MODIFY_WRITE } from './design.js';
 import { PageState } from './layout/percpu.js';
 import { VM_ACCESS, VM_EXEC, VM_WRITE } from './layout/vma.js';
 import { splitClearBits, splitGet, splitGetAndClear, splitInstall, splitSet } from './splitPte.js';
@@ -169,7 +169,7 @@ export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
 
 /**
  * Gives an entry in use another value (V18: ptep_xchg; 31 March 2005). Where the design clears it first, another
- * CPU that comes by between finds nothing there.
+ * CPU that comes by between finds nothing there; where it only reads it first, what the MMU sets between is lost.
  *
  * @returns the old one, with what the MMU set in it
  * Locks: those of the pte.
@@ -177,7 +177,7 @@ export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
 export function* ptepExchange(cpu: Cpu, ptep: Word, entry: number): Op<number> {
   if (PTE_EXCHANGE && PTE_BUSY !== 0) return yield* busyExchange(cpu, ptep, entry);
   if (PTE_EXCHANGE) return (yield* cpu.xchg(ptep, entry | PTE_LOCKED)) & ~PTE_LOCKED;
-  const old = yield* ptepGetAndClear(cpu, ptep);
+  const old = PTE_READ_MODIFY_WRITE ? yield* ptepGet(cpu, ptep) : yield* ptepGetAndClear(cpu, ptep);
   yield* ptepSet(cpu, ptep, entry);
   return old;
 }

@@ -118,6 +118,16 @@ export function* getPage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* cpu.add(pageOf(head) + Page.refcount, 1);
 }
 
+/** Takes a reference to a frame that has others (Linux: get_page_unless_zero). @returns whether it did */
+export function* getPageUnlessZero(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const refcount = pageOf(pfn) + Page.refcount;
+  for (;;) {
+    const count = yield* cpu.readOnce(refcount);
+    if (count === 0) return false;
+    if (yield* cpu.cas(refcount, count, count + 1)) return true;
+  }
+}
+
 /** Adds a pte's claim on a frame of a file (Linux: page_add_file_rmap). */
 export function* pageAddFileRmap(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* cpu.add(pageOf(pfn) + Page.mapcount, 1);

@@ -31,7 +31,12 @@ import {
   sectionStop,
 } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
-import { NEW_PAGE_REFERENCES, freeNewPage } from './pagealloc.js';
+import {
+  CACHE_PAGE_REFERENCES,
+  NEW_PAGE_REFERENCES,
+  freeNewPage,
+  setNewReferences,
+} from './pagealloc.js';
 import { mkDirtyWritable, mkPte, pteToSlot, ptepGet, ptepInstall, setPteHigh } from './pte.js';
 import { pageAddAnonRmap } from './rmap.js';
 import { swapCount, swapFree, vmSwapFull } from './swapfile.js';
@@ -175,8 +180,7 @@ function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
     if (pfn === 0) return SWAP_OOM;
     const page = pageOf(pfn);
     yield* cpu.writeOnce(page + Page.flags, PG_locked | PG_swapcache);
-    // The swap cache's, the pagevec's and the caller's.
-    yield* cpu.writeOnce(page + Page.refcount, NEW_PAGE_REFERENCES + 1);
+    yield* setNewReferences(cpu, pfn, NEW_PAGE_REFERENCES, CACHE_PAGE_REFERENCES);
     yield* cpu.store(pageSlot(pfn), slot + 1);
     yield* cpu.spinLock(SWAP + Swap.lock);
     const count = yield* cpu.load(SWAP_MAP + slot);
@@ -188,7 +192,7 @@ function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
     yield* cpu.spinUnlock(SWAP + Swap.lock);
     if (!free || count === 0) {
       yield* cpu.store(pageSlot(pfn), 0);
-      yield* freeNewPage(cpu, pfn);
+      yield* freeNewPage(cpu, pfn, CACHE_PAGE_REFERENCES);
       if (count === 0) return SWAP_GONE;
       continue;
     }
@@ -204,7 +208,8 @@ function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
     yield* forgetSlot(cpu, pfn);
     yield* cpu.spinUnlock(SWAP + Swap.lock);
     yield* cpu.unlockBit(page + Page.flags, PG_locked);
-    for (let reference = 0; reference <= NEW_PAGE_REFERENCES; reference++) yield* putPage(cpu, pfn);
+    for (let reference = 0; reference < CACHE_PAGE_REFERENCES; reference++)
+      yield* putPage(cpu, pfn);
     return SWAP_IO_ERROR;
   }
 }

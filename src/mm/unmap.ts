@@ -6,7 +6,7 @@ import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PTE_ACCESSED, PTE_DIRTY } from '../hardware/machine.js';
 import { MmCounter, raiseHiwaterRss, updateHiwaterRss, updateMmCounter } from './counters.js';
-import { PTE_LOCK_MM } from './design.js';
+import { PTE_LOCK_MM, UNMAP_ADDS_RSS } from './design.js';
 import {
   PG_anon_exclusive,
   PG_dirty,
@@ -113,7 +113,7 @@ function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
   yield* flushTlbPage(cpu, mm, address);
   if ((taken & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   if (anon) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
-  yield* updateMmCounter(cpu, mm, MmCounter.rss, -1);
+  yield* updateMmCounter(cpu, mm, MmCounter.rss, UNMAP_ADDS_RSS ? 1 : -1);
   yield* pageRemoveRmap(cpu, pfn);
   yield* putPage(cpu, pfn);
   return true;

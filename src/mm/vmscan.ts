@@ -25,7 +25,7 @@ import { PageState } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
 import { addToList, delFromList, lruAddDrain, oldestOfList, putPage } from './lru.js';
 import { isCached, isFileMemory, removeFromPageCache, swapped } from './pagecache.js';
-import { pageAnon } from './rmap.js';
+import { getPageUnlessZero, pageAnon } from './rmap.js';
 import { swapCount, swapFree } from './swapfile.js';
 import { addToSwap, deleteFromSwapCache, removeFromSwapCache, slotOfPage } from './swapstate.js';
 import { Unmap, pageReferenced, tryToUnmap } from './unmap.js';
@@ -190,15 +190,6 @@ function* isolatePages(cpu: Cpu, zone: Word, list: number, pages: number): Op<Pf
   }
   yield* cpu.spinUnlock(zone + Zone.lruLock);
   return batch;
-}
-
-function* getPageUnlessZero(cpu: Cpu, pfn: Pfn): Op<boolean> {
-  const refcount = pageOf(pfn) + Page.refcount;
-  for (;;) {
-    const count = yield* cpu.readOnce(refcount);
-    if (count === 0) return false;
-    if (yield* cpu.cas(refcount, count, count + 1)) return true;
-  }
 }
 
 /** Puts a page back on a list, and drops the reference that it was isolated with. */

@@ -8,8 +8,17 @@ import { frameOf } from '../hardware/frames.js';
 import { SWAP_SLOTS, entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { SECTION_LOCK, WALK_LOCK, WP_HOLD, WP_LOCK_AND_HOLD } from './design.js';
-import { PG_anon_exclusive, PG_dirty, PG_locked, Page, ZERO_PFN, pageOf } from './layout/page.js';
+import { SECTION_LOCK, WALK_LOCK, WP_HOLD, WP_LOCK_AND_HOLD, WP_TRY_HOLD } from './design.js';
+import {
+  PG_anon_exclusive,
+  PG_dirty,
+  PG_head,
+  PG_locked,
+  PG_tail,
+  Page,
+  ZERO_PFN,
+  pageOf,
+} from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
 import { pteLock, pteUnlock, sectionStop } from './locking.js';
@@ -19,6 +28,7 @@ import { freeNewPage } from './pagealloc.js';
 import { mkDirtyWritable, mkPte, ptepGet, ptepInstall, ptepReuse, setPteHigh } from './pte.js';
 import {
   getPage,
+  getPageUnlessZero,
   pageAddNewAnonRmap,
   pageAnon,
   pageMappedOnce,
@@ -31,6 +41,8 @@ import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
 /** Whether what is decided here is decided under the lock of the pte. */
 const LOCKED = WALK_LOCK || SECTION_LOCK || WP_LOCK_AND_HOLD;
+/** Whether the page that is copied is held meanwhile. */
+const HELD = WP_HOLD || WP_LOCK_AND_HOLD || WP_TRY_HOLD;
 
 /**
  * Makes a shared page writable, reuses a page that nobody else maps, or copies.
@@ -67,13 +79,37 @@ export function* doWpPage(
     yield* decided(cpu, mm, ptep);
     return VM_FAULT_MINOR;
   }
-  const hold = (WP_HOLD || WP_LOCK_AND_HOLD) && oldPfn !== ZERO_PFN;
-  if (hold) yield* getPage(cpu, oldPfn);
+  const held = HELD && oldPfn !== ZERO_PFN;
+  if (held && !WP_TRY_HOLD) yield* getPage(cpu, oldPfn);
   yield* decided(cpu, mm, ptep);
   if (!LOCKED && (yield* reuseUnderLock(cpu, mm, vma, address, ptep, entry))) return VM_FAULT_MINOR;
+  if (held && WP_TRY_HOLD && !(yield* tryHold(cpu, mm, ptep, entry))) return VM_FAULT_MINOR;
   const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
-  if (hold) yield* putPage(cpu, oldPfn);
+  if (held) yield* putPage(cpu, oldPfn);
   return result;
+}
+
+/**
+ * Takes a reference to the page of a pte without a lock. The frame may be free by now, and whoever reclaims a page
+ * first takes it out of its ptes and then looks for references: so if the pte is the same after the reference was
+ * taken, it is one to the page that the pte maps. Of huge pages the first frame counts the references, and which that
+ * is may change: the lock tells.
+ *
+ * @returns whether it did; else the pte has changed
+ */
+function* tryHold(cpu: Cpu, mm: Word, ptep: Word, entry: number): Op<boolean> {
+  const pfn = entryPfn(entry);
+  if (((yield* cpu.readOnce(pageOf(pfn) + Page.flags)) & (PG_head | PG_tail)) !== 0) {
+    yield* pteLock(cpu, mm, ptep);
+    const same = (yield* ptepGet(cpu, ptep)) === entry;
+    if (same) yield* getPage(cpu, pfn);
+    yield* pteUnlock(cpu, mm, ptep);
+    return same;
+  }
+  if (!(yield* getPageUnlessZero(cpu, pfn))) return false;
+  if ((yield* ptepGet(cpu, ptep)) === entry) return true;
+  yield* putPage(cpu, pfn);
+  return false;
 }
 
 /** Ends the section in which the pte was looked at. */
@@ -157,6 +193,17 @@ function* mayReuseShared(cpu: Cpu, pfn: Pfn): Op<boolean> {
   return alone;
 }
 
+/**
+ * Whether a page that was held while it was copied has become the pte's alone. Then another thread may have stored to
+ * it where it is; and had it taken out and brought back, so that the pte holds again what it held (scenario
+ * copy-unheld). 2.6.10 needs no such question: it reuses no page that anybody holds.
+ *
+ * Locks: the pte's.
+ */
+function* becameExclusive(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  return ((yield* cpu.readOnce(pageOf(pfn) + Page.flags)) & PG_anon_exclusive) !== 0;
+}
+
 /** Breaks the sharing: copies the page with no lock held, and installs the copy if nothing moved. */
 function* copyPage(
   cpu: Cpu,
@@ -171,13 +218,18 @@ function* copyPage(
   const fromZero = oldPfn === ZERO_PFN;
   const newPfn = fromZero ? yield* allocZeroedPage(cpu) : yield* allocPage(cpu);
   if (newPfn === 0) return VM_FAULT_OOM;
-  if (!fromZero) yield* copyOld(cpu, newPfn, oldPfn);
+  if (!fromZero) {
+    // Interrupts are on in a fault: who flushes what this CPU maps need not wait until it has ended.
+    yield* cpu.interrupts();
+    yield* copyOld(cpu, newPfn, oldPfn);
+  }
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
   yield* pteLock(cpu, mm, ptep);
   yield* setPteHigh(cpu, ptep, vmFlags);
-  if (!(yield* ptepInstall(cpu, ptep, entry, copy))) {
+  const stale = HELD && !fromZero && (yield* becameExclusive(cpu, oldPfn));
+  if (stale || !(yield* ptepInstall(cpu, ptep, entry, copy))) {
     yield* pteUnlock(cpu, mm, ptep);
     yield* freeNewPage(cpu, newPfn);
     return VM_FAULT_MINOR;
@@ -199,6 +251,6 @@ function* copyPage(
 
 /** Without a reference the page may have gone, and be anything by now: then the pte has changed, says the mail. */
 function* copyOld(cpu: Cpu, to: Pfn, from: Pfn): Op<void> {
-  if (WP_HOLD || WP_LOCK_AND_HOLD) yield* cpu.copyPage(frameOf(to), frameOf(from));
+  if (HELD) yield* cpu.copyPage(frameOf(to), frameOf(from));
   else yield* cpu.copyPageOnce(frameOf(to), frameOf(from));
 }

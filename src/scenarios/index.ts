@@ -10,6 +10,13 @@ import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
+import { copyUnheld } from './copyUnheld.js';
+import { lostDirtyBit } from './lostDirtyBit.js';
+import { lruBeforeInstall } from './lruBeforeInstall.js';
+import { populateTables } from './populateTables.js';
+import { spuriousFault } from './spuriousFault.js';
+import { tornPte } from './tornPte.js';
+import { unmapRss } from './unmapRss.js';
 import type { Scenario } from './scenario.js';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -22,6 +29,13 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
   prefaultFault,
+  lruBeforeInstall,
+  spuriousFault,
+  lostDirtyBit,
+  tornPte,
+  copyUnheld,
+  unmapRss,
+  populateTables,
 ];
 
 /**

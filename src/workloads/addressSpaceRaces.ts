@@ -10,25 +10,17 @@ import { Access } from '../hardware/mmu.js';
 import { warmCachePage } from '../mm/filemap.js';
 import { openFile } from '../mm/pagecache.js';
 import { sysFork } from '../mm/fork.js';
-import { MADV_PAGEOUT, sysMadvise } from '../mm/madvise.js';
-import {
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_PRIVATE,
-  MAP_SHARED,
-  PROT_READ,
-  PROT_WRITE,
-  sysMmap,
-} from '../mm/mmap.js';
+import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, sysMmap } from '../mm/mmap.js';
 import { MREMAP_FIXED, MREMAP_MAYMOVE, sysMremap } from '../mm/mremap.js';
 import { MS_SYNC, sysMsync } from '../mm/msync.js';
-import { createTask, exitTask, mmAlloc, switchTo } from '../mm/process.js';
+import { createTask, exitTask, switchTo } from '../mm/process.js';
 import { Task } from '../mm/layout/mm.js';
 import { PG_uptodate } from '../mm/layout/page.js';
 import { Vma } from '../mm/layout/vma.js';
 import { truncateFile } from '../mm/truncate.js';
-import { isUserFault, loadUser, storeUser, touchUser } from '../mm/user.js';
+import { storeUser, touchUser } from '../mm/user.js';
 import { findVma } from '../mm/vmatree.js';
+import { expectWord, mapAnonymous, pageOut, startProcess, storeWord } from './raceSteps.js';
 
 const PAGE: Vaddr = 0x4000_0000;
 /** Where the page is moved to, in the same leaf table. */
@@ -43,11 +35,8 @@ const BEFORE = 7;
  * @returns its task, which stays current
  */
 function* start(cpu: Cpu, touched: number): Op<Word> {
-  const mm = yield* mmAlloc(cpu);
-  const task = yield* createTask(cpu, mm, 1);
-  yield* switchTo(cpu, task);
-  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  yield* sysMmap(cpu, PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, 0, 0, 0);
+  const task = yield* startProcess(cpu);
+  yield* mapAnonymous(cpu, PAGE, 1);
   if (touched === 1) yield* storeUser(cpu, PAGE, BEFORE);
   return task;
 }
@@ -72,16 +61,15 @@ export function* threadsSetup(cpu: Cpu, touched: number): Op<Word> {
 /** Stores to the page as a task, and must find what it stored. @returns 0 */
 export function* storeOwn(cpu: Cpu, task: Word, value: number): Op<number> {
   yield* switchTo(cpu, task);
-  const stored = yield* storeUser(cpu, PAGE, value);
-  if (isUserFault(stored)) throw new InvariantError('a store to a mapped page failed');
-  yield* expectPage(cpu, PAGE, value);
+  yield* storeWord(cpu, PAGE, value);
+  yield* expectWord(cpu, PAGE, value);
   return 0;
 }
 
 /** Loads from the page as a task: nobody else's store may show. @returns 0 */
 export function* loadOwn(cpu: Cpu, task: Word): Op<number> {
   yield* switchTo(cpu, task);
-  yield* expectPage(cpu, PAGE, BEFORE);
+  yield* expectWord(cpu, PAGE, BEFORE);
   return 0;
 }
 
@@ -150,7 +138,7 @@ export function* forkAndStore(cpu: Cpu, task: Word, value: number): Op<number> {
   if (child < 0) throw new InvariantError(`fork returned ${child}`);
   if (value !== 0) yield* storeUser(cpu, PAGE + 4, value);
   yield* switchTo(cpu, child);
-  yield* expectPage(cpu, PAGE + 4, 0);
+  yield* expectWord(cpu, PAGE + 4, 0);
   return 0;
 }
 
@@ -160,15 +148,15 @@ export function* movePage(cpu: Cpu, task: Word): Op<number> {
   const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
   const moved = yield* sysMremap(cpu, PAGE, PAGE_SIZE, PAGE_SIZE, flags, TARGET);
   if (moved !== TARGET) throw new InvariantError(`mremap returned ${moved}`);
-  yield* expectPage(cpu, TARGET, BEFORE);
+  yield* expectWord(cpu, TARGET, BEFORE);
   return 0;
 }
 
 /** Has the page taken out of memory as a task; it must hold what it did when it comes back. @returns 0 */
 export function* pageOutAndLoad(cpu: Cpu, task: Word, value: number): Op<number> {
   yield* switchTo(cpu, task);
-  yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_PAGEOUT);
-  if (value !== 0) yield* expectPage(cpu, PAGE, value);
+  yield* pageOut(cpu, PAGE);
+  if (value !== 0) yield* expectWord(cpu, PAGE, value);
   return 0;
 }
 
@@ -178,13 +166,4 @@ export function* touchTwice(cpu: Cpu, task: Word, access: Access): Op<number> {
   yield* touchUser(cpu, PAGE, access);
   yield* touchUser(cpu, PAGE, access);
   return 0;
-}
-
-function* expectPage(cpu: Cpu, address: Vaddr, value: number): Op<void> {
-  const into = [0];
-  const loaded = yield* loadUser(cpu, address, into);
-  if (isUserFault(loaded)) throw new InvariantError('a load from a mapped page failed');
-  if (into[0] !== value) {
-    throw new InvariantError(`the page holds ${into[0]}, should be ${value}`, { kind: 'contents' });
-  }
 }

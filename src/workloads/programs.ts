@@ -18,6 +18,15 @@ import {
   touchTwice,
   truncateAll,
 } from './addressSpaceRaces.js';
+import {
+  fileCopySetup,
+  sharedCopySetup,
+  storeAndBringBack,
+  storeBeside,
+  storeToCopy,
+  takeCopiedOut,
+  takeOutAndBringBack,
+} from './copyRaces.js';
 import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
@@ -31,6 +40,16 @@ import {
 } from './multitask.js';
 import { pftExit, pftStart, pftThread, pftTouch, zeroFrames } from './pft.js';
 import { loadPages, prefaultSetup, storePages } from './prefaultRaces.js';
+import {
+  cleanPageSetup,
+  fullPagevecSetup,
+  missingTablesSetup,
+  neighbourFrameSetup,
+  protectAndPageOut,
+  reclaimAll,
+  storeIfAllowed,
+  writeProtect,
+} from './postedRaces.js';
 import { drainCpu } from './quiet.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
@@ -48,20 +67,25 @@ export const PROGRAMS = {
   askDaemon,
   boot,
   checkedOperations,
+  cleanPageSetup,
   drainCpu,
   endTask,
+  fileCopySetup,
   fileSetup,
   firstFault,
   firstFaultSetup,
   forkAndStore,
   forkedSetup,
+  fullPagevecSetup,
   grownFileSetup,
   kswapd,
   kscrubd,
   litmus,
   loadOwn,
   loadPages,
+  missingTablesSetup,
   movePage,
+  neighbourFrameSetup,
   pageOutAndLoad,
   prefaultSetup,
   multitaskFile,
@@ -73,24 +97,34 @@ export const PROGRAMS = {
   pftStart,
   pftThread,
   pftTouch,
+  protectAndPageOut,
   randomOperations,
   readPages,
+  reclaimAll,
   referenceFault,
   referenceReclaim,
   scrubNode,
   servingDaemon,
+  sharedCopySetup,
   sharedFiles,
   sharedOperations,
   sharedStart,
+  storeAndBringBack,
   storeAndSync,
+  storeBeside,
+  storeIfAllowed,
   storeOwn,
   storePages,
+  storeToCopy,
+  takeCopiedOut,
+  takeOutAndBringBack,
   threadsSetup,
   touchShared,
   touchTwice,
   truncateAll,
   unmapShared,
   writePages,
+  writeProtect,
   zeroFrames,
 } as const satisfies Record<string, Program>;
 

@@ -185,7 +185,8 @@ export class Places {
       case CODE.copyPage:
       case CODE.copyPageOnce:
         this.page(into, x, WRITE | (flags | PLAIN));
-        this.page(into, cpu.y, READ | flags);
+        // Programs may be storing to what is copied.
+        this.page(into, cpu.y, READ | (flags & ~PLAIN));
         return;
       case CODE.readDevice:
       case CODE.writeDevice:
