@@ -3,7 +3,7 @@
  */
 import type { ProgramName } from '../workloads/programs.js';
 import { PairEffect } from '../workloads/pairOperations.js';
-import { PairKind } from '../workloads/pairSetup.js';
+import { PairKind, isForked } from '../workloads/pairSetup.js';
 import { SMALL, setup, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
 
 /** One of a pair. */
@@ -36,6 +36,7 @@ const PRIVATE: readonly PairKind[] = [
   PairKind.ANON,
   PairKind.SWAPPED,
   PairKind.FORKED,
+  PairKind.FORKED_SWAPPED,
 ];
 
 const OPERATIONS: readonly PairOperation[] = [
@@ -80,6 +81,11 @@ const KINDS: readonly { kind: PairKind; name: string; memory: string }[] = [
   { kind: PairKind.ANON, name: 'anon', memory: 'an anonymous page' },
   { kind: PairKind.SWAPPED, name: 'swapped', memory: 'a page in the swap file' },
   { kind: PairKind.FORKED, name: 'forked', memory: 'a page that a parent and its child share' },
+  {
+    kind: PairKind.FORKED_SWAPPED,
+    name: 'forked-swapped',
+    memory: 'a page in the swap file that a parent and its child share',
+  },
   { kind: PairKind.FILE, name: 'file', memory: 'a page in the cache of a shared file' },
   { kind: PairKind.DIRTY_FILE, name: 'dirty-file', memory: 'a written page of a shared file' },
   {
@@ -91,7 +97,7 @@ const KINDS: readonly { kind: PairKind; name: string; memory: string }[] = [
 
 function pairCase(kind: PairKind, first: PairOperation, second: PairOperation): PairCase {
   // Processes have page tables of their own.
-  const apart = kind === PairKind.FORKED;
+  const apart = isForked(kind);
   return {
     name: `${first.name}, ${second.name}`,
     operations: [first, second],

@@ -30,7 +30,7 @@ import { sysRemapFilePages } from '../mm/remapFilePages.js';
 import { truncateFile } from '../mm/truncate.js';
 import { isUserFault, loadUser, storeUser, touchUser } from '../mm/user.js';
 import { BEFORE, PAGE, TARGET } from './addressSpaceRaces.js';
-import { HELD_WORD, PairKind, heldBefore, isSharedFile } from './pairSetup.js';
+import { HELD_WORD, PairKind, heldBefore, isForked, isSharedFile } from './pairSetup.js';
 
 /** What an operation may do to another thread that acts on the page. To another process it does nothing. */
 export const enum PairEffect {
@@ -69,7 +69,7 @@ interface Expected {
 const ELSEWHERE: Vaddr = 0x2000_0000;
 /** The file of the kinds that have one: its record is the first on a fresh machine. */
 const FILE: Word = TABLES.file.base;
-/** Pids of children; the two tasks, and the child of FORKED, come before. */
+/** Pids of children; the two tasks, and the child that may be one of them, come before. */
 const FIRST_CHILD = 3;
 
 /** A load. */
@@ -297,7 +297,7 @@ function* look(cpu: Cpu, acting: Acting, page: Vaddr, { held, own }: Expected): 
   const { side, kind } = acting;
   if (held !== undefined) yield* expectWord(cpu, acting, page + HELD_WORD, held);
   if (own !== undefined) yield* expectWord(cpu, acting, page + ownWord(side), [own]);
-  if (kind === PairKind.FORKED) yield* expectWord(cpu, acting, page + ownWord(1 - side), [0]);
+  if (isForked(kind)) yield* expectWord(cpu, acting, page + ownWord(1 - side), [0]);
 }
 
 function* expectWord(

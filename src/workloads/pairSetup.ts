@@ -19,7 +19,7 @@ import { switchTo } from '../mm/process.js';
 import { storeUser, touchUser } from '../mm/user.js';
 import { BEFORE, PAGE, addThread, start } from './addressSpaceRaces.js';
 
-/** What the page is. The tasks are threads of one process, but for FORKED. */
+/** What the page is. The tasks are threads of one process, or a parent and its child where it is shared by fork. */
 export const enum PairKind {
   /** Anonymous, and not there: nothing was stored since it was last given up. */
   FRESH,
@@ -31,6 +31,8 @@ export const enum PairKind {
   SWAPPED,
   /** Anonymous, written, and shared since by a parent, the first task, and its child. */
   FORKED,
+  /** The same, and in the swap file since. */
+  FORKED_SWAPPED,
   /** Of a file that is mapped shared: in the cache, clean, and not mapped. */
   FILE,
   /** Of a file that is mapped shared: written, and not yet written back. */
@@ -50,15 +52,23 @@ export function* pairSetup(cpu: Cpu, kind: PairKind): Op<Word> {
   const first = yield* start(cpu, 0);
   if (isOfFile(kind)) yield* makeFilePage(cpu, kind);
   else yield* makeAnonymousPage(cpu, kind);
-  if (kind === PairKind.FORKED) yield* sysFork(cpu, 2);
+  if (isForked(kind)) yield* sysFork(cpu, 2);
   else yield* addThread(cpu, first);
+  if (kind === PairKind.SWAPPED || kind === PairKind.FORKED_SWAPPED) {
+    yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_PAGEOUT);
+  }
   // A page that waits in a pagevec of this CPU could not be reclaimed by another.
   yield* lruAddDrain(cpu);
   yield* switchTo(cpu, 0);
   return first;
 }
 
-export function isOfFile(kind: PairKind): boolean {
+/** Whether the tasks are of two processes. */
+export function isForked(kind: PairKind): boolean {
+  return kind === PairKind.FORKED || kind === PairKind.FORKED_SWAPPED;
+}
+
+function isOfFile(kind: PairKind): boolean {
   return kind >= PairKind.FILE;
 }
 
@@ -74,13 +84,10 @@ export function heldBefore(kind: PairKind): number {
 
 function* makeAnonymousPage(cpu: Cpu, kind: PairKind): Op<void> {
   yield* storeUser(cpu, PAGE + HELD_WORD, BEFORE);
-  if (kind === PairKind.SWAPPED) {
-    yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_PAGEOUT);
-  } else if (heldBefore(kind) === 0) {
-    // The table and the anon_vma stay.
-    yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_DONTNEED);
-    if (kind === PairKind.ZERO) yield* touchUser(cpu, PAGE, Access.READ);
-  }
+  if (heldBefore(kind) !== 0) return;
+  // The table and the anon_vma stay.
+  yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_DONTNEED);
+  if (kind === PairKind.ZERO) yield* touchUser(cpu, PAGE, Access.READ);
 }
 
 function* makeFilePage(cpu: Cpu, kind: PairKind): Op<void> {
