@@ -65,7 +65,7 @@ interface Expected {
   readonly own?: number;
 }
 
-/** Has the same entry as the page in each table but the uppermost. */
+/** In another leaf table, with the same entry there as the page in its own. */
 const ELSEWHERE: Vaddr = 0x2000_0000;
 /** The file of the kinds that have one: its record is the first on a fresh machine. */
 const FILE: Word = TABLES.file.base;
