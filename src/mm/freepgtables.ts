@@ -8,6 +8,13 @@ import { Mm } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { freeNewPage, freeNewPages } from './pagealloc.js';
 import { tableGet, tableSet } from './pte.js';
+import { flushTlbMm } from './tlbflush.js';
+
+/** A table that nothing points to any more, while a CPU may still be on its way through it. */
+interface GoneTable {
+  readonly pfn: Pfn;
+  readonly level: number;
+}
 
 /** Gives back a table of `level` that nothing points to. */
 export function* freeTable(cpu: Cpu, pfn: Pfn, level: number): Op<void> {
@@ -20,6 +27,10 @@ export function* freeTable(cpu: Cpu, pfn: Pfn, level: number): Op<void> {
 /**
  * Frees the tables of an unmapped range, but for those that a neighbour still needs (Linux:
  * free_pgtables).
+ *
+ * The MMU of another CPU walks the tables with no lock, and may have read the entry that led to a table just before
+ * it was emptied. Until the TLBs are flushed the frame must not be used for anything else (Linux: tlb_remove_table,
+ * and mmu_gather's freed_tables); a flush waits until the other CPU is between two instructions.
  *
  * @param floor - end of the mapping below, 0 if none
  * @param ceiling - start of the mapping above, Infinity if none
@@ -34,10 +45,15 @@ export function* freePgtables(
   ceiling: Vaddr,
 ): Op<void> {
   const pgd = yield* cpu.load(mm + Mm.pgd);
-  yield* freeTablesBelow(cpu, mm, pgd, TOP_LEVEL, start, end, floor, ceiling);
+  const gone: GoneTable[] = [];
+  yield* unhookTables(cpu, mm, pgd, TOP_LEVEL, start, end, floor, ceiling, gone);
+  if (gone.length === 0) return;
+  yield* flushTlbMm(cpu, mm);
+  for (const { pfn, level } of gone) yield* freeTable(cpu, pfn, level);
 }
 
-function* freeTablesBelow(
+/** Empties the entries that lead to tables of a range. */
+function* unhookTables(
   cpu: Cpu,
   mm: Word,
   tablePfn: Pfn,
@@ -46,6 +62,7 @@ function* freeTablesBelow(
   end: Vaddr,
   floor: Vaddr,
   ceiling: Vaddr,
+  gone: GoneTable[],
 ): Op<void> {
   const span = LEVEL_SPAN[level];
   const table = frameOf(tablePfn);
@@ -57,11 +74,11 @@ function* freeTablesBelow(
     if (level > 1) {
       const from = Math.max(start, first);
       const to = Math.min(end, first + span);
-      yield* freeTablesBelow(cpu, mm, child, level - 1, from, to, floor, ceiling);
+      yield* unhookTables(cpu, mm, child, level - 1, from, to, floor, ceiling, gone);
     }
     if (first < floor || first + span > ceiling) continue;
     yield* tableSet(cpu, entryp, 0);
     yield* cpu.add(mm + Mm.nrTables, -1);
-    yield* freeTable(cpu, child, level - 1);
+    gone.push({ pfn: child, level: level - 1 });
   }
 }

@@ -14,7 +14,7 @@
  * Upper levels, the spare tables of huge pages and the list of tasks are under mm->page_table_lock in every
  * design.
  *
- * Order: mmap_sem, the VMA's lock, a page's lock, the file's mmapLock, the anon_vma's lock, locks of ptes,
+ * Order: mmap_sem, the VMA's lock, the file's iSem, a page's lock, the file's mmapLock, the anon_vma's lock, locks of ptes,
  * the file's treeLock, the swap lock, a zone's locks.
  */
 import type { Word } from '../base/units.js';

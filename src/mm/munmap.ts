@@ -35,16 +35,19 @@ export function* doMunmap(cpu: Cpu, mm: Word, address: Vaddr, length: number): O
 
   let vma = yield* findVma(cpu, mm, address);
   let floor: Vaddr = 0;
-  let unmapped = false;
+  /** What of the range was mapped, from the first of its mappings to the end of the last. */
+  let mappedFrom: Vaddr = 0;
+  let mappedTo: Vaddr = 0;
   while (vma !== 0 && (yield* cpu.loadWide(vma + Vma.vmStart)) < end) {
-    if (!unmapped) {
-      const prev = yield* cpu.load(vma + Vma.vmPrev);
-      if (prev !== 0) floor = yield* cpu.loadWide(prev + Vma.vmEnd);
-      unmapped = true;
-    }
     const next = yield* cpu.load(vma + Vma.vmNext);
     const from = yield* cpu.loadWide(vma + Vma.vmStart);
     const to = yield* cpu.loadWide(vma + Vma.vmEnd);
+    if (mappedTo === 0) {
+      const prev = yield* cpu.load(vma + Vma.vmPrev);
+      if (prev !== 0) floor = yield* cpu.loadWide(prev + Vma.vmEnd);
+      mappedFrom = from;
+    }
+    mappedTo = to;
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
     yield* vmaStartWrite(cpu, vma);
     yield* unmapPageRange(cpu, mm, vma, from, to);
@@ -54,9 +57,10 @@ export function* doMunmap(cpu: Cpu, mm: Word, address: Vaddr, length: number): O
     yield* accountVm(cpu, mm, vmFlags, -(to - from) * PAGES_PER_BYTE);
     vma = next;
   }
-  if (!unmapped) return 0;
+  if (mappedTo === 0) return 0;
   const ceiling = vma === 0 ? Infinity : yield* cpu.loadWide(vma + Vma.vmStart);
-  yield* freePgtables(cpu, mm, address, end, floor, ceiling);
+  // Where nothing was mapped there are no tables: the end of a process need not look all through its address space.
+  yield* freePgtables(cpu, mm, mappedFrom, mappedTo, floor, ceiling);
   return 0;
 }
 

@@ -232,6 +232,11 @@ function* faultPage(cpu: Cpu, file: Word, pgoff: number, write: boolean): Op<Fau
   const major = cached === 0 && (yield* isOnDevice(cpu, file, pgoff));
   const pfn = cached !== 0 ? cached : yield* addCachePage(cpu, file, pgoff, PG_uptodate);
   if (pfn <= 0) return { pfn: 0, result: pfn === CACHE_FULL ? VM_FAULT_OOM : VM_FAULT_SIGBUS };
+  // Who cuts the file off tells so by its size first: what was filled since may be zeros in the place of what it held.
+  if (pgoff >= (yield* cpu.readOnce(file + File.size))) {
+    yield* putPage(cpu, pfn);
+    return { pfn: 0, result: VM_FAULT_SIGBUS };
+  }
   if (major) yield* countEvent(cpu, PageState.pgmajfault);
   yield* countEvent(cpu, write ? PageState.fault_file_write : PageState.fault_file_read);
   return { pfn, result: major ? VM_FAULT_MAJOR : VM_FAULT_MINOR };

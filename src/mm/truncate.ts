@@ -1,7 +1,8 @@
 /**
  * Pages of a file that go away under the mappings that show them (Linux: mm/truncate.c, unmap_mapping_range).
  *
- * Locks: the file's mmapLock keeps its VMAs where they are; then those of the ptes.
+ * Locks: the file's iSem keeps two that change it apart, so that who returns finds done what was asked for; its
+ * mmapLock keeps its VMAs where they are; then those of the ptes.
  */
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
@@ -23,6 +24,12 @@ import { zapPageRange } from './zap.js';
  * @param size - in pages
  */
 export function* truncateFile(cpu: Cpu, file: Word, size: number): Op<void> {
+  yield* cpu.downWrite(file + File.iSem);
+  yield* setSize(cpu, file, size);
+  yield* cpu.upWrite(file + File.iSem);
+}
+
+function* setSize(cpu: Cpu, file: Word, size: number): Op<void> {
   const old = yield* cpu.readOnce(file + File.size);
   yield* cpu.writeOnce(file + File.size, size);
   if (size < (yield* cpu.readOnce(file + File.onDevice))) {
@@ -43,17 +50,40 @@ export function* truncateFile(cpu: Cpu, file: Word, size: number): Op<void> {
  * @returns 0 or a negative errno
  */
 export function* punchHole(cpu: Cpu, file: Word, first: number, end: number): Op<number> {
-  const onDevice = yield* cpu.readOnce(file + File.onDevice);
-  yield* dropPages(cpu, file, first, end, false);
-  for (let index = first; index < Math.min(end, onDevice); index++) {
-    // What the device still has must not be read again.
-    const pfn = yield* readCachePage(cpu, file, index, PG_uptodate | PG_dirty);
-    if (pfn <= 0) return pfn === CACHE_FULL ? -ENOMEM : -EIO;
-    yield* cpu.zeroPage(frameOf(pfn));
-    // Again: somebody may have found it first, or written it back since.
-    yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
-    yield* putPage(cpu, pfn);
+  yield* cpu.downWrite(file + File.iSem);
+  const result = yield* zeroPages(cpu, file, first, end);
+  yield* cpu.upWrite(file + File.iSem);
+  return result;
+}
+
+/**
+ * What the device has is zeroed in the cache, where it stays: a page that was taken out could be read again, as it was
+ * before the hole or before an earlier one, until its zeros are there.
+ */
+function* zeroPages(cpu: Cpu, file: Word, first: number, end: number): Op<number> {
+  yield* unmapMappingRange(cpu, file, first, end, false);
+  let result = 0;
+  for (let index = first; index < end && result === 0; index++) {
+    if (index >= (yield* cpu.readOnce(file + File.onDevice))) {
+      yield* deleteFromPageCache(cpu, file, index);
+    }
+    // Again: somebody may have written it back before it was out of the cache.
+    if (index >= (yield* cpu.readOnce(file + File.onDevice))) continue;
+    result = yield* zeroCachePage(cpu, file, index);
   }
+  // As in dropPages.
+  yield* unmapMappingRange(cpu, file, first, end, false);
+  return result;
+}
+
+/** @returns 0 or a negative errno */
+function* zeroCachePage(cpu: Cpu, file: Word, index: number): Op<number> {
+  const pfn = yield* readCachePage(cpu, file, index, PG_uptodate | PG_dirty);
+  if (pfn <= 0) return pfn === CACHE_FULL ? -ENOMEM : -EIO;
+  yield* cpu.zeroPage(frameOf(pfn));
+  // Again: somebody may have found it first, or written it back since.
+  yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
+  yield* putPage(cpu, pfn);
   return 0;
 }
 

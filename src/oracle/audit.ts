@@ -223,6 +223,7 @@ function auditFiles(words: Int32Array, claims: Claims, faults: string[]): Word[]
   const files = recordsInUse(words, TABLES.file, faults);
   for (const file of files) {
     expectUnlocked(words, file + File.treeLock, 'file.treeLock', faults);
+    expectUnlocked(words, file + File.iSem, 'file.iSem', faults);
     const root = words[file + File.root];
     let cached = 0;
     if (root !== 0) {

@@ -22,11 +22,12 @@ import { storeUser, touchUser } from '../mm/user.js';
 import { findVma } from '../mm/vmatree.js';
 import { expectWord, mapAnonymous, pageOut, startProcess, storeWord } from './raceSteps.js';
 
-const PAGE: Vaddr = 0x4000_0000;
+/** The page that both touch. */
+export const PAGE: Vaddr = 0x4000_0000;
 /** Where the page is moved to, in the same leaf table. */
-const TARGET: Vaddr = PAGE + 16 * PAGE_SIZE;
+export const TARGET: Vaddr = PAGE + 16 * PAGE_SIZE;
 /** What the page holds before the race. */
-const BEFORE = 7;
+export const BEFORE = 7;
 
 /**
  * Makes a process with one page of private memory, which holds BEFORE if it was touched.
@@ -34,11 +35,17 @@ const BEFORE = 7;
  * @param touched - 1 to write to the page, so that it is mapped
  * @returns its task, which stays current
  */
-function* start(cpu: Cpu, touched: number): Op<Word> {
+export function* start(cpu: Cpu, touched: number): Op<Word> {
   const task = yield* startProcess(cpu);
   yield* mapAnonymous(cpu, PAGE, 1);
   if (touched === 1) yield* storeUser(cpu, PAGE, BEFORE);
   return task;
+}
+
+/** Gives the process of a task a second thread, whose task follows the first on a fresh machine. */
+export function* addThread(cpu: Cpu, first: Word): Op<void> {
+  const mm = yield* cpu.load(first + Task.mm);
+  yield* createTask(cpu, mm, 2);
 }
 
 /** A process and its child, whose tasks follow each other. @returns the first */
@@ -52,8 +59,7 @@ export function* forkedSetup(cpu: Cpu): Op<Word> {
 /** A process with two threads, whose tasks follow each other. @returns the first */
 export function* threadsSetup(cpu: Cpu, touched: number): Op<Word> {
   const first = yield* start(cpu, touched);
-  const mm = yield* cpu.load(first + Task.mm);
-  yield* createTask(cpu, mm, 2);
+  yield* addThread(cpu, first);
   yield* switchTo(cpu, 0);
   return first;
 }
@@ -86,8 +92,7 @@ export function* fileSetup(cpu: Cpu, shared: number, cached: number): Op<Word> {
   const flags = MAP_FIXED | (shared === 1 ? MAP_SHARED : MAP_PRIVATE);
   yield* sysMmap(cpu, PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, 0, 0);
   if (cached === 2) yield* touchUser(cpu, PAGE, Access.READ);
-  const mm = yield* cpu.load(first + Task.mm);
-  yield* createTask(cpu, mm, 2);
+  yield* addThread(cpu, first);
   yield* switchTo(cpu, 0);
   return first;
 }
@@ -111,8 +116,7 @@ export function* grownFileSetup(cpu: Cpu): Op<Word> {
   yield* truncateFile(cpu, file, 2);
   const flags = MAP_FIXED | MAP_SHARED;
   yield* sysMmap(cpu, PAGE, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, 0, 0);
-  const mm = yield* cpu.load(first + Task.mm);
-  yield* createTask(cpu, mm, 2);
+  yield* addThread(cpu, first);
   yield* switchTo(cpu, 0);
   return first;
 }

@@ -16,7 +16,7 @@ export const File = {
   root: 1,
   /** Cached pages. Under treeLock. */
   nrPages: 2,
-  /** In pages. */
+  /** In pages. Under iSem. */
   size: 3,
   /** FILE_ bits. Constant. */
   flags: 4,
@@ -30,6 +30,8 @@ export const File = {
   onDevice: 8,
   /** How often pages were unmapped to go away: a fault that began before begins again. Atomic. */
   truncateCount: 9,
+  /** Read-write semaphore, two words: who makes the file shorter, or a hole in it, has it for writing (Linux: i_sem). */
+  iSem: 10,
 } as const;
 
 /** No fault-around: faults map one page each (a vm_ops without map_pages, as the vdso's). */
