@@ -110,10 +110,9 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
     previous = thread;
   }
   naming.learnTables();
-  const shared = sharedSteps(steps);
   return {
     threads: running.map(({ cpu }, index) => ({ cpu: cpu.id, ...naming.task(tasks[index]) })),
-    steps: steps.map((step) => namedStep(step, naming, shared.has(step))),
+    steps: steps.map((step) => namedStep(step, naming, isShared(step, steps))),
     stuck: stuckThreads(execution, naming),
   };
 }
@@ -145,20 +144,8 @@ function leftOf(execution: Execution, thread: number): UnnamedLeft {
   return { thread, state, pending: { ...act, value } };
 }
 
-/** Those steps whose order with one of another thread can matter. */
-function sharedSteps(steps: readonly UnnamedStep[]): Set<UnnamedStep> {
-  // Most steps are like others: each kind is compared once.
-  const kinds = new Map<string, UnnamedStep[]>();
-  for (const step of steps) {
-    const kind = [step.thread, ...Object.values(step.footprint)].join();
-    const alike = kinds.get(kind);
-    if (alike === undefined) kinds.set(kind, [step]);
-    else alike.push(step);
-  }
-  const groups = [...kinds.values()];
-  const isShared = ([{ thread, footprint }]: readonly UnnamedStep[]): boolean =>
-    groups.some(([other]) => other.thread !== thread && depends(footprint, other.footprint));
-  return new Set(groups.filter(isShared).flat());
+function isShared({ thread, footprint }: UnnamedStep, steps: readonly UnnamedStep[]): boolean {
+  return steps.some((other) => other.thread !== thread && depends(footprint, other.footprint));
 }
 
 function stuckThreads(execution: Execution, naming: Naming): Stuck[] {
