@@ -4,7 +4,6 @@ import { designNamed } from '../designs/index.js';
 import type { ArchName } from '../hardware/arch/index.js';
 import { checkCase, isExpected } from './check.js';
 import { firstFault } from './firstFault.js';
-import { designsFor } from './index.js';
 
 /** No limit of time: a test must not depend on it. */
 const BOUND = { executions: 100_000, seconds: Infinity };

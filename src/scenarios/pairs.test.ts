@@ -4,7 +4,7 @@ import { designNamed } from '../designs/index.js';
 import { checkCase } from './check.js';
 import { PAIR_SCENARIOS, type PairCase, type PairScenario } from './pairs.js';
 
-const BOUND = 200;
+const BOUND = { executions: 200, seconds: Infinity, random: 0 };
 /** Small enough to be searched to the end for each kind of memory. */
 const CHEAP = ['write, munmap', 'munmap, exit'];
 /** What once failed, under this design at least: docs/findings.md. */

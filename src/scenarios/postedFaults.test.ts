@@ -13,7 +13,7 @@ import { spuriousFault } from './spuriousFault.js';
 import { tornPte } from './tornPte.js';
 import { unmapRss } from './unmapRss.js';
 
-const BOUND = 1000;
+const BOUND = { executions: 1000, seconds: Infinity };
 
 /** Of a case by its number: each design fails, with this text, and with so many preemptions. */
 function finds(

@@ -111,10 +111,9 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
     previous = thread;
   }
   naming.learnTables();
-  const shared = sharedSteps(steps);
   return {
     threads: running.map(({ cpu }, index) => ({ cpu: cpu.id, ...naming.task(tasks[index]) })),
-    steps: steps.map((step) => namedStep(step, naming, shared.has(step))),
+    steps: steps.map((step) => namedStep(step, naming, isShared(step, steps))),
     stuck: stuckThreads(execution, naming),
   };
 }
