@@ -111,9 +111,10 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
     previous = thread;
   }
   naming.learnTables();
+  const shared = sharedSteps(steps);
   return {
     threads: running.map(({ cpu }, index) => ({ cpu: cpu.id, ...naming.task(tasks[index]) })),
-    steps: steps.map((step) => namedStep(step, naming, isShared(step, steps))),
+    steps: steps.map((step) => namedStep(step, naming, shared.has(step))),
     stuck: stuckThreads(execution, naming),
   };
 }
