@@ -27,6 +27,8 @@ import {
 /** The page that is copied, and one beside it that is mapped to the zero page. */
 const COPIED: Vaddr = 0x4000_0000;
 const OTHER: Vaddr = COPIED + PAGE_SIZE;
+/** Where the other thread says that it has done what it does; a page that can be stored to without a fault. */
+const SAID: Vaddr = COPIED + 2 * PAGE_SIZE;
 /** Which word of the page tells it from others, and which the copying CPU stores to. */
 const TELLING: Vaddr = COPIED + 4;
 const STORED: Vaddr = COPIED + 8;
@@ -43,9 +45,10 @@ const AFTER = 2;
  */
 export function* sharedCopySetup(cpu: Cpu): Op<Word> {
   const parent = yield* startProcess(cpu);
-  yield* mapAnonymous(cpu, COPIED, 2);
+  yield* mapAnonymous(cpu, COPIED, 3);
   yield* storeWord(cpu, TELLING, BEFORE);
   yield* sysFork(cpu, 2);
+  yield* storeWord(cpu, SAID, BEFORE);
   yield* pageOut(cpu, COPIED);
   yield* loadWord(cpu, TELLING);
   // It was just used, and stays this time; but no longer counts as used.
@@ -112,7 +115,7 @@ export function* takeOutAndBringBack(cpu: Cpu, task: Word): Op<number> {
 
 /**
  * Ends the child, so that the page is the parent's alone; stores to it where it is, has it taken out, brings it back,
- * and says so in the other page.
+ * and says so.
  *
  * @param child - its task
  * @returns 0
@@ -124,7 +127,7 @@ export function* storeAndBringBack(cpu: Cpu, task: Word, child: Word): Op<number
   yield* storeWord(cpu, TELLING, AFTER);
   yield* pageOut(cpu, COPIED);
   yield* expectWord(cpu, TELLING, AFTER);
-  yield* storeWord(cpu, OTHER, AFTER);
+  yield* storeWord(cpu, SAID, AFTER);
   return 0;
 }
 
@@ -132,6 +135,6 @@ export function* storeAndBringBack(cpu: Cpu, task: Word, child: Word): Op<number
 export function* storeBeside(cpu: Cpu, task: Word): Op<number> {
   yield* switchTo(cpu, task);
   yield* storeWord(cpu, STORED, AFTER);
-  if ((yield* loadWord(cpu, OTHER)) === AFTER) yield* expectWord(cpu, TELLING, AFTER);
+  if ((yield* loadWord(cpu, SAID)) === AFTER) yield* expectWord(cpu, TELLING, AFTER);
   return 0;
 }
