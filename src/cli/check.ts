@@ -1,9 +1,21 @@
 import type { Command } from 'commander';
-import { performance } from 'node:perf_hooks';
+import { availableParallelism } from 'node:os';
+import { InputError } from '../base/errors.js';
+import { runTasks } from '../engines/workerPool.js';
 import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
 import type { VmDesign } from '../mm/design.js';
-import { checkCase, isExpected, type Verdict } from '../scenarios/check.js';
+import { DEFAULT_BUDGET, DEFAULT_CPUS, isExpected, type Budget } from '../scenarios/check.js';
+import {
+  CHECK_TASKS,
+  onArch,
+  runCheckTask,
+  type CheckTask,
+  type TimedVerdict,
+} from '../scenarios/checkTask.js';
 import { SCENARIOS, designsFor, scenarioNamed } from '../scenarios/index.js';
+import { PAIR_SCENARIOS } from '../scenarios/pairs.js';
+import { replayCounterexample } from '../scenarios/replay.js';
+import type { Scenario } from '../scenarios/scenario.js';
 import {
   FORCE_OPTION,
   choiceOption,
@@ -12,6 +24,12 @@ import {
   parseDesigns,
   valueOption,
 } from './arguments.js';
+import { printMatrices } from './checkMatrix.js';
+import {
+  readCounterexample,
+  writeCounterexample,
+  writeSchedulePage,
+} from './counterexampleFiles.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
 import { formatHead, formatSchedule, textWidth } from './scheduleText.js';
@@ -20,65 +38,183 @@ interface CheckOptions {
   readonly arch?: ArchName;
   readonly design?: VmDesign[];
   readonly force?: true;
+  readonly cpus: number;
   readonly executions: number;
+  readonly seconds: number;
+  readonly random: number;
+  readonly seed: number;
+  readonly workers: number;
+  readonly matrix?: true;
+  readonly replay?: string;
+  readonly save?: string;
+  readonly html?: string;
+  readonly all?: true;
   readonly json?: true;
 }
 
-type TimedVerdict = Verdict & { readonly ms: number };
+/** What a pair of the matrix may cost, unless told otherwise: there are more than a thousand. */
+const MATRIX_BUDGET: Partial<Budget> = { executions: 300, seconds: 10, random: 0 };
 
 export function addCheckCommand(program: Command): void {
+  const names = SCENARIOS.map(({ name }) => name).join(', ');
   program
     .command('check')
     .description('try every interleaving of a scenario, and show the one that fails')
-    .argument('[scenario...]', `of ${SCENARIOS.map(({ name }) => name).join(', ')}; all if none`)
+    .argument('[scenario...]', `of ${names}, pairs-…; all but the pairs if none`)
     .addOption(choiceOption('--arch <name>', 'architecture', ARCH_NAMES))
     .addOption(valueOption('--design <names>', 'only these designs, with commas', parseDesigns))
-    .addOption(valueOption('--executions <n>', 'bound of the full search', parseCount, '1000000'))
+    .addOption(valueOption('--cpus <n>', 'CPUs of each race', parseCount, `${DEFAULT_CPUS}`))
+    .addOption(
+      valueOption(
+        '--executions <n>',
+        'bound of the full search (of a pair: 300)',
+        parseCount,
+        `${DEFAULT_BUDGET.executions}`,
+      ),
+    )
+    .addOption(
+      valueOption(
+        '--seconds <n>',
+        'time for each case (for a pair: 10)',
+        parseCount,
+        `${DEFAULT_BUDGET.seconds}`,
+      ),
+    )
+    .addOption(
+      valueOption(
+        '--random <n>',
+        'random schedules where a search did not end (of a pair: 0)',
+        parseWhole,
+        `${DEFAULT_BUDGET.random}`,
+      ),
+    )
+    .addOption(valueOption('--seed <n>', 'of the random ones', parseCount, '1'))
+    .addOption(
+      valueOption(
+        '--workers <n>',
+        'cases checked at the same time',
+        parseCount,
+        `${availableParallelism()}`,
+      ),
+    )
+    .option(
+      '--matrix',
+      'every pair of operations of the address space, as a table a kind of memory',
+    )
+    .option('--replay <file>', 'run a saved schedule again')
+    .option('--save <file>', 'write the first failing schedule, for --replay')
+    .option('--html <file>', 'write it as a page to step through')
+    .option('--all', 'show every step of it')
     .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
-    .action(async (names: string[], options: CheckOptions, command: Command) => {
-      const verdicts = await checkAll(names, options, command);
-      if (options.json) printJson(verdicts);
-      else printVerdicts(verdicts);
-      if (!verdicts.every(isExpected)) process.exitCode = 1;
+    .action(async (given: string[], options: CheckOptions, command: Command) => {
+      if (options.replay !== undefined) await replay(options.replay, options);
+      else await check(given, options, command);
     });
 }
 
-async function checkAll(
+/** A whole number of at least 0. */
+function parseWhole(text: string): number {
+  return text.trim() === '0' ? 0 : parseCount(text);
+}
+
+async function check(
   names: readonly string[],
-  { arch, design: named, force, executions }: CheckOptions,
+  options: CheckOptions,
   command: Command,
-): Promise<TimedVerdict[]> {
-  const scenarios = names.length > 0 ? names.map(scenarioNamed) : SCENARIOS;
-  const verdicts: TimedVerdict[] = [];
-  for (const written of scenarios) {
-    const machine = { ...written.machine, arch: arch ?? written.machine.arch };
-    const scenario = { ...written, machine };
-    const designs = designsToRun(
-      command,
-      machine.arch,
-      named ?? designsFor(scenario),
-      force === true,
-    );
-    for (const scenarioCase of scenario.cases) {
-      for (const design of designs) {
-        const label = `${scenario.name} (${scenarioCase.name}) ${design.name}`;
-        const bar = progressBar(`${label}: {value} executions`, executions);
-        const start = performance.now();
-        const verdict = await checkCase(scenario, scenarioCase, design, { executions }, 2, (done) =>
-          bar.update(done),
-        );
-        bar.stop();
-        verdicts.push({ ...verdict, ms: Math.round(performance.now() - start) });
-      }
+): Promise<void> {
+  const listed = names.length > 0 ? names.map(scenarioNamed) : undefined;
+  const scenarios = listed ?? (options.matrix ? PAIR_SCENARIOS : SCENARIOS);
+  const verdicts = await checkAll(tasksOf(scenarios, options, command), options);
+  const failed = shortestOfEachDesign(verdicts);
+  const [first] = failed.flatMap(({ counterexample }) => counterexample ?? []);
+  if (first !== undefined && options.save !== undefined) {
+    await writeCounterexample(options.save, first);
+  }
+  if (first !== undefined && options.html !== undefined) {
+    await writeSchedulePage(options.html, first);
+  }
+  if (options.json) {
+    printJson(verdicts);
+  } else {
+    for (const verdict of failed) printFailure(verdict, options);
+    if (options.matrix) printMatrices(scenarios, verdicts);
+    else printVerdicts(verdicts);
+    print(`\n${options.cpus} CPUs, sequentially consistent: a missing barrier cannot show.`);
+  }
+  if (!verdicts.every(isExpected)) process.exitCode = 1;
+}
+
+function tasksOf(
+  scenarios: readonly Scenario[],
+  options: CheckOptions,
+  command: Command,
+): CheckTask[] {
+  const { cpus, force } = options;
+  const given = (name: keyof Budget): boolean => command.getOptionValueSource(name) === 'cli';
+  return scenarios.flatMap((written) => {
+    const arch = options.arch ?? written.machine.arch;
+    const scenario = onArch(written, arch);
+    const wanted = options.design ?? designsFor(scenario);
+    const designs = designsToRun(command, arch, wanted, force === true);
+    const { executions, seconds, random, seed } = options;
+    const typed = { executions, seconds, random, seed };
+    const isPair = PAIR_SCENARIOS.some(({ name }) => name === written.name);
+    const budget: Partial<Budget> = isPair
+      ? {
+          ...MATRIX_BUDGET,
+          seed,
+          ...Object.fromEntries(
+            Object.entries(typed).filter(([name]) => given(name as keyof Budget)),
+          ),
+        }
+      : typed;
+    const cases = scenario.cases.filter(({ maxCpus = DEFAULT_CPUS }) => cpus <= maxCpus);
+    if (cases.length === 0) {
+      const most = Math.max(...scenario.cases.map(({ maxCpus = DEFAULT_CPUS }) => maxCpus));
+      throw new InputError(
+        'CHECK_CPUS',
+        `--cpus: got ${cpus}, expected at most ${most}: ${scenario.name} is a race of no more`,
+      );
     }
+    return cases.flatMap(({ name }) =>
+      designs.map((design) => {
+        return { scenario: written.name, case: name, design: design.name, arch, cpus, budget };
+      }),
+    );
+  });
+}
+
+/** A few tasks are done here: to start workers takes longer. */
+async function checkAll(
+  tasks: readonly CheckTask[],
+  { workers, executions }: CheckOptions,
+): Promise<TimedVerdict[]> {
+  if (tasks.length === 1 || workers === 1) return await checkInTurn(tasks, executions);
+  const bar = progressBar('{bar} {value}/{total} cases, {eta_formatted} left', tasks.length);
+  let done = 0;
+  const verdicts = await runTasks<CheckTask, TimedVerdict>(CHECK_TASKS, tasks, workers, {
+    done: () => bar.update(++done),
+  });
+  bar.stop();
+  return verdicts;
+}
+
+async function checkInTurn(
+  tasks: readonly CheckTask[],
+  executions: number,
+): Promise<TimedVerdict[]> {
+  const verdicts: TimedVerdict[] = [];
+  for (const task of tasks) {
+    const label = `${task.scenario} (${task.case}) ${task.design}`;
+    const bar = progressBar(`${label}: {value} executions`, executions);
+    verdicts.push(await runCheckTask(task, (done) => bar.update(done)));
+    bar.stop();
   }
   return verdicts;
 }
 
 function printVerdicts(verdicts: readonly TimedVerdict[]): void {
-  const failed = verdicts.filter(({ outcome }) => outcome === 'failed');
-  for (const verdict of shortestOfEachDesign(failed)) printFailure(verdict);
   const rows = verdicts.map((verdict) => [
     verdict.scenario,
     verdict.case,
@@ -104,14 +240,13 @@ function printVerdicts(verdicts: readonly TimedVerdict[]): void {
     'time',
   ];
   print(formatTable(head, rows));
-  print('\nTwo CPUs, sequentially consistent: a missing barrier cannot show.');
 }
 
-function describe(verdict: Verdict): string {
+function describe(verdict: TimedVerdict): string {
   const surprise = isExpected(verdict) ? '' : ' (NOT EXPECTED)';
   switch (verdict.outcome) {
     case 'failed':
-      return `failed, with ${verdict.bound}${surprise}`;
+      return `${verdict.kind}, by ${verdict.bound}${surprise}`;
     case 'bounded':
       return `no failure within ${verdict.bound}${surprise}`;
     case 'exhausted':
@@ -120,21 +255,53 @@ function describe(verdict: Verdict): string {
 }
 
 /** Of several failing cases of a design, the one that is quickest to read. */
-function shortestOfEachDesign(failed: readonly TimedVerdict[]): TimedVerdict[] {
+function shortestOfEachDesign(verdicts: readonly TimedVerdict[]): TimedVerdict[] {
   const shortest = new Map<string, TimedVerdict>();
-  for (const verdict of failed) {
-    const known = shortest.get(verdict.design);
-    const length = verdict.counterexample?.steps.length ?? Infinity;
-    if (known === undefined || length < known.counterexample!.steps.length) {
-      shortest.set(verdict.design, verdict);
-    }
+  for (const verdict of verdicts) {
+    if (verdict.counterexample === undefined) continue;
+    const of = `${verdict.scenario} ${verdict.design}`;
+    const known = shortest.get(of)?.counterexample?.steps.length ?? Infinity;
+    if (verdict.counterexample.steps.length < known) shortest.set(of, verdict);
   }
   return [...shortest.values()];
 }
 
-function printFailure({ counterexample }: TimedVerdict): void {
+function printFailure({ counterexample }: TimedVerdict, { all }: CheckOptions): void {
   if (counterexample === undefined) return;
   const width = textWidth(process.stdout.columns, counterexample.threads.length);
   print(`${formatHead(counterexample)}\n`);
-  print(`${formatSchedule(counterexample, { width })}\n`);
+  print(`${formatSchedule(counterexample, { width, all: all === true })}\n`);
+}
+
+async function replay(file: string, options: CheckOptions): Promise<void> {
+  const recorded = await readCounterexample(file);
+  const again = await replayCounterexample(recorded);
+  const { outcome, divergence, failures, counterexample } = again;
+  if (options.html !== undefined && counterexample !== undefined) {
+    await writeSchedulePage(options.html, counterexample);
+  }
+  if (outcome !== 'passes') process.exitCode = 1;
+  if (options.json) {
+    printJson(again);
+    return;
+  }
+  if (counterexample !== undefined) {
+    const width = textWidth(process.stdout.columns, counterexample.threads.length);
+    print(`${formatSchedule(counterexample, { width, all: options.all === true })}\n`);
+  }
+  if (divergence !== undefined) {
+    const { step, expected, got } = divergence;
+    print(`From step ${step} on it is another run: recorded was ${expected}; now it is ${got}.`);
+  }
+  const under = `${recorded.scenario} (${recorded.case}) under ${recorded.design}`;
+  switch (outcome) {
+    case 'same':
+      print(`${under} fails as recorded: ${failures.join('; ')}`);
+      break;
+    case 'other':
+      print(`${under} fails, but not as recorded: ${failures.join('; ')}`);
+      break;
+    case 'passes':
+      print(`${under} does not fail by this schedule any more.`);
+  }
 }

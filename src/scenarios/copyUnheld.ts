@@ -33,6 +33,7 @@ const anonymous: ScenarioCase[] = [
       thread(1, 'takeOutAndBringBack', taskAfter(first, 2)),
     ],
     executions: 300,
+    preemptions: 2,
     fails: [...UNHELD, UNHELD_DEBUG],
   },
   {
@@ -43,6 +44,7 @@ const anonymous: ScenarioCase[] = [
       thread(1, 'storeAndBringBack', taskAfter(first, 2), taskAfter(first, 1)),
     ],
     executions: 300,
+    preemptions: 2,
     fails: [...UNHELD, UNHELD_DEBUG],
   },
 ];
@@ -55,6 +57,7 @@ const ofFile: ScenarioCase = {
     thread(1, 'takeOutAndBringBack', taskAfter(first, 1)),
   ],
   executions: 300,
+  preemptions: 2,
   fails: [...UNHELD, UNHELD_DEBUG],
 };
 

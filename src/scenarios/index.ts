@@ -8,6 +8,7 @@ import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
+import { PAIR_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
@@ -57,8 +58,9 @@ export function designsFor({ holds, fails, cases }: Scenario): readonly VmDesign
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {
-  const scenario = SCENARIOS.find((candidate) => candidate.name === name);
+  const all = [...SCENARIOS, ...PAIR_SCENARIOS];
+  const scenario = all.find((candidate) => candidate.name === name);
   if (scenario !== undefined) return scenario;
-  const known = SCENARIOS.map((candidate) => candidate.name).join(', ');
+  const known = all.map((candidate) => candidate.name).join(', ');
   throw new InputError('SCENARIO_UNKNOWN', `no scenario is called "${name}"; there are: ${known}`);
 }

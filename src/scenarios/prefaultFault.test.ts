@@ -28,7 +28,10 @@ describe('prefault-fault', () => {
       const failure = failures[scenarioCase.name];
       const fails = failure === undefined ? 'holds' : 'fails';
       it(`${fails} under ${name}: ${scenarioCase.name}`, async () => {
-        const verdict = await checkCase(prefaultFault, scenarioCase, designNamed(name), { executions: BOUND, seconds: Infinity });
+        const verdict = await checkCase(prefaultFault, scenarioCase, designNamed(name), {
+          executions: BOUND,
+          seconds: Infinity,
+        });
         if (failure === undefined) assert.equal(verdict.outcome, 'exhausted');
         else assert.match(verdict.failures.join('\n'), failure);
       });

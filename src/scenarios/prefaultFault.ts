@@ -57,12 +57,5 @@ export const prefaultFault: Scenario = {
     },
   ],
   fails: ['prefault-v1', 'prefault-v2'],
-  holds: [
-    'page-table-lock',
-    'v18',
-    'linux-6',
-    'prefault',
-    'v18-prefault',
-    'linux-6-prefault',
-  ],
+  holds: ['page-table-lock', 'v18', 'linux-6', 'prefault', 'v18-prefault', 'linux-6-prefault'],
 };

@@ -1,0 +1,87 @@
+/** Runs tasks of one kind in a few worker threads, each of which takes the next task when it is free. */
+import { Worker } from 'node:worker_threads';
+import { InputError } from '../base/errors.js';
+
+/** A function of a module, which does one task. `report` hands on how far it has come. */
+export type TaskFunction<Task, Result> = (
+  task: Task,
+  report: (value: number) => void,
+) => Promise<Result>;
+
+/** What a worker is sent: a task; and at the start, which function does it. */
+export interface WorkerTask {
+  readonly number: number;
+  readonly task: unknown;
+}
+
+export interface TaskModule {
+  readonly url: string;
+  readonly name: string;
+}
+
+/** What a worker sends back. */
+export type WorkerAnswer =
+  | { readonly kind: 'report'; readonly number: number; readonly value: number }
+  | { readonly kind: 'done'; readonly number: number; readonly result: unknown }
+  | { readonly kind: 'input error'; readonly code: string; readonly message: string }
+  | { readonly kind: 'error'; readonly error: unknown };
+
+export interface PoolEvents<Result> {
+  /** A task has come so far. */
+  readonly report?: (number: number, value: number) => void;
+  readonly done?: (number: number, result: Result) => void;
+}
+
+/**
+ * @param module - URL of the module, and the name under which it exports a TaskFunction
+ * @returns the results, in the order of the tasks
+ * @throws what the function throws; the other workers are ended
+ */
+export async function runTasks<Task, Result>(
+  module: TaskModule,
+  tasks: readonly Task[],
+  workers: number,
+  events: PoolEvents<Result> = {},
+): Promise<Result[]> {
+  const results = new Array<Result>(tasks.length);
+  let next = 0;
+  const pool = Array.from({ length: Math.min(workers, tasks.length) }, () => {
+    return new Worker(new URL('./taskWorker.js', import.meta.url), { workerData: module });
+  });
+  const runWorker = (worker: Worker): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const give = (): void => {
+        if (next === tasks.length) {
+          resolve();
+          return;
+        }
+        const number = next++;
+        worker.postMessage({ number, task: tasks[number] } satisfies WorkerTask);
+      };
+      worker.on('error', reject);
+      worker.on('message', (answer: WorkerAnswer) => {
+        switch (answer.kind) {
+          case 'report':
+            events.report?.(answer.number, answer.value);
+            break;
+          case 'done':
+            results[answer.number] = answer.result as Result;
+            events.done?.(answer.number, answer.result as Result);
+            give();
+            break;
+          case 'input error':
+            reject(new InputError(answer.code, answer.message));
+            break;
+          case 'error':
+            reject(answer.error as Error);
+        }
+      });
+      give();
+    });
+  try {
+    await Promise.all(pool.map(runWorker));
+  } finally {
+    await Promise.all(pool.map((worker) => worker.terminate()));
+  }
+  return results;
+}
