@@ -52,6 +52,46 @@ export function searchAll(
   return new SourceSetSearch(execution, options).run(bounds, progress);
 }
 
+/** Where a part of a search begins. */
+export interface Part {
+  /** Threads that go first. */
+  readonly path: readonly number[];
+  /** The thread whose step after that is to be tried; none for the whole search. */
+  readonly choice?: number;
+  /** Threads whose steps there others try. */
+  readonly sleep: number;
+}
+
+/** A state that several searches have in common: whoever finds more to try there asks for it. */
+export interface SharedNode {
+  readonly enabled: number;
+  /** Threads that are tried there. */
+  readonly tried: number;
+  readonly sleepAtEntry: number;
+}
+
+/** What a search that is part of another asks and gives. */
+export interface Sharing {
+  /** The other order of something needs one of the threads `initials` tried where a path leads. */
+  reverse(path: readonly number[], initials: number): void;
+  /** Whether somebody has nothing to do. */
+  isWanted(): boolean;
+  /**
+   * Gives away what is left to try in the last of these states, which the path leads to.
+   *
+   * @param first - the depth of the first of them
+   * @param choices - threads to try
+   * @param sleep - threads whose steps there are tried already
+   */
+  give(
+    path: readonly number[],
+    first: number,
+    nodes: readonly SharedNode[],
+    choices: number,
+    sleep: number,
+  ): void;
+}
+
 /** Steps, and touches of steps, that there is room for at first. */
 const CAPACITY = 1024;
 const NONE = -1;
@@ -74,7 +114,7 @@ class Steps {
   }
 }
 
-class SourceSetSearch {
+export class SourceSetSearch {
   private readonly threads: number;
   private readonly places: Places;
   /** Of each step: which step of its thread it is, from 1; its operation; its touches, from here on. */
@@ -122,9 +162,15 @@ class SourceSetSearch {
   private readonly goOn: boolean;
   private readonly failures = new Set<string>();
 
+  /** Steps that others decide about. */
+  private base = 0;
+  /** Whether races need not be reversed: somebody else has seen to it. */
+  private repeats = false;
+
   constructor(
     private readonly execution: Execution,
     { commute = true, goOn = false }: FullSearchOptions,
+    private readonly sharing?: Sharing,
   ) {
     this.goOn = goOn;
     this.threads = execution.running.length;
@@ -138,11 +184,9 @@ class SourceSetSearch {
     this.first = new Int32Array(this.threads);
   }
 
-  run(bounds: Bounds, progress?: Progress): SearchResult {
-    const { execution } = this;
+  run(bounds: Bounds, progress?: Progress, part: Part = { path: [], sleep: 0 }): SearchResult {
     const maxSteps = bounds.steps ?? MAX_STEPS;
-    let sleepers = 0;
-    execution.restart();
+    let sleepers = this.begin(part);
     for (;;) {
       const complete = this.runToEnd(sleepers, maxSteps);
       if (complete) {
@@ -160,10 +204,50 @@ class SourceSetSearch {
           return this.result('bounded', []);
         }
       }
+      if (this.sharing?.isWanted() === true) this.share(this.sharing);
       const choice = this.goBack();
       if (choice < 0) return this.result(this.outcome(), [...this.failures]);
       if (this.executions >= bounds.executions) return this.result('bounded', []);
       sleepers = this.take(choice);
+    }
+  }
+
+  /** Goes where a part begins. @returns threads whose next step is covered already */
+  private begin({ path, choice, sleep }: Part): number {
+    const { execution } = this;
+    execution.restart();
+    this.forget(0);
+    this.executions = 0;
+    this.blocked = 0;
+    this.allSteps = 0;
+    this.base = choice === undefined ? 0 : path.length + 1;
+    if (choice === undefined) return sleep;
+    this.repeats = true;
+    for (const thread of path) {
+      this.enter(execution.enabledMask(), thread, 0);
+      this.take(thread);
+    }
+    this.repeats = false;
+    this.enter(execution.enabledMask(), choice, sleep);
+    return this.take(choice);
+  }
+
+  /** Gives away what is left to try in the first state that has something. */
+  private share(sharing: Sharing): void {
+    const { schedule, depth } = this.execution;
+    for (let step = this.base; step < depth; step++) {
+      const running = 1 << schedule[step];
+      const choices = this.backtrack[step] & ~this.sleep[step] & ~running;
+      if (choices === 0) continue;
+      const nodes: SharedNode[] = [];
+      for (let at = this.base; at <= step; at++) {
+        const tried = this.backtrack[at];
+        nodes.push({ enabled: this.enabled[at], tried, sleepAtEntry: this.sleepAtEntry[at] });
+      }
+      const path = [...schedule.subarray(0, step)];
+      sharing.give(path, this.base, nodes, choices, this.sleep[step] | running);
+      this.base = step + 1;
+      return;
     }
   }
 
@@ -211,13 +295,19 @@ class SourceSetSearch {
       }
       const last = depth === 0 ? NONE : schedule[depth - 1];
       const next = last >= 0 && (awake & (1 << last)) !== 0 ? last : lowest(awake);
-      if (depth + 1 >= this.ordinal.length) this.makeRoom();
-      this.enabled[depth] = enabled;
-      this.backtrack[depth] = 1 << next;
-      this.sleep[depth] = sleep;
-      this.sleepAtEntry[depth] = sleep;
+      this.enter(enabled, next, sleep);
       sleep = this.take(next);
     }
+  }
+
+  /** A state from which a thread is tried first. */
+  private enter(enabled: number, thread: number, sleep: number): void {
+    const { depth } = this.execution;
+    if (depth + 1 >= this.ordinal.length) this.makeRoom();
+    this.enabled[depth] = enabled;
+    this.backtrack[depth] = 1 << thread;
+    this.sleep[depth] = sleep;
+    this.sleepAtEntry[depth] = sleep;
   }
 
   private makeRoom(): void {
@@ -328,6 +418,13 @@ class SourceSetSearch {
         this.look(thread, pending.places[index], pending.how[index]);
       }
     }
+    if (!this.repeats) this.reverseAll(thread, step);
+    for (let other = 0; other < threads; other++) before[base + other] = merged[other];
+  }
+
+  /** Asks for the other order of all that the present step races with. */
+  private reverseAll(thread: number, step: number): void {
+    const { raced, acquired, own, merged } = this;
     if (raced.count > 1) raced.sort();
     for (let index = raced.count - 1; index >= 0; index--) {
       const entry = raced.list[index];
@@ -339,7 +436,6 @@ class SourceSetSearch {
     for (let index = 0; index < acquired.count; index++) {
       this.reverse(acquired.list[index], step, thread, own);
     }
-    for (let other = 0; other < threads; other++) before[base + other] = merged[other];
   }
 
   /** Looks for races at one place, from the newest touch back, and merges the clocks of what it depends on. */
@@ -414,6 +510,7 @@ class SourceSetSearch {
     }
     if (first[thread] === 0 && this.begins(thread, before, 0)) initials |= 1 << thread;
     if ((initials & (this.backtrack[raced] | this.sleepAtEntry[raced])) !== 0) return;
+    if (raced < this.base) this.sharing?.reverse([...schedule.subarray(0, raced)], initials);
     const possible = initials & this.enabled[raced];
     this.backtrack[raced] |= possible === 0 ? this.enabled[raced] : 1 << lowest(possible);
   }
@@ -432,7 +529,7 @@ class SourceSetSearch {
   private goBack(): number {
     const { execution } = this;
     const { schedule } = execution;
-    for (let step = execution.depth - 1; step >= 0; step--) {
+    for (let step = execution.depth - 1; step >= this.base; step--) {
       this.sleep[step] |= 1 << schedule[step];
       const left = this.backtrack[step] & ~this.sleep[step];
       if (left === 0) continue;
