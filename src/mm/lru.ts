@@ -115,7 +115,7 @@ export function* addToList(cpu: Cpu, zone: Word, pfn: Pfn, list: number): Op<voi
   else yield* cpu.store(pageOf(first) + Page.lruPrev, pfn);
   yield* cpu.store(zone + head, pfn);
   const pages = yield* cpu.load(zone + count);
-  yield* cpu.store(zone + count, pages + 1);
+  yield* cpu.writeOnce(zone + count, pages + 1);
   yield* cpu.store(page + Page.lru, list);
 }
 
@@ -131,7 +131,7 @@ export function* delFromList(cpu: Cpu, zone: Word, pfn: Pfn): Op<void> {
   if (next === 0) yield* cpu.store(zone + tail, prev);
   else yield* cpu.store(pageOf(next) + Page.lruPrev, prev);
   const pages = yield* cpu.load(zone + count);
-  yield* cpu.store(zone + count, pages - 1);
+  yield* cpu.writeOnce(zone + count, pages - 1);
   yield* cpu.store(page + Page.lruNext, 0);
   yield* cpu.store(page + Page.lruPrev, 0);
   yield* cpu.store(page + Page.lru, LRU_NONE);

@@ -223,7 +223,7 @@ export class Execution {
     if (this.ended[index]) return true;
     const { cpu } = this.running[index];
     if (cpu.op === CODE.interrupts || isRequest(cpu.op)) return true;
-    return isBlocking(cpu.op) && cpu.op !== CODE.invalidate && !this.machine.isEnabled(cpu);
+    return isBlocking(cpu.op) && (cpu.op === CODE.invalidate || !this.machine.isEnabled(cpu));
   }
 
   /**

@@ -199,6 +199,8 @@ export class Places {
         return;
       case CODE.invalidate:
         into.add(this.interruptsOf(x), WRITE | flags);
+        // Who waits for another CPU's answer answers meanwhile; when it goes on it does not any more.
+        if (x !== cpu.id) into.add(this.interruptsOf(cpu.id), WRITE | flags);
         return;
       case CODE.interrupts:
         into.add(this.interruptsOf(cpu.id), WRITE | flags);
