@@ -125,7 +125,15 @@ async function check(
 ): Promise<void> {
   const listed = names.length > 0 ? names.map(scenarioNamed) : undefined;
   const scenarios = listed ?? (options.matrix ? PAIR_SCENARIOS : SCENARIOS);
-  const verdicts = await checkAll(tasksOf(scenarios, options, command), options);
+  const other = scenarios.find(({ name }) => PAIR_SCENARIOS.every((pairs) => pairs.name !== name));
+  if (options.matrix && other !== undefined) {
+    const known = PAIR_SCENARIOS.map(({ name }) => name).join(', ');
+    throw new InputError('CHECK_MATRIX', `--matrix: got ${other.name}, expected some of ${known}`);
+  }
+  const verdicts = await checkAll(
+    tasksOf(scenarios, listed !== undefined, options, command),
+    options,
+  );
   const failed = shortestOfEachDesign(verdicts);
   const [first] = failed.flatMap(({ counterexample }) => counterexample ?? []);
   if (first !== undefined && options.save !== undefined) {
@@ -147,6 +155,7 @@ async function check(
 
 function tasksOf(
   scenarios: readonly Scenario[],
+  named: boolean,
   options: CheckOptions,
   command: Command,
 ): CheckTask[] {
@@ -156,21 +165,18 @@ function tasksOf(
     const arch = options.arch ?? written.machine.arch;
     const scenario = onArch(written, arch);
     const wanted = options.design ?? designsFor(scenario);
-    const designs = designsToRun(command, arch, wanted, force === true);
+    // What must fail there is run though the architecture cannot carry it.
+    const failing = options.design === undefined && options.arch === undefined;
+    const designs = designsToRun(command, arch, wanted, force === true || failing);
     const { executions, seconds, random, seed } = options;
-    const typed = { executions, seconds, random, seed };
+    const typed = Object.entries({ executions, seconds, random, seed });
     const isPair = PAIR_SCENARIOS.some(({ name }) => name === written.name);
-    const budget: Partial<Budget> = isPair
-      ? {
-          ...MATRIX_BUDGET,
-          seed,
-          ...Object.fromEntries(
-            Object.entries(typed).filter(([name]) => given(name as keyof Budget)),
-          ),
-        }
-      : typed;
+    const budget: Partial<Budget> = {
+      ...(isPair ? MATRIX_BUDGET : {}),
+      ...Object.fromEntries(typed.filter(([name]) => !isPair || given(name as keyof Budget))),
+    };
     const cases = scenario.cases.filter(({ maxCpus = DEFAULT_CPUS }) => cpus <= maxCpus);
-    if (cases.length === 0) {
+    if (cases.length === 0 && named) {
       const most = Math.max(...scenario.cases.map(({ maxCpus = DEFAULT_CPUS }) => maxCpus));
       throw new InputError(
         'CHECK_CPUS',

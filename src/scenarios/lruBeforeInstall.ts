@@ -34,6 +34,7 @@ export const lruBeforeInstall: Scenario = {
         thread(1, 'reclaimAll', taskAfter(first, 1), 1),
       ],
       executions: 300,
+      preemptions: 2,
     },
   ],
   fails: ['broken-lru-before-install'],

@@ -315,7 +315,9 @@ function* expectWord(
   const emptied = into[0] === 0 && may(acting, PairEffect.EMPTIES);
   if (emptied || lawful.includes(into[0])) return;
   const where = `0x${address.toString(16)}`;
-  throw new InvariantError(`${where} holds ${into[0]}, should hold ${lawful.join(' or ')}`);
+  throw new InvariantError(`${where} holds ${into[0]}, should hold ${lawful.join(' or ')}`, {
+    kind: 'contents',
+  });
 }
 
 /** What the task has unmapped or cut off cannot be touched, unless the other has mapped something there. */

@@ -103,7 +103,11 @@ export function* protectAndPageOut(cpu: Cpu, task: Word): Op<number> {
   const held = yield* loadWord(cpu, PAGE);
   yield* pageOut(cpu, PAGE);
   const back = yield* loadWord(cpu, PAGE);
-  if (back !== held) throw new InvariantError(`the page held ${held} and came back with ${back}`);
+  if (back !== held) {
+    throw new InvariantError(`the page held ${held} and came back with ${back}`, {
+      kind: 'contents',
+    });
+  }
   return 0;
 }
 

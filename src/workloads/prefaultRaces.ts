@@ -95,5 +95,7 @@ function* expectWord(cpu: Cpu, page: number, word: number, value: number): Op<vo
   const loaded = yield* loadUser(cpu, wordOf(page, word), into);
   if (isUserFault(loaded)) throw new InvariantError(`a load from page ${page} failed`);
   if (into[0] === value) return;
-  throw new InvariantError(`page ${page} holds ${into[0]}, should hold ${value}`);
+  throw new InvariantError(`page ${page} holds ${into[0]}, should hold ${value}`, {
+    kind: 'contents',
+  });
 }

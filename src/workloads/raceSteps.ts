@@ -64,5 +64,7 @@ export function* loadWord(cpu: Cpu, address: Vaddr): Op<number> {
 /** @throws InvariantError where another value is found */
 export function* expectWord(cpu: Cpu, address: Vaddr, value: number): Op<void> {
   const found = yield* loadWord(cpu, address);
-  if (found !== value) throw new InvariantError(`the page holds ${found}, should be ${value}`);
+  if (found !== value) {
+    throw new InvariantError(`the page holds ${found}, should be ${value}`, { kind: 'contents' });
+  }
 }

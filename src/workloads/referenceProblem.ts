@@ -3,20 +3,19 @@
  * reclaimer on a few ptes, without the rest of a VM. Three independent programs agree on the counts
  * (docs/checker.md).
  *
- * Words, all 0 at first, in the last frames of an otherwise idle machine:
+ * Words, all 0 at first, where an otherwise idle machine would have its VMAs:
  *   pte[p], nxt, freed, rss, ptl, ref[f], data[f]
  */
 import { InvariantError } from '../base/errors.js';
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { FRAMES } from '../hardware/machine.js';
-import { frameOf } from '../hardware/frames.js';
 import type { Memory } from '../hardware/memory.js';
+import { TABLES } from '../mm/layout/slab.js';
 
 const MAX_PAGES = 8;
 const MAX_FRAMES = 32;
-/** Two frames, which hold these words and are never allocated in so idle a machine. */
-const PTE: Word = frameOf(FRAMES - 2);
+/** No VMA is allocated in so idle a machine. */
+const PTE: Word = TABLES.vma.base;
 const NXT: Word = PTE + MAX_PAGES;
 const FREED: Word = NXT + 1;
 const RSS: Word = NXT + 2;

@@ -7,6 +7,8 @@
 import { Prng } from '../../base/prng.js';
 import type { SharedPlaces } from './bounded.js';
 import type { Execution } from './execution.js';
+import { findLivelock } from './livelock.js';
+import { RaceWatch } from './raceWatch.js';
 import {
   MAX_STEPS,
   PROGRESS_EVERY,
@@ -32,6 +34,7 @@ export function searchRandom(
   progress?: Progress,
 ): SearchResult {
   const random = new Prng(seed);
+  const watch = new RaceWatch(execution);
   let steps = 0;
   /** Points of the longest execution so far at which a switch matters. */
   let points = 1;
@@ -44,21 +47,32 @@ export function searchRandom(
     execution.restart();
     const choose = run % 2 === 0 ? plain(random) : byPriority(random, execution, points);
     let passed = 0;
-    for (let last = -1; execution.failure === undefined && execution.depth < maxSteps;) {
-      const enabled = execution.enabledMask();
+    let race: string | undefined;
+    for (let last = -1; race === undefined && execution.depth < maxSteps;) {
+      const enabled = execution.failure === undefined ? execution.enabledMask() : 0;
       if (enabled === 0) break;
       const goesOn = last >= 0 && (enabled & (1 << last)) !== 0;
       if (!goesOn || shared.meet(last)) last = choose(enabled, passed++);
       execution.step(last);
+      race = watch.look();
     }
     points = Math.max(points, passed);
     steps += execution.depth;
-    const failures = execution.depth < maxSteps ? execution.endFailures() : [];
-    if (failures.length === 0) continue;
     const schedule = [...execution.schedule.subarray(0, execution.depth)];
-    const kind = execution.failureKind;
+    const failures = race === undefined ? failuresOf(execution, maxSteps) : [race];
+    if (failures.length === 0) continue;
+    const kind = race === undefined ? execution.failureKind : 'data race';
     return { outcome: 'failed', executions: run + 1, blocked: 0, steps, failures, kind, schedule };
   }
+}
+
+/** Of an execution that has come to its end, or takes too many steps. */
+function failuresOf(execution: Execution, maxSteps: number): readonly string[] {
+  if (execution.depth < maxSteps) return execution.endFailures();
+  const livelock = findLivelock(execution, maxSteps);
+  if (livelock === undefined) return [];
+  execution.failureKind = 'livelock';
+  return [livelock];
 }
 
 /** @returns a thread of those that can go; `point` counts the times that it was asked */

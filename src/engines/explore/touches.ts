@@ -105,6 +105,19 @@ export interface DependenceOptions {
   readonly manyThreads: boolean;
 }
 
+/** What a word holds after an operation that sets it. */
+function valueAfter({ op, y, z }: SteppedCpu, before: number): number {
+  switch (op) {
+    case CODE.add:
+    case CODE.addUnused:
+      return before + y;
+    case CODE.cas:
+      return before === y ? z : before;
+    default:
+      return y;
+  }
+}
+
 /** Tells what operations touch on one machine. */
 export class Places {
   /** How many places there are. */
@@ -116,9 +129,15 @@ export class Places {
   /** First place of each kind. */
   private readonly pageWorkers: number;
   private readonly wordsOfPages: number;
+  /** Whether a frame may be touched. */
+  private readonly framesLives: number;
   private readonly files: number;
   private readonly cpus: number;
   private readonly allRequests: number;
+  /** The records of frames follow them. */
+  private readonly recordWords: number;
+  private readonly recordsWords: number;
+  private readonly refcount: number;
   private readonly fileNumbers = new Map<number, number>();
 
   constructor(
@@ -132,7 +151,11 @@ export class Places {
     this.pageShift = Math.log2(vm.PAGE_WORDS);
     this.pageWorkers = memory.words.length;
     this.wordsOfPages = this.pageWorkers + vm.FRAMES;
-    this.files = this.wordsOfPages + vm.FRAMES;
+    this.framesLives = this.wordsOfPages + vm.FRAMES;
+    this.files = this.framesLives + vm.FRAMES;
+    this.recordWords = vm.pageOf(1) - vm.pageOf(0);
+    this.recordsWords = vm.FRAMES * this.recordWords;
+    this.refcount = vm.Page.refcount;
     this.cpus = this.files + MAX_FILES * FILE_PLACES;
     this.allRequests = this.cpus + vm.CPUS;
     this.count = this.allRequests + 1;
@@ -154,9 +177,18 @@ export class Places {
         break;
       case CODE.cas:
         this.word(into, x, words[x] === cpu.y ? WRITE | flags : READ | flags);
+        this.references(cpu, into);
         return;
       case CODE.addUnused:
         this.word(into, x, this.options.commute ? ADD | flags : WRITE | flags);
+        this.references(cpu, into);
+        return;
+      case CODE.store:
+      case CODE.writeOnce:
+      case CODE.add:
+      case CODE.xchg:
+        this.word(into, x, WRITE | flags);
+        this.references(cpu, into);
         return;
       case CODE.downRead:
       case CODE.upRead:
@@ -185,6 +217,8 @@ export class Places {
       case CODE.copyPage:
       case CODE.copyPageOnce:
         this.page(into, x, WRITE | (flags | PLAIN));
+        this.lives(into, x);
+        if (op === CODE.copyPage) this.lives(into, cpu.y);
         // Programs may be storing to what is copied.
         this.page(into, cpu.y, READ | (flags & ~PLAIN));
         return;
@@ -234,6 +268,7 @@ export class Places {
     into.add(word, how);
     if (word < this.frames || word >= this.framesEnd) return;
     const frame = (word - this.frames) >> this.pageShift;
+    into.add(this.framesLives + frame, READ | FOUND | LOOKS);
     into.add(this.pageWorkers + frame, how & ~FOUND);
     into.add(this.wordsOfPages + frame, how & ~LOOKS);
   }
@@ -242,6 +277,24 @@ export class Places {
   private wide(into: Touches, word: Word, how: number): void {
     this.word(into, word, how);
     if (word >= this.frames && word < this.framesEnd) this.word(into, word + 1, how);
+  }
+
+  /** A frame that nobody has may not be touched. */
+  private lives(into: Touches, first: Word): void {
+    const frame = (first - this.frames) >> this.pageShift;
+    into.add(this.framesLives + frame, READ | FOUND | LOOKS);
+  }
+
+  /** Who changes the references to a frame from 0, or to 0, decides whether it may be touched. */
+  private references(cpu: SteppedCpu, into: Touches): void {
+    const word = cpu.x;
+    const offset = word - this.framesEnd;
+    if (offset < 0 || offset >= this.recordsWords) return;
+    const pfn = (offset / this.recordWords) | 0;
+    if (offset !== pfn * this.recordWords + this.refcount) return;
+    const before = this.words[word];
+    const after = valueAfter(cpu, before);
+    if (before > 0 !== after > 0) into.add(this.framesLives + pfn, WRITE | FOUND | LOOKS);
   }
 
   private page(into: Touches, first: Word, how: number): void {
@@ -254,6 +307,7 @@ export class Places {
   private request(cpu: SteppedCpu, into: Touches, flags: number): void {
     const reads = cpu.op === CODE.readDevice;
     this.page(into, cpu.x, (reads ? WRITE : READ) | flags);
+    this.lives(into, cpu.x);
     const page = Math.min(cpu.z, FILE_PLACES - 1);
     into.add(this.pagesOf(cpu.y) + page, (reads ? READ : WRITE) | FOUND | LOOKS);
     // Who waits for the device answers interrupts, until it goes on.
