@@ -26,7 +26,7 @@ export const prefaultFault: Scenario = {
       setup: setup('prefaultSetup', LONG_MAPPING, LONG_RUN, Access.READ, -1),
       threads: (first) => [
         thread(0, 'storePages', first, LONG_RUN, 1),
-        thread(1, 'storePages', taskAfter(first, 1), LONG_RUN + 1, 1),
+        thread(1, 'loadPages', taskAfter(first, 1), LONG_RUN, 1, -1),
       ],
       fails: ['prefault-v1'],
     },
