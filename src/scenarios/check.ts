@@ -47,12 +47,20 @@ export interface Budget {
   readonly executions: number;
   /** Of a case in all, the reduction of what fails apart. */
   readonly seconds: number;
+  /** Of each quick look: every schedule with no preemption, with one, and so on. */
+  readonly quick: number;
   /** Random schedules, where the full search has not come to its end. */
   readonly random: number;
   readonly seed: number;
 }
 
-export const DEFAULT_BUDGET: Budget = { executions: 1_000_000, seconds: 60, random: 2000, seed: 1 };
+export const DEFAULT_BUDGET: Budget = {
+  executions: 1_000_000,
+  seconds: 60,
+  quick: 50_000,
+  random: 2000,
+  seed: 1,
+};
 
 /** Whether a verdict is what the scenario expects of the design. */
 export function isExpected(verdict: Verdict): boolean {
@@ -76,8 +84,7 @@ export const DEFAULT_CPUS = 2;
 
 /** Preemptions that are tried before the full search, unless a case asks for more. */
 const QUICK_PREEMPTIONS = 1;
-/** Executions and share of the time that a quick look may take. */
-const QUICK_EXECUTIONS = 50_000;
+/** Share of the time that a quick look may take. */
 const QUICK_SHARE = 0.3;
 /** Time for making a schedule simpler, in milliseconds. */
 const REDUCE_MS = 1500;
@@ -180,7 +187,7 @@ function climb(
   const deepest = scenarioCase.preemptions ?? QUICK_PREEMPTIONS;
   const looked: string[] = [];
   for (let preemptions = 0; preemptions <= deepest; preemptions++) {
-    const bounds = { executions: QUICK_EXECUTIONS, deadline: start + ms * QUICK_SHARE };
+    const bounds = { executions: budget.quick, deadline: start + ms * QUICK_SHARE };
     const quick = searchBounded(execution, preemptions, bounds, shared);
     if (quick.outcome === 'failed') return { found: quick, bound: preemptionsInWords(preemptions) };
     if (quick.outcome === 'exhausted') looked[0] = preemptionsInWords(preemptions);
@@ -220,7 +227,7 @@ function simplestOf({ engine, threads, execution }: Prepared, found: SearchResul
   for (const left of threads) {
     const others = threads.filter((thread) => thread !== left);
     const fewer = engine.execution(others, execution.check);
-    const bounds = { executions: QUICK_EXECUTIONS, deadline: Date.now() + REDUCE_MS / 4 };
+    const bounds = { executions: Infinity, deadline: Date.now() + REDUCE_MS / 4 };
     const without = searchBounded(fewer, reduced.preemptions, bounds);
     if (without.outcome === 'failed' && without.kind === kind) {
       return simplestOf({ engine, threads: others, execution: fewer }, without);

@@ -3,18 +3,21 @@ import { describe, it } from 'node:test';
 import { pageTableLock } from '../../designs/pageTableLock.js';
 import { vmConfig } from '../configuration.js';
 import type { Thread } from '../engine.js';
-import { loadStepped } from '../instance.js';
 import type { Execution } from './execution.js';
 import { ExploreEngine } from './exploreEngine.js';
 import { searchBounded } from './bounded.js';
+import type { Problem } from './searchWorker.js';
 import { searchAll } from './sourceSets.js';
+import { searchInWorkers } from './splitSearch.js';
 
-const UNBOUNDED = { executions: 100_000 };
+const UNBOUNDED = { executions: 1_000_000 };
 
-type Form = 'LOCK' | 'CAS' | 'BUG' | 'BUGRSS';
+/** As ReferenceForm numbers them. */
+const FORMS = ['LOCK', 'CAS', 'BUG', 'BUGRSS'] as const;
+type Form = (typeof FORMS)[number];
 
 /** The reference problem: faulting CPUs and a reclaimer on a few pages. */
-async function reference(form: Form, cpus: number, pages: number): Promise<Execution> {
+function problemOf(form: Form, cpus: number, pages: number): Problem {
   const config = vmConfig({ arch: 'i386', frames: 12, cpus: cpus + 1, nodes: 1 }, pageTableLock, {
     tasks: 2,
     mms: 2,
@@ -22,33 +25,51 @@ async function reference(form: Form, cpus: number, pages: number): Promise<Execu
     anonVmas: 4,
     files: 2,
   });
-  const engine = await ExploreEngine.create(config);
-  const { ReferenceForm, END_CHECKS } = await loadStepped(config);
-  const args = [ReferenceForm[form], pages];
+  const args = [FORMS.indexOf(form), pages];
   const threads: Thread[] = [];
   for (let cpu = 0; cpu < cpus; cpu++) threads.push({ cpu, program: 'referenceFault', args });
   threads.push({ cpu: cpus, program: 'referenceReclaim', args });
-  return engine.execution(threads, END_CHECKS.reference);
+  return { config, threads, check: 'reference' };
+}
+
+async function reference(form: Form, cpus: number, pages: number): Promise<Execution> {
+  const { config, threads, check } = problemOf(form, cpus, pages);
+  const engine = await ExploreEngine.create(config);
+  return engine.execution(threads, engine.vm.END_CHECKS[check]);
 }
 
 describe('the full search', () => {
-  /** With commuting additions; found alike by three independent programs: docs/checker.md. */
-  const known: [Form, number, number, number][] = [
-    ['LOCK', 2, 1, 48],
-    ['LOCK', 2, 2, 3594],
-    ['LOCK', 3, 1, 1359],
-    ['CAS', 2, 1, 48],
-    ['CAS', 2, 2, 2640],
-    ['CAS', 3, 1, 1197],
+  /** Executions with additions that commute, and without; found alike by three independent programs. */
+  const known: [Form, number, number, number, number][] = [
+    ['LOCK', 2, 1, 48, 56],
+    ['LOCK', 2, 2, 3594, 5846],
+    ['LOCK', 3, 1, 1359, 2703],
+    ['LOCK', 4, 1, 60_812, 293_276],
+    ['CAS', 2, 1, 48, 120],
+    ['CAS', 2, 2, 2640, 26_118],
+    ['CAS', 3, 1, 1197, 6099],
   ];
-  for (const [form, cpus, pages, executions] of known) {
-    it(`makes ${executions} executions of ${form} ${cpus}×${pages}`, async () => {
-      const result = searchAll(await reference(form, cpus, pages), UNBOUNDED);
-      assert.equal(result.outcome, 'exhausted');
-      assert.equal(result.executions, executions);
-      assert.ok(result.blocked <= executions * 0.04, `${result.blocked} blocked`);
-    });
+  for (const [form, cpus, pages, ...counts] of known) {
+    for (const [place, executions] of counts.entries()) {
+      const commute = place === 0;
+      const how = commute ? 'additions commute' : 'they do not';
+      it(`makes ${executions} executions of ${form} ${cpus}×${pages} where ${how}`, async () => {
+        const execution = await reference(form, cpus, pages);
+        const result = searchAll(execution, UNBOUNDED, undefined, { commute });
+        assert.equal(result.outcome, 'exhausted');
+        assert.equal(result.executions, executions);
+        assert.ok(result.blocked <= executions * 0.04, `${result.blocked} blocked`);
+      });
+    }
   }
+
+  it('makes as many by two workers', async () => {
+    for (const [form, cpus, pages, executions] of known.filter(([, cpus]) => cpus < 4)) {
+      const problem = problemOf(form, cpus, pages);
+      const result = await searchInWorkers(problem, UNBOUNDED, { workers: 2 });
+      assert.deepEqual([result.outcome, result.executions], ['exhausted', executions]);
+    }
+  });
 
   for (const form of ['BUG', 'BUGRSS'] as const) {
     it(`finds what is wrong with ${form}, and its schedule fails again`, async () => {
