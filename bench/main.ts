@@ -8,7 +8,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { formatTable } from '../src/cli/output.js';
+import { count, formatTable } from '../src/cli/output.js';
+import type { Run } from './checker.js';
 import { LOCKINGS } from './lockingNames.js';
 
 const PROCESSES = 5;
@@ -116,6 +117,7 @@ try {
   );
   process.stdout.write(`\n${lockingsTable()}\n`);
   process.stdout.write(`\n${replayTable()}\n`);
+  process.stdout.write(`\n${checkerTable()}\n`);
   process.stdout.write(
     `\nMedians of ${PROCESSES} processes. The host is likely a virtual machine, whose faults are slow, and our ` +
       'VM has no trap:\nthe ratio to it says what the library costs its users, not that it is faster than Linux.\n',
@@ -147,6 +149,20 @@ function lockingsTable(): string {
   return formatTable(
     ['write faults a second against page-table-lock, no zeroing', '1 worker', '2 workers'],
     LOCKINGS.map((name) => [name, cell(name, 1), cell(name, 2)]),
+  );
+}
+
+/** The checker's searches, one process each: they take seconds. */
+function checkerTable(): string {
+  const script = fileURLToPath(new URL('checker.js', import.meta.url));
+  const rows = JSON.parse(execFileSync(process.execPath, [script], { encoding: 'utf8' })) as Run[];
+  const head = ['search', 'executions', 'executions/s', 'steps/s', 'seconds', 'MB', 'target'];
+  return formatTable(
+    head,
+    rows.map(({ what, executions, steps, seconds, megabytes, target }) => {
+      const rates = [executions / seconds, steps / seconds].map((rate) => count(Math.round(rate)));
+      return [what, count(executions), ...rates, seconds.toFixed(2), megabytes, target];
+    }),
   );
 }
 

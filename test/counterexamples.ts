@@ -14,7 +14,10 @@ const EXECUTIONS_MAX = 1000;
 export async function foundUnder(design: string, arch: ArchName = 'i386'): Promise<Counterexample> {
   const scenario = { ...firstFault, machine: { ...firstFault.machine, arch } };
   const [bothWrite] = scenario.cases;
-  const verdict = await checkCase(scenario, bothWrite, designNamed(design), { executions: EXECUTIONS_MAX, seconds: Infinity });
+  const verdict = await checkCase(scenario, bothWrite, designNamed(design), {
+    executions: EXECUTIONS_MAX,
+    seconds: Infinity,
+  });
   assert.ok(verdict.counterexample !== undefined, `${design} on ${arch} does not fail`);
   return verdict.counterexample;
 }

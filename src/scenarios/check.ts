@@ -86,6 +86,8 @@ export const DEFAULT_CPUS = 2;
 const QUICK_PREEMPTIONS = 1;
 /** Share of the time that a quick look may take. */
 const QUICK_SHARE = 0.3;
+/** The same where a case asks for more than the usual preemptions. */
+const DEEP_SHARE = 0.7;
 /** Time for making a schedule simpler, in milliseconds. */
 const REDUCE_MS = 1500;
 /** Share of the time that the full search leaves to random schedules. */
@@ -185,9 +187,10 @@ function climb(
   const ms = budget.seconds * 1000;
   const shared = new SharedPlaces(execution);
   const deepest = scenarioCase.preemptions ?? QUICK_PREEMPTIONS;
+  const share = deepest > QUICK_PREEMPTIONS ? DEEP_SHARE : QUICK_SHARE;
   const looked: string[] = [];
   for (let preemptions = 0; preemptions <= deepest; preemptions++) {
-    const bounds = { executions: budget.quick, deadline: start + ms * QUICK_SHARE };
+    const bounds = { executions: budget.quick, deadline: start + ms * share };
     const quick = searchBounded(execution, preemptions, bounds, shared);
     if (quick.outcome === 'failed') return { found: quick, bound: preemptionsInWords(preemptions) };
     if (quick.outcome === 'exhausted') looked[0] = preemptionsInWords(preemptions);

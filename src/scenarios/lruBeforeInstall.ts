@@ -25,6 +25,7 @@ export const lruBeforeInstall: Scenario = {
         thread(1, 'reclaimAll', taskAfter(first, 1), 0),
       ],
       executions: 300,
+      preemptions: 2,
     },
     {
       name: 'both touch it, and one installs its page in vain',

@@ -1,42 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { pageTableLock } from '../../designs/pageTableLock.js';
-import { vmConfig } from '../configuration.js';
-import type { Thread } from '../engine.js';
-import type { Execution } from './execution.js';
-import { ExploreEngine } from './exploreEngine.js';
+import { problemOf, reference, type Form } from '../../../test/referenceProblem.js';
 import { searchBounded } from './bounded.js';
-import type { Problem } from './searchWorker.js';
 import { searchAll } from './sourceSets.js';
 import { searchInWorkers } from './splitSearch.js';
 
 const UNBOUNDED = { executions: 1_000_000 };
-
-/** As ReferenceForm numbers them. */
-const FORMS = ['LOCK', 'CAS', 'BUG', 'BUGRSS'] as const;
-type Form = (typeof FORMS)[number];
-
-/** The reference problem: faulting CPUs and a reclaimer on a few pages. */
-function problemOf(form: Form, cpus: number, pages: number): Problem {
-  const config = vmConfig({ arch: 'i386', frames: 12, cpus: cpus + 1, nodes: 1 }, pageTableLock, {
-    tasks: 2,
-    mms: 2,
-    vmas: 4,
-    anonVmas: 4,
-    files: 2,
-  });
-  const args = [FORMS.indexOf(form), pages];
-  const threads: Thread[] = [];
-  for (let cpu = 0; cpu < cpus; cpu++) threads.push({ cpu, program: 'referenceFault', args });
-  threads.push({ cpu: cpus, program: 'referenceReclaim', args });
-  return { config, threads, check: 'reference' };
-}
-
-async function reference(form: Form, cpus: number, pages: number): Promise<Execution> {
-  const { config, threads, check } = problemOf(form, cpus, pages);
-  const engine = await ExploreEngine.create(config);
-  return engine.execution(threads, engine.vm.END_CHECKS[check]);
-}
 
 describe('the full search', () => {
   /** Executions with additions that commute, and without; found alike by three independent programs. */
