@@ -119,8 +119,9 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
   };
 }
 
-function placesOf({ machine, running }: Execution): Places {
-  return new Places(machine, { commute: true, manyThreads: running.length > 2 });
+function placesOf({ machine, running, checksFrames }: Execution): Places {
+  const manyThreads = running.length > 2;
+  return new Places(machine, { commute: true, manyThreads, frames: checksFrames });
 }
 
 function valuesAt({ memory }: SteppedMachine, at: Word): Values {

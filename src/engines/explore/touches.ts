@@ -32,6 +32,8 @@ export const FOUND = 64;
 export const LOOKS = 128;
 /** It is ordered after what it finds here, and cannot come before it. */
 export const FOLLOWS = 256;
+/** It changes whether a frame is in use: before or after an access, but no access itself. */
+export const FREES = 512;
 
 const plainCodes = codesWhere(({ plain }) => plain === true);
 const takingCodes = codesWhere(({ lock }) => lock === 'takes');
@@ -103,6 +105,8 @@ export interface DependenceOptions {
   readonly commute: boolean;
   /** Whether there are more than two threads: then who waits for a lock may be let go by a third. */
   readonly manyThreads: boolean;
+  /** Whether it matters if a frame is in use where it is accessed. */
+  readonly frames: boolean;
 }
 
 /** Tells what operations touch on one machine. */
@@ -113,6 +117,9 @@ export class Places {
   private readonly frames: Word;
   private readonly framesEnd: Word;
   private readonly pageShift: number;
+  /** The first frame's count of references, and from each to the next. */
+  private readonly refcounts: Word;
+  private readonly pageRecord: number;
   /** First place of each kind. */
   private readonly pageWorkers: number;
   private readonly wordsOfPages: number;
@@ -130,6 +137,8 @@ export class Places {
     this.frames = vm.frameOf(0);
     this.framesEnd = vm.frameOf(vm.FRAMES);
     this.pageShift = Math.log2(vm.PAGE_WORDS);
+    this.refcounts = vm.pageOf(0) + vm.Page.refcount;
+    this.pageRecord = vm.pageOf(1) - vm.pageOf(0);
     this.pageWorkers = memory.words.length;
     this.wordsOfPages = this.pageWorkers + vm.FRAMES;
     this.files = this.wordsOfPages + vm.FRAMES;
@@ -140,6 +149,24 @@ export class Places {
 
   /** Fills `into` with what a CPU's pending operation will touch in the present state. */
   of(cpu: SteppedCpu, into: Touches): void {
+    this.ofOperation(cpu, into);
+    if (this.options.frames) this.frameUse(cpu, into);
+  }
+
+  /**
+   * The same of an operation that a task sees first if it must wait for: as an attempt at a lock, it can be before or
+   * after whatever gives the lock back.
+   *
+   * @param mustWait - whether it must, and so takes nothing
+   */
+  ofAttempt(cpu: SteppedCpu, mustWait: boolean, into: Touches): void {
+    const reads = mustWait || cpu.op === CODE.sleepOn;
+    const takes = TAKES | (cpu.op === CODE.downRead ? ADD : WRITE);
+    into.count = 0;
+    this.word(into, this.wordOf(cpu), (reads ? READ : takes) | FOUND | LOOKS);
+  }
+
+  private ofOperation(cpu: SteppedCpu, into: Touches): void {
     const { op, x } = cpu;
     const { words } = this;
     const flags = flagsOf[op];
@@ -218,9 +245,21 @@ export class Places {
     return op === CODE.interrupts ? this.interruptsOf(id) : x;
   }
 
-  /** Takes the CPU that a thread shares with others. */
-  takeCpu(cpu: number, into: Touches): void {
+  /**
+   * Takes the CPU that a thread shares with others, which answered interrupts until then.
+   *
+   * @param changesMm - whether others, who look which CPUs have an address space, can see it
+   */
+  takeCpu(cpu: number, changesMm: boolean, into: Touches): void {
     into.add(this.cpus + cpu, WRITE | TAKES | WAITS | FOUND | LOOKS);
+    into.add(this.interruptsOf(cpu), READ | FOUND | LOOKS);
+    const { cpuLine, CpuLine } = this.machine.vm;
+    if (changesMm) this.word(into, cpuLine(cpu) + CpuLine.activeMm, WRITE | FOUND | LOOKS);
+  }
+
+  /** Whether a place is a CPU. */
+  isCpu(place: number): boolean {
+    return place >= this.cpus && place < this.allRequests;
   }
 
   /** Uses the CPU that it has taken. */
@@ -248,6 +287,20 @@ export class Places {
     into.add(this.wordsOfPages + frame, how & ~FOUND);
   }
 
+  /**
+   * Who puts the first reference on a frame, or takes the last one off, does something to all of its words: they are
+   * not to be accessed while nobody has the frame.
+   */
+  private frameUse(cpu: SteppedCpu, into: Touches): void {
+    const { vm } = this.machine;
+    const pfn = (cpu.x - this.refcounts) / this.pageRecord;
+    if (!Number.isInteger(pfn) || pfn < 0 || pfn >= vm.FRAMES) return;
+    const before = this.words[cpu.x];
+    if (before > 0 !== valueAfter(cpu, before) > 0) {
+      this.page(into, vm.frameOf(pfn), WRITE | FREES | FOUND | LOOKS);
+    }
+  }
+
   /** A request to the device works on a page of memory and one of a file. */
   private request(cpu: SteppedCpu, into: Touches, flags: number): void {
     const reads = cpu.op === CODE.readDevice;
@@ -273,5 +326,22 @@ export class Places {
   private interruptsOf(cpu: number): Word {
     const { vm } = this.machine;
     return vm.cpuLine(cpu) + vm.CpuLine.ipiDone;
+  }
+}
+
+/** What a counter is after a CPU's pending operation on it. */
+function valueAfter({ op, y, z }: SteppedCpu, before: number): number {
+  switch (op) {
+    case CODE.store:
+    case CODE.writeOnce:
+    case CODE.xchg:
+      return y;
+    case CODE.add:
+    case CODE.addUnused:
+      return before + y;
+    case CODE.cas:
+      return before === y ? z : before;
+    default:
+      return before;
   }
 }
