@@ -72,14 +72,12 @@ export class SteppedThread {
    */
   resume(value: unknown): boolean {
     const stack = this.stack;
-    let frame = stack[stack.length - 1];
     for (;;) {
       let next: IteratorResult<unknown, unknown>;
       try {
-        next = frame.next(value);
+        next = stack[stack.length - 1].next(value);
       } catch (error) {
         next = this.unwind(error);
-        frame = stack[stack.length - 1];
       }
       value = next.value;
       if (next.done === true) {
@@ -88,12 +86,10 @@ export class SteppedThread {
           this.result = value as number;
           return false;
         }
-        frame = stack[stack.length - 1];
       } else if (value === undefined) {
         return true;
       } else {
-        frame = value as Frame;
-        stack.push(frame);
+        stack.push(value as Frame);
         value = undefined;
       }
     }

@@ -14,7 +14,7 @@ function answer(message: WorkerAnswer): void {
 port.on('message', ({ number, task }: WorkerTask) => {
   module[name](task, (value) => answer({ kind: 'report', number, value })).then(
     (result) => answer({ kind: 'done', number, result }),
-    (error: unknown) => {
+    (error: Error) => {
       if (error instanceof InputError) {
         answer({ kind: 'input error', code: error.code, message: error.message });
       } else {

@@ -24,7 +24,7 @@ export type WorkerAnswer =
   | { readonly kind: 'report'; readonly number: number; readonly value: number }
   | { readonly kind: 'done'; readonly number: number; readonly result: unknown }
   | { readonly kind: 'input error'; readonly code: string; readonly message: string }
-  | { readonly kind: 'error'; readonly error: unknown };
+  | { readonly kind: 'error'; readonly error: Error };
 
 export interface PoolEvents<Result> {
   /** A task has come so far. */
@@ -73,7 +73,7 @@ export async function runTasks<Task, Result>(
             reject(new InputError(answer.code, answer.message));
             break;
           case 'error':
-            reject(answer.error as Error);
+            reject(answer.error);
         }
       });
       give();

@@ -56,7 +56,7 @@ import { VM_FAULT_OOM, VM_FAULT_SIGBUS, VM_FAULT_SIGSEGV, vmFaultName } from '..
 import { findVma } from '../mm/vmatree.js';
 import type { Contents, Fault, Process, SeenMapping } from '../oracle/contents.js';
 import { MemoryObject } from '../oracle/memoryObject.js';
-import { called } from './report.js';
+import { called, contentsError } from './report.js';
 
 /** A file, as the VM and as the model have it. */
 export interface CheckedFile {
@@ -423,7 +423,7 @@ export function* checkedLoad(cpu: Cpu, checking: Checking, address: Vaddr): Op<n
   const [value] = into;
   checking.loads++;
   if (!expected.includes(value)) {
-    throw new InvariantError(`contents: got ${value}, expected ${expected.join(' or ')}`);
+    throw contentsError(`contents: got ${value}, expected ${expected.join(' or ')}`);
   }
   process.loaded(address, value);
   return value;

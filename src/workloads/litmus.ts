@@ -3,7 +3,7 @@
  * with what a search without finds (engines/explore/litmus.test.ts).
  *
  * Words, all 0 at first, in a frame that an otherwise idle machine does not use: a few that are shared, a spinlock
- * each of two, a semaphore, a word of lock bits, and one word a CPU for what it has seen.
+ * each of two, a semaphore, a word of lock bits, and one word a program for what it has seen.
  */
 import { Prng } from '../base/prng.js';
 import type { Word } from '../base/units.js';
@@ -27,9 +27,10 @@ const ADDRESS = 0x4000_0000;
  * Does a few random things, as a seed says.
  *
  * @param actions - how many
+ * @param number - of the program: no other that runs beside it has the same
  * @returns 0
  */
-export function* litmus(cpu: Cpu, seed: number, actions: number): Op<number> {
+export function* litmus(cpu: Cpu, seed: number, actions: number, number: number): Op<number> {
   const random = new Prng(seed);
   let seen = 0;
   for (let action = 0; action < actions; action++) {
@@ -37,7 +38,7 @@ export function* litmus(cpu: Cpu, seed: number, actions: number): Op<number> {
     const value = 1 + random.below(3);
     seen = Math.imul(seen, 31) + (yield* act(cpu, random.below(ACTIONS), word, value));
   }
-  yield* cpu.writeOnce(SEEN + cpu.id, seen);
+  yield* cpu.writeOnce(SEEN + number, seen);
   return 0;
 }
 

@@ -31,6 +31,7 @@ import { truncateFile } from '../mm/truncate.js';
 import { isUserFault, loadUser, storeUser, touchUser } from '../mm/user.js';
 import { BEFORE, PAGE, TARGET } from './addressSpaceRaces.js';
 import { HELD_WORD, PairKind, heldBefore, isForked, isSharedFile } from './pairSetup.js';
+import { contentsError } from './report.js';
 
 /** What an operation may do to another thread that acts on the page. To another process it does nothing. */
 export const enum PairEffect {
@@ -315,9 +316,7 @@ function* expectWord(
   const emptied = into[0] === 0 && may(acting, PairEffect.EMPTIES);
   if (emptied || lawful.includes(into[0])) return;
   const where = `0x${address.toString(16)}`;
-  throw new InvariantError(`${where} holds ${into[0]}, should hold ${lawful.join(' or ')}`, {
-    kind: 'contents',
-  });
+  throw contentsError(`${where} holds ${into[0]}, should hold ${lawful.join(' or ')}`);
 }
 
 /** What the task has unmapped or cut off cannot be touched, unless the other has mapped something there. */

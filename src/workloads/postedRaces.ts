@@ -1,5 +1,4 @@
 /** Races that the mails of SPEC S1 speak of, beside those of firstFault.ts and copyRaces.ts. */
-import { InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { LEVEL_SPAN, PAGE_SIZE } from '../hardware/machine.js';
@@ -22,6 +21,7 @@ import {
   startProcess,
   storeWord,
 } from './raceSteps.js';
+import { contentsError } from './report.js';
 
 const PAGE: Vaddr = 0x4000_0000;
 /** What the page holds before the race, and what is stored to it. */
@@ -103,11 +103,7 @@ export function* protectAndPageOut(cpu: Cpu, task: Word): Op<number> {
   const held = yield* loadWord(cpu, PAGE);
   yield* pageOut(cpu, PAGE);
   const back = yield* loadWord(cpu, PAGE);
-  if (back !== held) {
-    throw new InvariantError(`the page held ${held} and came back with ${back}`, {
-      kind: 'contents',
-    });
-  }
+  if (back !== held) throw contentsError(`the page held ${held} and came back with ${back}`);
   return 0;
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../mm/mmap.js';
 import { createTask, mmAlloc, switchTo } from '../mm/process.js';
 import { isUserFault, loadUser, storeUser, touchUser } from '../mm/user.js';
+import { contentsError } from './report.js';
 
 const RUN: Vaddr = 0x4000_0000;
 /** The word of a page that the setup stores to. Behind it each CPU has one of its own. */
@@ -95,7 +96,5 @@ function* expectWord(cpu: Cpu, page: number, word: number, value: number): Op<vo
   const loaded = yield* loadUser(cpu, wordOf(page, word), into);
   if (isUserFault(loaded)) throw new InvariantError(`a load from page ${page} failed`);
   if (into[0] === value) return;
-  throw new InvariantError(`page ${page} holds ${into[0]}, should hold ${value}`, {
-    kind: 'contents',
-  });
+  throw contentsError(`page ${page} holds ${into[0]}, should hold ${value}`);
 }

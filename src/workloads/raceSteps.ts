@@ -14,6 +14,7 @@ import {
 } from '../mm/mmap.js';
 import { createTask, mmAlloc, switchTo } from '../mm/process.js';
 import { isUserFault, loadUser, storeUser } from '../mm/user.js';
+import { contentsError } from './report.js';
 
 /** Makes a process. @returns its task, which stays current */
 export function* startProcess(cpu: Cpu): Op<Word> {
@@ -64,7 +65,5 @@ export function* loadWord(cpu: Cpu, address: Vaddr): Op<number> {
 /** @throws InvariantError where another value is found */
 export function* expectWord(cpu: Cpu, address: Vaddr, value: number): Op<void> {
   const found = yield* loadWord(cpu, address);
-  if (found !== value) {
-    throw new InvariantError(`the page holds ${found}, should be ${value}`, { kind: 'contents' });
-  }
+  if (found !== value) throw contentsError(`the page holds ${found}, should be ${value}`);
 }

@@ -12,6 +12,11 @@ export function errorAt(place: string, error: unknown): unknown {
   return new InvariantError(`${place}: ${error.message}`, { cause: error, kind: error.kind });
 }
 
+/** Memory does not hold what it must. @param what - what it holds, and what it should */
+export function contentsError(what: string): InvariantError {
+  return new InvariantError(what, { kind: 'contents' });
+}
+
 /** What may fail in a run: nothing; memory, where the machine is small; requests to the device, too. */
 export const NOTHING_FAILS = 0;
 export const MEMORY_FAILS = 1;

@@ -45,7 +45,7 @@ import { sysMunmap } from '../mm/munmap.js';
 import { createTask, exitTask, mmAlloc, setBrk, switchTo } from '../mm/process.js';
 import { isUserFault, loadUser, storeUser, userFault } from '../mm/user.js';
 import { VM_FAULT_OOM, VM_FAULT_SIGBUS, VM_FAULT_SIGSEGV, vmFaultName } from '../mm/vmfault.js';
-import { DEVICE_FAILS, MEMORY_FAILS, called, errorAt } from './report.js';
+import { DEVICE_FAILS, MEMORY_FAILS, called, contentsError, errorAt } from './report.js';
 
 /** What a thread may find at its own word. */
 type Keeping = 'last' | 'last or fresh' | 'any or fresh';
@@ -281,7 +281,7 @@ function* loadOwn(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr): 
   const fresh = value === 0 && region.keeping !== 'last';
   const any = region.keeping === 'any or fresh' && thread.moved.has(value);
   if (value !== last && !fresh && !any) {
-    throw new InvariantError(`contents: got ${value}, expected ${region.keeping}: ${last}`);
+    throw contentsError(`contents: got ${value}, expected ${region.keeping}: ${last}`);
   }
   if (value === 0) thread.stored.delete(page);
   return value !== 0;
@@ -299,7 +299,7 @@ function* loadStamp(cpu: Cpu, thread: SharedThread, region: Region, page: Vaddr)
   const stamp = onDevice ? filePageWord(thread.files[region.file], index, word) : 0;
   const [value] = into;
   if (value !== stamp && (region.shared || value !== 0)) {
-    throw new InvariantError(`contents: got ${value}, expected ${stamp}`);
+    throw contentsError(`contents: got ${value}, expected ${stamp}`);
   }
 }
 
@@ -329,7 +329,7 @@ function* expectToStay(cpu: Cpu, thread: SharedThread, page: Vaddr): Op<void> {
   if (isUserFault(yield* loadUser(cpu, ownAddress(thread, page), into))) return;
   const last = thread.stored.get(page);
   if (last !== undefined && into[0] !== last) {
-    throw new InvariantError(`contents: got ${into[0]} in the child, expected ${last}`);
+    throw contentsError(`contents: got ${into[0]} in the child, expected ${last}`);
   }
 }
 

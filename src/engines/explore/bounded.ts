@@ -45,6 +45,7 @@ export class SharedPlaces {
     this.places = new Places(execution.machine, {
       commute: true,
       manyThreads: execution.running.length > 2,
+      frames: execution.checksFrames,
     });
     this.touchedBy = new Int32Array(this.places.count);
   }

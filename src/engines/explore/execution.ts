@@ -83,6 +83,9 @@ export interface ExecutionOptions {
 /** No thread has a CPU. */
 const NOBODY = -1;
 
+/** The result of a step by which a task found that it must wait. */
+const WAITS = Symbol('waits');
+
 export class Execution {
   /** By place in `threads`, not by CPU number. */
   readonly running: readonly SteppedThread[];
@@ -96,11 +99,13 @@ export class Execution {
   /** What kind of failure that is. */
   failureKind: FailureKind = 'invariant';
   readonly check: EndCheck;
-  private readonly checksFrames: boolean;
+  readonly checksFrames: boolean;
   /** Threads of each CPU, by place. */
   private readonly threadsOf: readonly (readonly number[])[];
   /** The thread that each CPU runs, or ran last. */
   private readonly onCpu: number[];
+  /** Of each thread that shares a CPU: whether it has left it since it has to wait, and not been picked again. */
+  private readonly asleep: boolean[];
   private readonly daemons: readonly number[];
   /** Threads that have not ended, daemons apart. */
   private left = 0;
@@ -132,6 +137,7 @@ export class Execution {
     this.threadsOf = of;
     this.onCpu = of.map(() => NOBODY);
     this.ended = threads.map(() => false);
+    this.asleep = threads.map(() => false);
     this.daemons = [...threads.keys()].filter((index) => threads[index].daemon === true);
     this.start();
     this.stopIdleDaemons();
@@ -171,6 +177,9 @@ export class Execution {
       const index = schedule[at];
       const thread = this.running[index];
       this.takeCpu(index, false);
+      const waits = results[at] === WAITS;
+      this.asleep[index] = waits && machine.sleepsAt(thread.cpu);
+      if (waits) continue;
       if (thread.cpu.op === CODE.invalidate) machine.perform(thread.cpu);
       this.resume(index, results[at]);
     }
@@ -184,6 +193,7 @@ export class Execution {
     this.failure = undefined;
     this.left = threads.length - this.daemons.length;
     this.onCpu.fill(NOBODY);
+    this.asleep.fill(false);
     for (let index = 0; index < threads.length; index++) {
       const { program, args } = threads[index];
       const { cpu } = running[index];
@@ -199,7 +209,25 @@ export class Execution {
   /** Whether a thread's pending operation can go. */
   isEnabled(index: number): boolean {
     if (this.ended[index] || !this.mayHaveCpu(index)) return false;
-    return this.canGo(index);
+    return this.attempts(index) || this.canGo(index);
+  }
+
+  /**
+   * Whether a thread's next step is to see if it must wait: to go to sleep if so, or to spin on the CPU that it takes
+   * by this. Only a task that shares its CPU takes such a step. That it leaves the CPU is then something that it does
+   * itself, at a time of its own, and whatever comes to be free afterwards does not give it the CPU back. Were the CPU
+   * free for others just as long as the task cannot go, then who gives back what it waits for would take the CPU from
+   * them, which none of the words that the two touch tells.
+   */
+  attempts(index: number): boolean {
+    if (!this.sharesCpu(index) || this.asleep[index]) return false;
+    const { cpu } = this.running[index];
+    return this.machine.sleepsAt(cpu) || (isBlocking(cpu.op) && this.onCpu[cpu.id] !== index);
+  }
+
+  /** Whether that is all that its next step does. */
+  mustWait(index: number): boolean {
+    return this.attempts(index) && !this.canGo(index);
   }
 
   private canGo(index: number): boolean {
@@ -222,7 +250,8 @@ export class Execution {
     if (index === NOBODY) return false;
     if (this.ended[index]) return true;
     const { cpu } = this.running[index];
-    if (cpu.op === CODE.interrupts || isRequest(cpu.op)) return true;
+    if (cpu.op === CODE.interrupts || isRequest(cpu.op) || this.asleep[index]) return true;
+    if (this.attempts(index)) return false;
     return isBlocking(cpu.op) && (cpu.op === CODE.invalidate || !this.machine.isEnabled(cpu));
   }
 
@@ -238,10 +267,9 @@ export class Execution {
 
   /** Whether a thread is at a point where another may take its CPU. */
   leavesCpu(index: number): boolean {
-    if (this.ended[index]) return true;
-    const { cpu } = this.running[index];
-    if (cpu.op === CODE.interrupts || isRequest(cpu.op)) return true;
-    return this.machine.sleepsAt(cpu) && !this.machine.isEnabled(cpu);
+    if (this.ended[index] || this.asleep[index]) return true;
+    const { op } = this.cpuOf(index);
+    return op === CODE.interrupts || isRequest(op);
   }
 
   /** Whether a thread's step makes its CPU its own, rather than that it goes on having it. */
@@ -250,13 +278,19 @@ export class Execution {
     return holder !== index || this.leavesCpu(index);
   }
 
+  /** Whether a thread's step makes its CPU go over to another address space. */
+  changesMm(index: number): boolean {
+    const { id, mm } = this.cpuOf(index);
+    const holder = this.onCpu[id];
+    return holder !== index && holder !== NOBODY && this.cpuOf(holder).mm !== mm;
+  }
+
   /** A CPU goes over to another thread: to its address space, with nothing of the last one's left in the TLB. */
   private takeCpu(index: number, first: boolean): void {
     const { cpu } = this.running[index];
-    const holder = this.onCpu[cpu.id];
-    if (holder === index) return;
+    const changesMm = this.changesMm(index);
     this.onCpu[cpu.id] = index;
-    if (holder === NOBODY || this.cpuOf(holder).mm === cpu.mm) return;
+    if (!changesMm) return;
     cpu.tlb.drop(-1);
     const { cpuLine, CpuLine } = this.machine.vm;
     if (first) this.set(cpuLine(cpu.id) + CpuLine.activeMm, cpu.mm);
@@ -276,11 +310,15 @@ export class Execution {
     const { trail, running } = this;
     const { cpu } = running[index];
     trail?.mark(this.depth);
+    const waits = this.mustWait(index);
+    this.asleep[index] = waits && this.machine.sleepsAt(cpu);
     this.takeCpu(index, true);
-    let result: unknown;
+    let result: unknown = WAITS;
     try {
       if (this.checksFrames) this.machine.checkFrames(cpu);
-      result = trail === undefined ? this.machine.perform(cpu) : this.perform(cpu, trail);
+      if (!waits) {
+        result = trail === undefined ? this.machine.perform(cpu) : this.perform(cpu, trail);
+      }
     } catch (error) {
       this.fail(index, error);
     }
@@ -290,7 +328,7 @@ export class Execution {
       this.results[this.depth] = result;
     }
     this.depth++;
-    if (this.failure === undefined) this.resume(index, result);
+    if (this.failure === undefined && !waits) this.resume(index, result);
     if (this.left === 0) this.stopIdleDaemons();
   }
 
@@ -404,14 +442,21 @@ export class Execution {
   }
 
   private deadlock(): string[] {
-    const waiting = this.running.filter((_, index) => !this.ended[index]);
-    return waiting.map((thread) => {
+    const waiting = [...this.running.keys()].filter((index) => !this.ended[index]);
+    return waiting.map((index) => {
+      const thread = this.running[index];
       const { cpu } = thread;
       const where = thread.callers().slice(-WAITING_CALLERS).join(' > ');
-      const word = this.machine.vm.nameOf(cpu.x);
-      const value = this.words[cpu.x];
-      return `deadlock: cpu ${cpu.id} waits in ${operationName(cpu)} of ${word} (${value}), ${where}`;
+      // It could go, and the CPU's other task spins, so that it does not leave the CPU.
+      if (this.canGo(index)) return `deadlock: a task waits for cpu ${cpu.id}, ${where}`;
+      return `deadlock: cpu ${cpu.id} waits in ${operationName(cpu)} of ${this.awaited(cpu)}, ${where}`;
     });
+  }
+
+  /** What a CPU waits for, in words. */
+  private awaited({ op, x }: SteppedCpu): string {
+    if (op === CODE.invalidate) return `cpu ${x}`;
+    return `${this.machine.vm.nameOf(x)} (${this.words[x]})`;
   }
 }
 

@@ -1,47 +1,15 @@
 /** What the reduced search finds of small random programs is what a search without reduction finds. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { searchReduced, searchUnreduced } from '../../../test/unreduced.js';
 import { pageTableLock } from '../../designs/pageTableLock.js';
 import { vmConfig } from '../configuration.js';
 import type { Thread } from '../engine.js';
 import type { Execution } from './execution.js';
 import { ExploreEngine } from './exploreEngine.js';
 import { searchBounded } from './bounded.js';
-import { searchAll } from './sourceSets.js';
 
 const LIMITS = { tasks: 2, mms: 2, vmas: 4, anonVmas: 4, files: 2 };
-
-/** Final states by their hashes, and deadlocks. */
-interface Found {
-  readonly states: ReadonlySet<number>;
-  readonly deadlocks: ReadonlySet<string>;
-}
-
-/** Every schedule there is. */
-function searchUnreduced(execution: Execution): Found {
-  const deadlocks = new Set<string>();
-  const choices: number[][] = [];
-  execution.restart();
-  for (;;) {
-    for (let enabled = execution.enabledMask(); enabled !== 0; enabled = execution.enabledMask()) {
-      const { depth } = execution;
-      const threads = execution.running.map((_, thread) => thread);
-      if (depth === choices.length) choices.push(threads.filter((at) => (enabled >> at) & 1));
-      execution.step(choices[depth][0]);
-    }
-    for (const failure of execution.endFailures()) deadlocks.add(failure);
-    while (choices.length > 0 && choices.at(-1)!.length === 1) choices.pop();
-    if (choices.length === 0) return { states: execution.finalStates, deadlocks };
-    choices.at(-1)!.shift();
-    execution.goBack(choices.length - 1);
-  }
-}
-
-function searchReduced(execution: Execution, commute: boolean): Found {
-  const bounds = { executions: Infinity };
-  const { failures } = searchAll(execution, bounds, undefined, { commute, goOn: true });
-  return { states: execution.finalStates, deadlocks: new Set(failures) };
-}
 
 describe('a search with reduction', () => {
   const shapes = [
@@ -56,7 +24,7 @@ describe('a search with reduction', () => {
       const executionOf = (seed: number): Execution => {
         engine.machine.restore(state);
         const threads: Thread[] = Array.from({ length: cpus }, (_, cpu) => {
-          return { cpu, program: 'litmus', args: [seed * cpus + cpu, actions] };
+          return { cpu, program: 'litmus', args: [seed * cpus + cpu, actions, cpu] };
         });
         return engine.execution(threads, engine.vm.END_CHECKS.none);
       };

@@ -5,7 +5,7 @@
  */
 import { OPERATION_NAMES } from '../../hardware/operations.js';
 import type { Execution } from './execution.js';
-import { FOUND, LOOKS, PLAIN, Places, Touches, conflicts } from './touches.js';
+import { FOUND, FREES, LOOKS, PLAIN, Places, Touches, conflicts } from './touches.js';
 
 /** A data race in words. */
 export function describeRace(
@@ -27,8 +27,11 @@ export class RaceWatch {
   private readonly touches: readonly Touches[];
 
   constructor(private readonly execution: Execution) {
-    const threads = execution.running.length;
-    this.places = new Places(execution.machine, { commute: true, manyThreads: threads > 2 });
+    this.places = new Places(execution.machine, {
+      commute: true,
+      manyThreads: execution.running.length > 2,
+      frames: execution.checksFrames,
+    });
     this.touches = execution.running.map(() => new Touches());
   }
 
@@ -39,6 +42,8 @@ export class RaceWatch {
       touches[thread].count = 0;
       if (execution.isEnabled(thread)) this.places.of(execution.cpuOf(thread), touches[thread]);
       for (let other = 0; other < thread; other++) {
+        // Of two tasks of one CPU only one goes at a time.
+        if (execution.cpuOf(other).id === execution.cpuOf(thread).id) continue;
         if (!isRace(touches[thread], touches[other])) continue;
         return describeRace(execution, thread, execution.cpuOf(other).op, other);
       }
@@ -51,7 +56,7 @@ function isRace(one: Touches, other: Touches): boolean {
   for (let i = 0; i < one.count; i++) {
     for (let k = 0; k < other.count; k++) {
       const how = one.how[i] | other.how[k];
-      if (one.places[i] !== other.places[k] || (how & PLAIN) === 0) continue;
+      if (one.places[i] !== other.places[k] || (how & (PLAIN | FREES)) !== PLAIN) continue;
       if (!conflicts(one.how[i], other.how[k])) continue;
       if ((one.how[i] & LOOKS) !== 0 && (other.how[k] & FOUND) !== 0) return true;
       if ((one.how[i] & FOUND) !== 0 && (other.how[k] & LOOKS) !== 0) return true;

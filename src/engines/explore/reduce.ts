@@ -5,6 +5,7 @@
  */
 import { SharedPlaces, searchBounded } from './bounded.js';
 import type { Execution } from './execution.js';
+import { findLivelock } from './livelock.js';
 import { RaceWatch } from './raceWatch.js';
 import { MAX_STEPS, type FailureKind } from './search.js';
 
@@ -32,7 +33,8 @@ const MOVING_SHARE = 0.4;
 /** @param ms - how long it may take */
 export function reduceSchedule(execution: Execution, found: Failing, ms: number): Reduced {
   const start = Date.now();
-  let best = follow(execution, turnsOf(found.schedule), found.kind) ?? {
+  const steps = stepsOf(found);
+  let best = follow(execution, turnsOf(found.schedule), found.kind, steps) ?? {
     ...found,
     preemptions: Infinity,
   };
@@ -44,7 +46,7 @@ export function reduceSchedule(execution: Execution, found: Failing, ms: number)
   const shared = new SharedPlaces(execution);
   const watchesRaces = found.kind === 'data race';
   for (let preemptions = 0; preemptions < best.preemptions; preemptions++) {
-    const bounds = { executions: Infinity, deadline: start + ms };
+    const bounds = { executions: Infinity, deadline: start + ms, steps };
     const fewer = searchBounded(execution, preemptions, bounds, shared, watchesRaces);
     if (fewer.outcome === 'bounded') return { ...best, fewest: false };
     if (fewer.outcome === 'failed') {
@@ -60,6 +62,11 @@ export function reduceSchedule(execution: Execution, found: Failing, ms: number)
   return { ...best, fewest: Number.isFinite(best.preemptions) };
 }
 
+/** Steps of an execution: one without an end was found by taking so many. */
+function stepsOf({ kind, schedule }: Failing): number {
+  return kind === 'livelock' ? schedule.length : MAX_STEPS;
+}
+
 type Followed = Failing & { readonly preemptions: number };
 
 /** Tries to move turns together. @returns a schedule with fewer preemptions, if one still fails */
@@ -72,7 +79,7 @@ function betterByMoving(
   for (let at = 0; at + 1 < turns.length; at++) {
     for (const variant of [without(turns, at), movedOn(turns, at)]) {
       if (Date.now() > deadline) return undefined;
-      const followed = follow(execution, variant, best.kind);
+      const followed = follow(execution, variant, best.kind, stepsOf(best));
       if (followed !== undefined && followed.preemptions < best.preemptions) return followed;
     }
   }
@@ -104,6 +111,7 @@ function follow(
   execution: Execution,
   turns: readonly Turn[],
   kind: FailureKind,
+  maxSteps: number,
 ): Followed | undefined {
   execution.restart();
   const watch = kind === 'data race' ? new RaceWatch(execution) : undefined;
@@ -111,9 +119,8 @@ function follow(
   let last = -1;
   let race: string | undefined;
   const step = (thread: number): boolean => {
-    if (race !== undefined || execution.failure !== undefined || !execution.isEnabled(thread)) {
-      return false;
-    }
+    if (race !== undefined || execution.failure !== undefined) return false;
+    if (execution.depth === maxSteps || !execution.isEnabled(thread)) return false;
     if (last >= 0 && last !== thread && execution.isEnabled(last)) preemptions++;
     last = thread;
     execution.step(thread);
@@ -123,13 +130,17 @@ function follow(
   for (const { thread, steps } of turns) {
     for (let taken = 0; taken < steps; taken++) if (!step(thread)) break;
   }
-  while (execution.depth < MAX_STEPS) {
-    const next = [last, ...execution.running.keys()].find((thread) => thread >= 0 && step(thread));
-    if (next === undefined) break;
-  }
+  const goesOn = (): boolean =>
+    [last, ...execution.running.keys()].some((thread) => thread >= 0 && step(thread));
+  while (goesOn());
   const schedule = [...execution.schedule.subarray(0, execution.depth)];
   if (race !== undefined) return { schedule, failures: [race], kind, preemptions };
-  const failures = execution.depth < MAX_STEPS ? execution.endFailures() : [];
+  if (execution.failure === undefined && execution.enabledMask() !== 0) {
+    const livelock = kind === 'livelock' ? findLivelock(execution, maxSteps) : undefined;
+    if (livelock === undefined) return undefined;
+    return { schedule, failures: [livelock], kind, preemptions };
+  }
+  const failures = execution.endFailures();
   if (failures.length === 0 || execution.failureKind !== kind) return undefined;
   return { schedule, failures, kind, preemptions };
 }

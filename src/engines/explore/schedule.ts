@@ -119,8 +119,9 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
   };
 }
 
-function placesOf({ machine, running }: Execution): Places {
-  return new Places(machine, { commute: true, manyThreads: running.length > 2 });
+function placesOf({ machine, running, checksFrames }: Execution): Places {
+  const manyThreads = running.length > 2;
+  return new Places(machine, { commute: true, manyThreads, frames: checksFrames });
 }
 
 function valuesAt({ memory }: SteppedMachine, at: Word): Values {
@@ -148,10 +149,12 @@ function actOf(
 
 function leftOf(execution: Execution, thread: number): UnnamedLeft {
   if (execution.ended[thread]) return { thread, state: 'ended' };
-  const { touches: _, ...act } = actOf(execution, thread, placesOf(execution));
-  const value = execution.machine.memory.words[act.at];
+  const act = actOf(execution, thread, placesOf(execution));
+  const { operation, operands, function: name, callers, at } = act;
+  const value = execution.machine.memory.words[at];
   const state = execution.isEnabled(thread) ? 'preempted' : 'waiting';
-  return { thread, state, pending: { ...act, value } };
+  const pending = { operation, operands, function: name, callers, at, value };
+  return { thread, state, pending };
 }
 
 /** Those steps whose order with one of another thread can matter. */

@@ -23,6 +23,7 @@ import {
 import {
   FOLLOWS,
   FOUND,
+  FREES,
   GIVES,
   LOOKS,
   PLAIN,
@@ -174,7 +175,11 @@ export class SourceSetSearch {
   ) {
     this.goOn = goOn;
     this.threads = execution.running.length;
-    this.places = new Places(execution.machine, { commute, manyThreads: this.threads > 2 });
+    this.places = new Places(execution.machine, {
+      commute,
+      manyThreads: this.threads > 2,
+      frames: execution.checksFrames,
+    });
     this.clocks = new Int32Array(CAPACITY * this.threads);
     this.newest = new Int32Array(this.places.count).fill(NONE);
     this.steps = new Int32Array(this.threads);
@@ -283,7 +288,10 @@ export class SourceSetSearch {
     for (let sleep = sleepers; ;) {
       if (execution.failure !== undefined || this.found !== undefined) return true;
       const enabled = execution.enabledMask();
-      if (enabled === 0) return true;
+      if (enabled === 0) {
+        this.raceWaiting();
+        return true;
+      }
       const awake = enabled & ~sleep;
       if (awake === 0) return false;
       const { depth } = execution;
@@ -308,6 +316,21 @@ export class SourceSetSearch {
     this.backtrack[depth] = 1 << thread;
     this.sleep[depth] = sleep;
     this.sleepAtEntry[depth] = sleep;
+  }
+
+  /**
+   * In a deadlock threads wait for what an earlier step has taken. Their own steps never come, so that the other orders
+   * are asked for here.
+   */
+  private raceWaiting(): void {
+    const { execution, pending } = this;
+    for (let thread = 0; thread < this.threads; thread++) {
+      if (execution.ended[thread]) continue;
+      this.touchesOf(thread, pending);
+      this.raceAndMerge(thread, execution.depth);
+    }
+    // What never comes is no data race.
+    this.found = undefined;
   }
 
   private makeRoom(): void {
@@ -337,7 +360,7 @@ export class SourceSetSearch {
     for (let other = 0; other < threads; other++) {
       this.clocks[depth * threads + other] = this.before[base + other];
     }
-    if (op === CODE.invalidate) this.answer(thread);
+    if (op === CODE.invalidate && !execution.mustWait(thread)) this.answer(thread);
     this.touched[depth] = this.touches;
     this.link(depth);
     this.allSteps++;
@@ -348,10 +371,11 @@ export class SourceSetSearch {
   private touchesOf(thread: number, into: Touches): void {
     const { execution, places } = this;
     const cpu = execution.cpuOf(thread);
-    places.of(cpu, into);
+    if (execution.attempts(thread)) places.ofAttempt(cpu, execution.mustWait(thread), into);
+    else places.of(cpu, into);
     if (!execution.sharesCpu(thread)) return;
-    if (execution.takesCpu(thread)) places.takeCpu(cpu.id, into);
-    else places.useCpu(cpu.id, into);
+    if (!execution.takesCpu(thread)) places.useCpu(cpu.id, into);
+    else places.takeCpu(cpu.id, execution.changesMm(thread), into);
   }
 
   /** Who sleeps goes on sleeping unless this step could change what its own would do. */
@@ -444,6 +468,8 @@ export class SourceSetSearch {
     const { schedule } = execution;
     const base = thread * threads;
     const waits = (how & WAITS) !== 0;
+    const { id } = execution.cpuOf(thread);
+    const isCpu = this.places.isCpu(place);
     let acquisitionFound = false;
     for (let at = this.newest[place]; at !== NONE; at = this.touchBefore[at]) {
       const earlierHow = this.touchHow[at];
@@ -453,10 +479,9 @@ export class SourceSetSearch {
       const isWrite = (earlierHow & MANNER) === WRITE;
       if (other !== thread && before[base + other] < this.ordinal[earlier]) {
         this.met.add(earlier);
-        if (waits && (earlierHow & TAKES) !== 0) {
-          if (!acquisitionFound) this.acquired.add(earlier);
-        } else if ((how & FOLLOWS) === 0 && !(waits && (earlierHow & GIVES) !== 0)) {
-          this.raced.add(2 * earlier + (((how | earlierHow) & PLAIN) === 0 ? 0 : 1));
+        // Tasks that share a CPU are never both about to go: they race for nothing but the CPU.
+        if (isCpu || execution.cpuOf(other).id !== id) {
+          this.meet(earlier, earlierHow, how, !acquisitionFound);
         }
       }
       for (let index = 0; index < threads; index++) {
@@ -467,6 +492,21 @@ export class SourceSetSearch {
       if (waits && (earlierHow & TAKES) !== 0) acquisitionFound = true;
       // All before it that could matter happens before it.
       if (!waits || acquisitionFound) return;
+    }
+  }
+
+  /**
+   * The thread's next step depends on an earlier one that is not known to come before it.
+   *
+   * @param isNewest - whether nobody has taken the place since
+   */
+  private meet(earlier: number, earlierHow: number, how: number, isNewest: boolean): void {
+    const waits = (how & WAITS) !== 0;
+    if (waits && (earlierHow & TAKES) !== 0) {
+      if (isNewest) this.acquired.add(earlier);
+    } else if ((how & FOLLOWS) === 0 && !(waits && (earlierHow & GIVES) !== 0)) {
+      const isDataRace = ((how | earlierHow) & (PLAIN | FREES)) === PLAIN;
+      this.raced.add(2 * earlier + (isDataRace ? 1 : 0));
     }
   }
 

@@ -32,6 +32,8 @@ export const FOUND = 64;
 export const LOOKS = 128;
 /** It is ordered after what it finds here, and cannot come before it. */
 export const FOLLOWS = 256;
+/** It changes whether a frame is in use: before or after an access, but no access itself. */
+export const FREES = 512;
 
 const plainCodes = codesWhere(({ plain }) => plain === true);
 const takingCodes = codesWhere(({ lock }) => lock === 'takes');
@@ -103,19 +105,8 @@ export interface DependenceOptions {
   readonly commute: boolean;
   /** Whether there are more than two threads: then who waits for a lock may be let go by a third. */
   readonly manyThreads: boolean;
-}
-
-/** What a word holds after an operation that sets it. */
-function valueAfter({ op, y, z }: SteppedCpu, before: number): number {
-  switch (op) {
-    case CODE.add:
-    case CODE.addUnused:
-      return before + y;
-    case CODE.cas:
-      return before === y ? z : before;
-    default:
-      return y;
-  }
+  /** Whether it matters if a frame is in use where it is accessed. */
+  readonly frames: boolean;
 }
 
 /** Tells what operations touch on one machine. */
@@ -126,18 +117,15 @@ export class Places {
   private readonly frames: Word;
   private readonly framesEnd: Word;
   private readonly pageShift: number;
+  /** The first frame's count of references, and from each to the next. */
+  private readonly refcounts: Word;
+  private readonly pageRecord: number;
   /** First place of each kind. */
   private readonly pageWorkers: number;
   private readonly wordsOfPages: number;
-  /** Whether a frame may be touched. */
-  private readonly framesLives: number;
   private readonly files: number;
   private readonly cpus: number;
   private readonly allRequests: number;
-  /** The records of frames follow them. */
-  private readonly recordWords: number;
-  private readonly recordsWords: number;
-  private readonly refcount: number;
   private readonly fileNumbers = new Map<number, number>();
 
   constructor(
@@ -149,13 +137,11 @@ export class Places {
     this.frames = vm.frameOf(0);
     this.framesEnd = vm.frameOf(vm.FRAMES);
     this.pageShift = Math.log2(vm.PAGE_WORDS);
+    this.refcounts = vm.pageOf(0) + vm.Page.refcount;
+    this.pageRecord = vm.pageOf(1) - vm.pageOf(0);
     this.pageWorkers = memory.words.length;
     this.wordsOfPages = this.pageWorkers + vm.FRAMES;
-    this.framesLives = this.wordsOfPages + vm.FRAMES;
-    this.files = this.framesLives + vm.FRAMES;
-    this.recordWords = vm.pageOf(1) - vm.pageOf(0);
-    this.recordsWords = vm.FRAMES * this.recordWords;
-    this.refcount = vm.Page.refcount;
+    this.files = this.wordsOfPages + vm.FRAMES;
     this.cpus = this.files + MAX_FILES * FILE_PLACES;
     this.allRequests = this.cpus + vm.CPUS;
     this.count = this.allRequests + 1;
@@ -163,6 +149,24 @@ export class Places {
 
   /** Fills `into` with what a CPU's pending operation will touch in the present state. */
   of(cpu: SteppedCpu, into: Touches): void {
+    this.ofOperation(cpu, into);
+    if (this.options.frames) this.frameUse(cpu, into);
+  }
+
+  /**
+   * The same of an operation that a task sees first if it must wait for: as an attempt at a lock, it can be before or
+   * after whatever gives the lock back.
+   *
+   * @param mustWait - whether it must, and so takes nothing
+   */
+  ofAttempt(cpu: SteppedCpu, mustWait: boolean, into: Touches): void {
+    const reads = mustWait || cpu.op === CODE.sleepOn;
+    const takes = TAKES | (cpu.op === CODE.downRead ? ADD : WRITE);
+    into.count = 0;
+    this.word(into, this.wordOf(cpu), (reads ? READ : takes) | FOUND | LOOKS);
+  }
+
+  private ofOperation(cpu: SteppedCpu, into: Touches): void {
     const { op, x } = cpu;
     const { words } = this;
     const flags = flagsOf[op];
@@ -177,18 +181,9 @@ export class Places {
         break;
       case CODE.cas:
         this.word(into, x, words[x] === cpu.y ? WRITE | flags : READ | flags);
-        this.references(cpu, into);
         return;
       case CODE.addUnused:
         this.word(into, x, this.options.commute ? ADD | flags : WRITE | flags);
-        this.references(cpu, into);
-        return;
-      case CODE.store:
-      case CODE.writeOnce:
-      case CODE.add:
-      case CODE.xchg:
-        this.word(into, x, WRITE | flags);
-        this.references(cpu, into);
         return;
       case CODE.downRead:
       case CODE.upRead:
@@ -217,8 +212,6 @@ export class Places {
       case CODE.copyPage:
       case CODE.copyPageOnce:
         this.page(into, x, WRITE | (flags | PLAIN));
-        this.lives(into, x);
-        if (op === CODE.copyPage) this.lives(into, cpu.y);
         // Programs may be storing to what is copied.
         this.page(into, cpu.y, READ | (flags & ~PLAIN));
         return;
@@ -254,9 +247,21 @@ export class Places {
     return op === CODE.interrupts ? this.interruptsOf(id) : x;
   }
 
-  /** Takes the CPU that a thread shares with others. */
-  takeCpu(cpu: number, into: Touches): void {
+  /**
+   * Takes the CPU that a thread shares with others, which answered interrupts until then.
+   *
+   * @param changesMm - whether others, who look which CPUs have an address space, can see it
+   */
+  takeCpu(cpu: number, changesMm: boolean, into: Touches): void {
     into.add(this.cpus + cpu, WRITE | TAKES | WAITS | FOUND | LOOKS);
+    into.add(this.interruptsOf(cpu), READ | FOUND | LOOKS);
+    const { cpuLine, CpuLine } = this.machine.vm;
+    if (changesMm) this.word(into, cpuLine(cpu) + CpuLine.activeMm, WRITE | FOUND | LOOKS);
+  }
+
+  /** Whether a place is a CPU. */
+  isCpu(place: number): boolean {
+    return place >= this.cpus && place < this.allRequests;
   }
 
   /** Uses the CPU that it has taken. */
@@ -268,7 +273,6 @@ export class Places {
     into.add(word, how);
     if (word < this.frames || word >= this.framesEnd) return;
     const frame = (word - this.frames) >> this.pageShift;
-    into.add(this.framesLives + frame, READ | FOUND | LOOKS);
     into.add(this.pageWorkers + frame, how & ~FOUND);
     into.add(this.wordsOfPages + frame, how & ~LOOKS);
   }
@@ -279,35 +283,30 @@ export class Places {
     if (word >= this.frames && word < this.framesEnd) this.word(into, word + 1, how);
   }
 
-  /** A frame that nobody has may not be touched. */
-  private lives(into: Touches, first: Word): void {
-    const frame = (first - this.frames) >> this.pageShift;
-    into.add(this.framesLives + frame, READ | FOUND | LOOKS);
-  }
-
-  /** Who changes the references to a frame from 0, or to 0, decides whether it may be touched. */
-  private references(cpu: SteppedCpu, into: Touches): void {
-    const word = cpu.x;
-    const offset = word - this.framesEnd;
-    if (offset < 0 || offset >= this.recordsWords) return;
-    const pfn = (offset / this.recordWords) | 0;
-    if (offset !== pfn * this.recordWords + this.refcount) return;
-    const before = this.words[word];
-    const after = valueAfter(cpu, before);
-    if (before > 0 !== after > 0) into.add(this.framesLives + pfn, WRITE | FOUND | LOOKS);
-  }
-
   private page(into: Touches, first: Word, how: number): void {
     const frame = (first - this.frames) >> this.pageShift;
     into.add(this.pageWorkers + frame, how);
     into.add(this.wordsOfPages + frame, how & ~FOUND);
   }
 
+  /**
+   * Who puts the first reference on a frame, or takes the last one off, does something to all of its words: they are
+   * not to be accessed while nobody has the frame.
+   */
+  private frameUse(cpu: SteppedCpu, into: Touches): void {
+    const { vm } = this.machine;
+    const pfn = (cpu.x - this.refcounts) / this.pageRecord;
+    if (!Number.isInteger(pfn) || pfn < 0 || pfn >= vm.FRAMES) return;
+    const before = this.words[cpu.x];
+    if (before > 0 !== valueAfter(cpu, before) > 0) {
+      this.page(into, vm.frameOf(pfn), WRITE | FREES | FOUND | LOOKS);
+    }
+  }
+
   /** A request to the device works on a page of memory and one of a file. */
   private request(cpu: SteppedCpu, into: Touches, flags: number): void {
     const reads = cpu.op === CODE.readDevice;
     this.page(into, cpu.x, (reads ? WRITE : READ) | flags);
-    this.lives(into, cpu.x);
     const page = Math.min(cpu.z, FILE_PLACES - 1);
     into.add(this.pagesOf(cpu.y) + page, (reads ? READ : WRITE) | FOUND | LOOKS);
     // Who waits for the device answers interrupts, until it goes on.
@@ -329,5 +328,22 @@ export class Places {
   private interruptsOf(cpu: number): Word {
     const { vm } = this.machine;
     return vm.cpuLine(cpu) + vm.CpuLine.ipiDone;
+  }
+}
+
+/** What a counter is after a CPU's pending operation on it. */
+function valueAfter({ op, y, z }: SteppedCpu, before: number): number {
+  switch (op) {
+    case CODE.store:
+    case CODE.writeOnce:
+    case CODE.xchg:
+      return y;
+    case CODE.add:
+    case CODE.addUnused:
+      return before + y;
+    case CODE.cas:
+      return before === y ? z : before;
+    default:
+      return before;
   }
 }
