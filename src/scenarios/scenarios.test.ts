@@ -20,7 +20,8 @@ for (const scenario of SCENARIOS) {
           assert.deepEqual(verdict.failures, []);
           if (scenarioCase.executions === undefined) assert.equal(verdict.outcome, 'exhausted');
           assert.ok(isExpected(verdict));
-          assert.ok(verdict.executions > 1 || alone);
+          // The search takes a lock that is a bit of the pte to come after all that has looked at the pte.
+          assert.ok(verdict.executions > 1 || alone || design.locking.pteLock === 'bit');
         });
       }
     }
