@@ -10,7 +10,7 @@ const ATOMIC: readonly ArchName[] = ['i386', 'x86_64', 'ia64', 'ppc64', 'riscv-s
 describe('an architecture', () => {
   it('carries V18 if a pte there is changed in one step', () => {
     for (const arch of ARCH_NAMES) {
-      for (const name of ['v18-first', 'v18', 'v18-per-thread', 'v18-wp-locked']) {
+      for (const name of ['v18-first', 'v18', 'v18-per-thread', 'v18-wp-locked', 'v18-held']) {
         const carried = whyNotCarried(arch, designNamed(name)) === undefined;
         assert.equal(carried, ATOMIC.includes(arch), `${arch}, ${name}`);
       }
