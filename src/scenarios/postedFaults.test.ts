@@ -90,7 +90,7 @@ describe('a copy that nobody held', () => {
 describe('a page on the LRU list before its record is complete', () => {
   it('loses the lock that reclaim has taken on it', async () => {
     const legs: readonly Leg[] = [
-      { cpu: 0, until: { operation: 'store', within: ['doAnonymousPage', 'pageAddNewAnonRmap'] } },
+      { cpu: 0, until: { operation: 'writeOnce', within: ['doAnonymousPage', 'pageAddNewAnonRmap'] } },
       { cpu: 1, until: { operation: 'unlockBit', within: ['shrinkPage'] } },
       { cpu: 0 },
     ];
