@@ -46,8 +46,7 @@ describe('one preemption is enough, or none', () => {
   }
   finds(tornPte, 0, ['v18', 'v18-held'], /is exclusive, and 2 ptes map it/, 1);
   finds(tornPte, 1, ['v18', 'v18-held'], /^mm\[0\]\.rss is 2, should be 1$/m, 1);
-  const copies =
-    /unable to handle kernel paging request: cpu 0 reads frame\[\d+\].*, in copyOld </;
+  const copies = /unable to handle kernel paging request: cpu 0 reads frame\[\d+\].*, in copyOld </;
   finds(tornPte, 1, ['broken-v18-debug-pagealloc'], copies, 1);
   finds(copyUnheld, 0, ['broken-v18-debug-pagealloc'], copies, 1);
   const storeLost = /^the page holds 1, should be 2$/;
@@ -90,7 +89,10 @@ describe('a copy that nobody held', () => {
 describe('a page on the LRU list before its record is complete', () => {
   it('loses the lock that reclaim has taken on it', async () => {
     const legs: readonly Leg[] = [
-      { cpu: 0, until: { operation: 'writeOnce', within: ['doAnonymousPage', 'pageAddNewAnonRmap'] } },
+      {
+        cpu: 0,
+        until: { operation: 'writeOnce', within: ['doAnonymousPage', 'pageAddNewAnonRmap'] },
+      },
       { cpu: 1, until: { operation: 'unlockBit', within: ['shrinkPage'] } },
       { cpu: 0 },
     ];
