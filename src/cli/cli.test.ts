@@ -200,13 +200,18 @@ describe('minorfault check', () => {
       'page-table-lock',
       '--executions',
       '5',
+      '--random',
+      '3',
     );
-    assert.match(stdout, /no failure within 5 executions/);
+    assert.match(stdout, /no failure within 1 preemption, 5 executions, 3 random ones of seed 1/);
   });
 
   it('refuses what it does not know', () => {
     assert.equal(run('check', 'last-fault').status, 2);
     assert.equal(run('check', '--executions', '0').status, 2);
+    assert.equal(run('check', 'munmap-fault', '--cpus', '3').status, 2);
+    assert.equal(run('check', 'munmap-fault', '--matrix').status, 2);
+    assert.equal(run('check', '--replay', 'package.json').status, 2);
   });
 });
 
