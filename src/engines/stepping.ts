@@ -300,6 +300,7 @@ export class SteppedMachine {
         words[x + 1] = 0;
         return undefined;
       case CODE.zeroPage:
+      case CODE.zeroPageOnce:
         words.fill(0, x, x + this.pageWords);
         return undefined;
       case CODE.copyPage:

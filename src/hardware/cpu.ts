@@ -87,6 +87,8 @@ export interface Cpu {
 
   /** Fills a frame with zeros. @param frame - its first word */
   zeroPage(frame: Word): Op<void>;
+  /** The same of a frame that others may be reading or writing. */
+  zeroPageOnce(frame: Word): Op<void>;
   copyPage(to: Word, from: Word): Op<void>;
   /** The same of a page that others may be writing: what was copied may be anything (Linux: data_race()). */
   copyPageOnce(to: Word, from: Word): Op<void>;

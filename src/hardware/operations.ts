@@ -47,6 +47,7 @@ const operations = {
   sleepOn: { args: 2, blocks: true },
   wakeUp: { args: 1, lock: 'gives' },
   zeroPage: { args: 1, plain: true },
+  zeroPageOnce: { args: 1 },
   copyPage: { args: 2, plain: true },
   copyPageOnce: { args: 2 },
   readDevice: { args: 3, plain: true },

@@ -311,7 +311,7 @@ function* emptyOldVma(cpu: Cpu, mm: Word, address: Vaddr, bytes: number, copy: W
   const end = yield* cpu.loadWide(vma + Vma.vmEnd);
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   if ((vmFlags & VM_LOCKED) !== 0) yield* accountLocked(cpu, mm, -(end - start) * PAGES_PER_BYTE);
-  yield* cpu.store(vma + Vma.vmFlags, vmFlags & ~VM_LOCKED_MASK);
+  yield* cpu.writeOnce(vma + Vma.vmFlags, vmFlags & ~VM_LOCKED_MASK);
   if (vma !== copy && start === address && end === address + bytes) yield* anonVmaUnlink(cpu, vma);
 }
 

@@ -59,7 +59,7 @@ function* remapRange(
   const linear = (yield* linearPageIndex(cpu, vma, start)) === pgoff;
   if (linear && (vmFlags & VM_NONLINEAR) === 0) return 0;
   yield* vmaStartWrite(cpu, vma);
-  yield* cpu.store(vma + Vma.vmFlags, vmFlags | VM_NONLINEAR);
+  yield* cpu.writeOnce(vma + Vma.vmFlags, vmFlags | VM_NONLINEAR);
   yield* zapPageRange(cpu, mm, vma, start, end);
   if (!(yield* installFilePtes(cpu, mm, start, end, pgoff))) return -ENOMEM;
   if ((flags & MAP_NONBLOCK) !== 0) return 0;

@@ -98,7 +98,7 @@ function* walkFile(cpu: Cpu, pfn: Pfn, file: Word, visit: PteVisit, found: Found
 function* visitVma(cpu: Cpu, pfn: Pfn, vma: Word, visit: PteVisit, found: Found): Op<boolean> {
   const start = yield* cpu.loadWide(vma + Vma.vmStart);
   const end = yield* cpu.loadWide(vma + Vma.vmEnd);
-  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const vmFlags = yield* cpu.readOnce(vma + Vma.vmFlags);
   if ((vmFlags & VM_NONLINEAR) !== 0) {
     for (let address = start; address < end; address += PAGE_SIZE) {
       if (!(yield* visitPte(cpu, pfn, vma, vmFlags, address, visit, found))) return false;

@@ -18,7 +18,7 @@ export function* slabAllocReserved(cpu: Cpu, table: SlabTable): Op<Word> {
   if (record !== 0) {
     const next = yield* cpu.load(record);
     yield* cpu.store(slab + Slab.freeHead, next);
-    yield* cpu.store(record, 0);
+    yield* cpu.writeOnce(record, 0);
   } else {
     record = yield* cpu.load(slab + Slab.fresh);
     const end = yield* cpu.load(slab + Slab.end);
@@ -39,11 +39,11 @@ export function* slabFree(cpu: Cpu, table: SlabTable, record: Word): Op<void> {
   if (record < table.base || record >= table.end || (record - table.base) % table.record !== 0) {
     throw new InvariantError(`slab ${table.name}: word ${record} is none of its records`);
   }
-  for (let offset = 1; offset < table.cleared; offset++) yield* cpu.store(record + offset, 0);
+  for (let offset = 1; offset < table.cleared; offset++) yield* cpu.writeOnce(record + offset, 0);
   const slab = table.slab;
   yield* cpu.spinLock(slab + Slab.lock);
   const head = yield* cpu.load(slab + Slab.freeHead);
-  yield* cpu.store(record, head);
+  yield* cpu.writeOnce(record, head);
   yield* cpu.store(slab + Slab.freeHead, record);
   const inUse = yield* cpu.load(slab + Slab.inUse);
   yield* cpu.store(slab + Slab.inUse, inUse - 1);

@@ -80,7 +80,8 @@ function* zeroPages(cpu: Cpu, file: Word, first: number, end: number): Op<number
 function* zeroCachePage(cpu: Cpu, file: Word, index: number): Op<number> {
   const pfn = yield* readCachePage(cpu, file, index, PG_uptodate | PG_dirty);
   if (pfn <= 0) return pfn === CACHE_FULL ? -ENOMEM : -EIO;
-  yield* cpu.zeroPage(frameOf(pfn));
+  // Programs may be reading it.
+  yield* cpu.zeroPageOnce(frameOf(pfn));
   // Again: somebody may have found it first, or written it back since.
   yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   yield* putPage(cpu, pfn);
@@ -117,7 +118,7 @@ function* unmapMappingRange(
   yield* cpu.add(file + File.truncateCount, 1);
   let vma = yield* cpu.load(file + File.mmapList);
   while (vma !== 0) {
-    const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+    const vmFlags = yield* cpu.readOnce(vma + Vma.vmFlags);
     const mm = yield* cpu.load(vma + Vma.vmMm);
     const pages = { first, end, evenCows };
     if ((vmFlags & VM_NONLINEAR) !== 0) {

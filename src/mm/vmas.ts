@@ -36,7 +36,7 @@ export function* allocVma(
   if (vma === 0) return 0;
   yield* cpu.storeWide(vma + Vma.vmStart, start);
   yield* cpu.storeWide(vma + Vma.vmEnd, end);
-  yield* cpu.store(vma + Vma.vmFlags, vmFlags);
+  yield* cpu.writeOnce(vma + Vma.vmFlags, vmFlags);
   yield* cpu.store(vma + Vma.vmMm, mm);
   yield* cpu.store(vma + Vma.vmFile, file);
   yield* cpu.store(vma + Vma.vmPgoff, pgoff);
@@ -187,7 +187,7 @@ export function* modifyVma(
     }
   }
   yield* vmaStartWrite(cpu, part);
-  yield* cpu.store(part + Vma.vmFlags, vmFlags);
+  yield* cpu.writeOnce(part + Vma.vmFlags, vmFlags);
   return yield* mergeVma(cpu, mm, part);
 }
 

@@ -75,7 +75,7 @@ export function* zapAndReclaimTables(
   end: Vaddr,
 ): Op<void> {
   yield* zapPageRange(cpu, mm, vma, start, end);
-  if (((yield* cpu.load(vma + Vma.vmFlags)) & VM_NONLINEAR) !== 0) return;
+  if (((yield* cpu.readOnce(vma + Vma.vmFlags)) & VM_NONLINEAR) !== 0) return;
   const first = Math.ceil(start / HUGE_SIZE) * HUGE_SIZE;
   for (let address = first; address + HUGE_SIZE <= end; address += HUGE_SIZE) {
     const table = yield* leafTable(cpu, mm, address);
@@ -93,7 +93,7 @@ export function* zapAndReclaimTables(
  * Locks: mmap_sem for writing; takes those of the ptes.
  */
 export function* unmapPageRange(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end: Vaddr): Op<void> {
-  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const vmFlags = yield* cpu.readOnce(vma + Vma.vmFlags);
   yield* zapRange(cpu, mm, start, end, vmFlags & ~VM_NONLINEAR);
 }
 
@@ -111,7 +111,7 @@ export function* zapPageRange(
   end: Vaddr,
   details?: ZapDetails,
 ): Op<void> {
-  const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
+  const vmFlags = yield* cpu.readOnce(vma + Vma.vmFlags);
   yield* zapRange(cpu, mm, start, end, vmFlags, details);
 }
 

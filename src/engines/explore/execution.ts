@@ -57,6 +57,7 @@ function changesOf(op: number): Changes {
     case CODE.upWrite:
       return Changes.TWO;
     case CODE.zeroPage:
+    case CODE.zeroPageOnce:
     case CODE.copyPage:
     case CODE.copyPageOnce:
     case CODE.readDevice:

@@ -207,6 +207,7 @@ export class Places {
         this.wide(into, x, WRITE | flags);
         return;
       case CODE.zeroPage:
+      case CODE.zeroPageOnce:
         this.page(into, x, WRITE | flags);
         return;
       case CODE.copyPage:

@@ -244,6 +244,10 @@ export class PlainCpu {
     else this.words.copyWithin(to, from, from + this.pageWords);
   }
 
+  zeroPageOnce(frame: Word): void {
+    this.zeroPage(frame);
+  }
+
   copyPageOnce(to: Word, from: Word): void {
     this.copyPage(to, from);
   }

@@ -203,6 +203,7 @@ export class SimulateEngine implements Engine {
         return lines.write(cpu.x, cpu.id, now, true, spinners * costs.spinnerNs);
       }
       case CODE.zeroPage:
+      case CODE.zeroPageOnce:
         return now + costs.zeroPageNs * this.pageFactor(cpu);
       case CODE.copyPage:
       case CODE.copyPageOnce:
