@@ -4,6 +4,7 @@ import { designNamed } from '../src/designs/index.js';
 import type { ScheduleStep } from '../src/engines/explore/schedule.js';
 import type { ArchName } from '../src/hardware/arch/index.js';
 import { checkCase } from '../src/scenarios/check.js';
+import { onArch } from '../src/scenarios/checkTask.js';
 import type { Counterexample } from '../src/scenarios/counterexample.js';
 import { firstFault } from '../src/scenarios/firstFault.js';
 import { lockedAtEnd } from '../src/scenarios/locks.js';
@@ -12,7 +13,7 @@ const EXECUTIONS_MAX = 1000;
 
 /** What two CPUs that touch one page do wrong under a design. */
 export async function foundUnder(design: string, arch: ArchName = 'i386'): Promise<Counterexample> {
-  const scenario = { ...firstFault, machine: { ...firstFault.machine, arch } };
+  const scenario = onArch(firstFault, arch);
   const [bothWrite] = scenario.cases;
   const verdict = await checkCase(scenario, bothWrite, designNamed(design), {
     executions: EXECUTIONS_MAX,

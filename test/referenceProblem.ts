@@ -4,7 +4,7 @@ import { vmConfig } from '../src/engines/configuration.js';
 import type { Thread } from '../src/engines/engine.js';
 import type { Execution } from '../src/engines/explore/execution.js';
 import { ExploreEngine } from '../src/engines/explore/exploreEngine.js';
-import type { Problem } from '../src/engines/explore/searchWorker.js';
+import type { Problem } from '../src/engines/explore/searchMessages.js';
 
 /** As ReferenceForm numbers them. */
 const FORMS = ['LOCK', 'CAS', 'BUG', 'BUGRSS'] as const;

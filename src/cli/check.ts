@@ -12,6 +12,7 @@ import {
   type CheckTask,
   type TimedVerdict,
 } from '../scenarios/checkTask.js';
+import type { Counterexample } from '../scenarios/counterexample.js';
 import { SCENARIOS, designsFor, scenarioNamed } from '../scenarios/index.js';
 import { PAIR_SCENARIOS } from '../scenarios/pairs.js';
 import { replayCounterexample } from '../scenarios/replay.js';
@@ -38,6 +39,7 @@ interface CheckOptions {
   readonly arch?: ArchName;
   readonly design?: VmDesign[];
   readonly force?: true;
+  readonly case?: string;
   readonly cpus: number;
   readonly executions: number;
   readonly seconds: number;
@@ -63,6 +65,7 @@ export function addCheckCommand(program: Command): void {
     .argument('[scenario...]', `of ${names}, pairs-…; all but the pairs if none`)
     .addOption(choiceOption('--arch <name>', 'architecture', ARCH_NAMES))
     .addOption(valueOption('--design <names>', 'only these designs, with commas', parseDesigns))
+    .option('--case <text>', 'only cases with this in their names')
     .addOption(valueOption('--cpus <n>', 'CPUs of each race', parseCount, `${DEFAULT_CPUS}`))
     .addOption(
       valueOption(
@@ -92,7 +95,7 @@ export function addCheckCommand(program: Command): void {
     .addOption(
       valueOption(
         '--workers <n>',
-        'cases checked at the same time',
+        'cases checked at the same time, or who share the search of one',
         parseCount,
         `${availableParallelism()}`,
       ),
@@ -125,15 +128,20 @@ async function check(
 ): Promise<void> {
   const listed = names.length > 0 ? names.map(scenarioNamed) : undefined;
   const scenarios = listed ?? (options.matrix ? PAIR_SCENARIOS : SCENARIOS);
-  const other = scenarios.find(({ name }) => PAIR_SCENARIOS.every((pairs) => pairs.name !== name));
+  const other = scenarios.find((scenario) => !isPairs(scenario));
   if (options.matrix && other !== undefined) {
     const known = PAIR_SCENARIOS.map(({ name }) => name).join(', ');
     throw new InputError('CHECK_MATRIX', `--matrix: got ${other.name}, expected some of ${known}`);
   }
-  const verdicts = await checkAll(
-    tasksOf(scenarios, listed !== undefined, options, command),
-    options,
-  );
+  const tasks = tasksOf(scenarios, listed !== undefined, options, command);
+  if (tasks.length === 0) {
+    const asked = options.case === undefined ? '' : ` with "${options.case}" in its name`;
+    throw new InputError(
+      'CHECK_NOTHING',
+      `no scenario has a case for ${options.cpus} CPUs${asked}`,
+    );
+  }
+  const verdicts = await checkAll(tasks, options);
   const failed = shortestOfEachDesign(verdicts);
   const [first] = failed.flatMap(({ counterexample }) => counterexample ?? []);
   if (first !== undefined && options.save !== undefined) {
@@ -170,14 +178,22 @@ function tasksOf(
     const designs = designsToRun(command, arch, wanted, force === true || failing);
     const { executions, seconds, random, seed } = options;
     const typed = Object.entries({ executions, seconds, random, seed });
-    const isPair = PAIR_SCENARIOS.some(({ name }) => name === written.name);
+    const isPair = isPairs(written);
     const budget: Partial<Budget> = {
       ...(isPair ? MATRIX_BUDGET : {}),
       ...Object.fromEntries(typed.filter(([name]) => !isPair || given(name as keyof Budget))),
     };
-    const cases = scenario.cases.filter(({ maxCpus = DEFAULT_CPUS }) => cpus <= maxCpus);
+    const asked = scenario.cases.filter(({ name }) => name.includes(options.case ?? ''));
+    if (asked.length === 0 && named) {
+      const known = scenario.cases.map(({ name }) => `"${name}"`).join(', ');
+      throw new InputError(
+        'CHECK_CASE',
+        `--case: got "${options.case}", expected part of one of ${scenario.name}'s: ${known}`,
+      );
+    }
+    const cases = asked.filter(({ maxCpus = DEFAULT_CPUS }) => cpus <= maxCpus);
     if (cases.length === 0 && named) {
-      const most = Math.max(...scenario.cases.map(({ maxCpus = DEFAULT_CPUS }) => maxCpus));
+      const most = Math.max(...asked.map(({ maxCpus = DEFAULT_CPUS }) => maxCpus));
       throw new InputError(
         'CHECK_CPUS',
         `--cpus: got ${cpus}, expected at most ${most}: ${scenario.name} is a race of no more`,
@@ -191,12 +207,16 @@ function tasksOf(
   });
 }
 
-/** A few tasks are done here: to start workers takes longer. */
+function isPairs({ name }: Scenario): boolean {
+  return PAIR_SCENARIOS.some((pairs) => pairs.name === name);
+}
+
+/** Several cases at the same time, or one with its search shared. */
 async function checkAll(
   tasks: readonly CheckTask[],
   { workers, executions }: CheckOptions,
 ): Promise<TimedVerdict[]> {
-  if (tasks.length === 1 || workers === 1) return await checkInTurn(tasks, executions);
+  if (tasks.length === 1 || workers === 1) return await checkInTurn(tasks, executions, workers);
   const bar = progressBar('{bar} {value}/{total} cases, {eta_formatted} left', tasks.length);
   let done = 0;
   const verdicts = await runTasks<CheckTask, TimedVerdict>(CHECK_TASKS, tasks, workers, {
@@ -209,12 +229,13 @@ async function checkAll(
 async function checkInTurn(
   tasks: readonly CheckTask[],
   executions: number,
+  workers: number,
 ): Promise<TimedVerdict[]> {
   const verdicts: TimedVerdict[] = [];
   for (const task of tasks) {
     const label = `${task.scenario} (${task.case}) ${task.design}`;
     const bar = progressBar(`${label}: {value} executions`, executions);
-    verdicts.push(await runCheckTask(task, (done) => bar.update(done)));
+    verdicts.push(await runCheckTask(task, (done) => bar.update(done), workers));
     bar.stop();
   }
   return verdicts;
@@ -272,10 +293,14 @@ function shortestOfEachDesign(verdicts: readonly TimedVerdict[]): TimedVerdict[]
   return [...shortest.values()];
 }
 
-function printFailure({ counterexample }: TimedVerdict, { all }: CheckOptions): void {
+function printFailure({ counterexample }: TimedVerdict, options: CheckOptions): void {
   if (counterexample === undefined) return;
-  const width = textWidth(process.stdout.columns, counterexample.threads.length);
   print(`${formatHead(counterexample)}\n`);
+  printSchedule(counterexample, options);
+}
+
+function printSchedule(counterexample: Counterexample, { all }: CheckOptions): void {
+  const width = textWidth(process.stdout.columns, counterexample.threads.length);
   print(`${formatSchedule(counterexample, { width, all: all === true })}\n`);
 }
 
@@ -291,10 +316,7 @@ async function replay(file: string, options: CheckOptions): Promise<void> {
     printJson(again);
     return;
   }
-  if (counterexample !== undefined) {
-    const width = textWidth(process.stdout.columns, counterexample.threads.length);
-    print(`${formatSchedule(counterexample, { width, all: options.all === true })}\n`);
-  }
+  if (counterexample !== undefined) printSchedule(counterexample, options);
   if (divergence !== undefined) {
     const { step, expected, got } = divergence;
     print(`From step ${step} on it is another run: recorded was ${expected}; now it is ${got}.`);

@@ -211,6 +211,8 @@ describe('minorfault check', () => {
     assert.equal(run('check', '--executions', '0').status, 2);
     assert.equal(run('check', 'munmap-fault', '--cpus', '3').status, 2);
     assert.equal(run('check', 'munmap-fault', '--matrix').status, 2);
+    assert.match(run('check', 'munmap-fault', '--case', 'x11').stderr, /munmap-fault's: "/);
+    assert.equal(run('check', '--case', 'x11').status, 2);
     assert.equal(run('check', '--replay', 'package.json').status, 2);
   });
 });

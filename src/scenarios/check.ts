@@ -14,7 +14,9 @@ import { searchRandom } from '../engines/explore/randomSearch.js';
 import { reduceSchedule, type Reduced } from '../engines/explore/reduce.js';
 import { scheduleOf } from '../engines/explore/schedule.js';
 import type { FailureKind, Progress, SearchResult } from '../engines/explore/search.js';
+import type { Problem } from '../engines/explore/searchMessages.js';
 import { searchAll } from '../engines/explore/sourceSets.js';
+import { searchInWorkers } from '../engines/explore/splitSearch.js';
 import type { MachineState } from '../engines/stepping.js';
 import type { ArchName } from '../hardware/arch/index.js';
 import type { VmDesign } from '../mm/design.js';
@@ -112,6 +114,8 @@ async function bootedEngine(config: ReturnType<typeof vmConfig>): Promise<Explor
 
 /** A case set up on its machine, ready to be run in any order. */
 export interface Prepared {
+  /** The same as data. */
+  readonly problem: Problem;
   readonly engine: ExploreEngine;
   readonly threads: readonly Thread[];
   readonly execution: Execution;
@@ -124,12 +128,20 @@ export async function prepareCase(
   cpus: number,
 ): Promise<Prepared> {
   const machine = { ...scenario.machine, cpus };
-  const engine = await bootedEngine(vmConfig(machine, design, scenario.limits));
-  const { program, args } = scenarioCase.setup(cpus);
-  const setup = await runAlone(engine, program, ...args);
-  const threads = scenarioCase.threads(setup, cpus);
-  const check = engine.vm.END_CHECKS[scenarioCase.mustHold ?? 'audit'];
-  return { engine, threads, execution: engine.execution(threads, check) };
+  const config = vmConfig(machine, design, scenario.limits);
+  const engine = await bootedEngine(config);
+  const setup = scenarioCase.setup(cpus);
+  const threads = scenarioCase.threads(await runAlone(engine, setup.program, ...setup.args), cpus);
+  const check = scenarioCase.mustHold ?? 'audit';
+  const execution = engine.execution(threads, engine.vm.END_CHECKS[check]);
+  return { problem: { config, setup, threads, check }, engine, threads, execution };
+}
+
+export interface CheckOptions {
+  readonly cpus?: number;
+  /** How many share the full search. */
+  readonly workers?: number;
+  readonly progress?: Progress;
 }
 
 export async function checkCase(
@@ -137,12 +149,11 @@ export async function checkCase(
   scenarioCase: ScenarioCase,
   design: VmDesign,
   budget: Partial<Budget> = {},
-  cpus = DEFAULT_CPUS,
-  progress?: Progress,
+  { cpus = DEFAULT_CPUS, workers = 1, progress }: CheckOptions = {},
 ): Promise<Verdict> {
   const prepared = await prepareCase(scenario, scenarioCase, design, cpus);
   const limits = { ...DEFAULT_BUDGET, ...budget };
-  const { found, bound } = climb(prepared.execution, scenarioCase, limits, progress);
+  const { found, bound } = await climb(prepared, scenarioCase, limits, workers, progress);
   const about = {
     scenario: scenario.name,
     case: scenarioCase.name,
@@ -177,12 +188,13 @@ interface Climbed {
 }
 
 /** Searches on, from what is quick to what takes long, until something fails or all is done. */
-function climb(
-  execution: Execution,
+async function climb(
+  { execution, problem }: Prepared,
   scenarioCase: ScenarioCase,
   budget: Budget,
+  workers: number,
   progress?: Progress,
-): Climbed {
+): Promise<Climbed> {
   const start = Date.now();
   const ms = budget.seconds * 1000;
   const shared = new SharedPlaces(execution);
@@ -197,7 +209,10 @@ function climb(
   }
   const executions = Math.min(budget.executions, scenarioCase.executions ?? Infinity);
   const bounds = { executions, deadline: start + ms * (1 - RANDOM_SHARE) };
-  const full = searchAll(execution, bounds, progress);
+  const full =
+    workers > 1
+      ? await searchInWorkers(problem, bounds, { workers }, progress)
+      : searchAll(execution, bounds, progress);
   if (full.outcome !== 'bounded') return { found: full, bound: 'the full search' };
   looked.push(`${full.executions} executions`);
   const { seed, random } = budget;
@@ -221,7 +236,10 @@ interface Simplest {
 }
 
 /** The failure with the fewest threads and preemptions that show it. */
-function simplestOf({ engine, threads, execution }: Prepared, found: SearchResult): Simplest {
+function simplestOf(
+  { engine, threads, execution }: Omit<Prepared, 'problem'>,
+  found: SearchResult,
+): Simplest {
   const kind = found.kind ?? 'invariant';
   const { schedule, failures } = found;
   const reduced = reduceSchedule(execution, { schedule, failures, kind }, REDUCE_MS);

@@ -19,16 +19,19 @@ export type TimedVerdict = Verdict & { readonly ms: number };
 /** Where a worker finds `runCheckTask`. */
 export const CHECK_TASKS = { url: import.meta.url, name: 'runCheckTask' };
 
+/** @param workers - how many share the search of this one case */
 export async function runCheckTask(
   task: CheckTask,
   report: (executions: number) => void,
+  workers = 1,
 ): Promise<TimedVerdict> {
   const { arch, cpus, budget } = task;
   const scenario = onArch(scenarioNamed(task.scenario), arch);
   const scenarioCase = scenario.cases.find(({ name }) => name === task.case)!;
   const start = Date.now();
   const design = designNamed(task.design);
-  const verdict = await checkCase(scenario, scenarioCase, design, budget, cpus, report);
+  const options = { cpus, workers, progress: report };
+  const verdict = await checkCase(scenario, scenarioCase, design, budget, options);
   return { ...verdict, ms: Date.now() - start };
 }
 

@@ -1,28 +1,33 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { designNamed } from '../designs/index.js';
-import type { ArchName } from '../hardware/arch/index.js';
 import { checkCase, isExpected } from './check.js';
+import { onArch } from './checkTask.js';
 import { firstFault } from './firstFault.js';
 
 /** No limit of time: a test must not depend on it. */
 const BOUND = { executions: 100_000, seconds: Infinity };
 
-/** The scenario on another architecture. */
-function on(arch: ArchName): typeof firstFault {
-  return { ...firstFault, machine: { ...firstFault.machine, arch } };
-}
-
 describe('first-fault', () => {
   it('passes under V18 where a pte is busy while it is hashed', async () => {
     const [bothWrite] = firstFault.cases;
-    const verdict = await checkCase(on('ppc64'), bothWrite, designNamed('v18'), BOUND);
+    const verdict = await checkCase(
+      onArch(firstFault, 'ppc64'),
+      bothWrite,
+      designNamed('v18'),
+      BOUND,
+    );
     assert.equal(verdict.outcome, 'exhausted');
   });
 
   it('fails under V18 where software writes ptes by plain stores', async () => {
     const [bothWrite] = firstFault.cases;
-    const verdict = await checkCase(on('sparc64'), bothWrite, designNamed('v18'), BOUND);
+    const verdict = await checkCase(
+      onArch(firstFault, 'sparc64'),
+      bothWrite,
+      designNamed('v18'),
+      BOUND,
+    );
     assert.equal(verdict.outcome, 'failed');
   });
 

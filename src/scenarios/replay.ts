@@ -6,9 +6,9 @@
 import { InputError } from '../base/errors.js';
 import { designNamed } from '../designs/index.js';
 import type { Execution } from '../engines/explore/execution.js';
-import { RaceWatch } from '../engines/explore/raceWatch.js';
 import { scheduleOf, type ScheduleStep } from '../engines/explore/schedule.js';
-import { MAX_STEPS, type FailureKind } from '../engines/explore/search.js';
+import type { FailureKind } from '../engines/explore/search.js';
+import { Walk } from '../engines/explore/walk.js';
 import { operationName } from '../engines/stepping.js';
 import { prepareCase } from './check.js';
 import { onArch } from './checkTask.js';
@@ -87,31 +87,25 @@ interface Followed {
 }
 
 function follow(execution: Execution, { steps, kind }: Counterexample): Followed {
-  const watch = kind === 'data race' ? new RaceWatch(execution) : undefined;
-  let race: string | undefined;
-  const step = (thread: number): boolean => {
-    if (race !== undefined || execution.failure !== undefined) return false;
-    if (!execution.isEnabled(thread)) return false;
-    execution.step(thread);
-    race = watch?.look();
-    return true;
-  };
+  const walk = new Walk(execution, {
+    watchesRaces: kind === 'data race',
+    // One without an end was found by taking so many.
+    maxSteps: kind === 'livelock' ? steps.length : undefined,
+  });
   for (const { thread, acts } of turnsOf(steps)) {
     const last = acts.at(-1)!;
     let left = acts.filter((act) => act === last).length;
     const patience = PATIENCE * acts.length + MORE_STEPS;
     for (let taken = 0; left > 0 && taken < patience; taken++) {
       const act = nextOf(execution, thread);
-      if (!step(thread)) break;
+      if (!walk.step(thread)) break;
       if (act === last) left--;
     }
   }
   const threads = [...execution.running.keys()];
-  while (execution.depth < MAX_STEPS && threads.some(step));
-  const schedule = [...execution.schedule.subarray(0, execution.depth)];
-  if (race !== undefined) return { failures: [race], kind: 'data race', schedule };
-  const failures = execution.depth < MAX_STEPS ? execution.endFailures() : [];
-  return { failures, kind: execution.failureKind, schedule };
+  while (threads.some((thread) => walk.step(thread)));
+  const failures = walk.failures();
+  return { failures, kind: execution.failureKind, schedule: execution.path() };
 }
 
 /** What a thread is about to do, as far as an edit elsewhere leaves it the same. */

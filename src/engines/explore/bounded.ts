@@ -8,10 +8,9 @@
  * Musuvathi, Qadeer, PLDI 2007.)
  */
 import type { Execution } from './execution.js';
-import { findLivelock } from './livelock.js';
-import { RaceWatch } from './raceWatch.js';
-import { MAX_STEPS, type Bounds, type SearchResult } from './search.js';
-import { Places, READ, Touches } from './touches.js';
+import type { Bounds, SearchResult } from './search.js';
+import { MANNER, READ, Touches, type Places } from './touches.js';
+import { Walk } from './walk.js';
 
 export function searchBounded(
   execution: Execution,
@@ -20,16 +19,15 @@ export function searchBounded(
   shared: SharedPlaces = new SharedPlaces(execution),
   watchesRaces = false,
 ): SearchResult {
-  const watch = watchesRaces ? new RaceWatch(execution) : undefined;
+  const walk = new Walk(execution, { watchesRaces, maxSteps: bounds.steps });
   const spent = { executions: 0, steps: 0 };
   for (;;) {
     const known = shared.count;
-    const result = new BoundedSearch(execution, preemptions, bounds, shared, spent, watch).run();
+    const result = new BoundedSearch(execution, preemptions, bounds, shared, spent, walk).run();
     if (result.outcome !== 'exhausted' || shared.count === known) return result;
   }
 }
 
-const MANNER = 3;
 /** Whoever touched a place, above the bit that says that somebody changed it. */
 const CHANGED = 1;
 
@@ -42,11 +40,7 @@ export class SharedPlaces {
   private readonly touches = new Touches();
 
   constructor(private readonly execution: Execution) {
-    this.places = new Places(execution.machine, {
-      commute: true,
-      manyThreads: execution.running.length > 2,
-      frames: execution.checksFrames,
-    });
+    this.places = execution.places();
     this.touchedBy = new Int32Array(this.places.count);
   }
 
@@ -94,7 +88,6 @@ class BoundedSearch {
   private readonly choices: Choice[] = [];
   /** Whether an execution was given up because it took too many steps. */
   private cut = false;
-  private race: string | undefined;
 
   constructor(
     private readonly execution: Execution,
@@ -102,14 +95,15 @@ class BoundedSearch {
     private readonly bounds: Bounds,
     private readonly shared: SharedPlaces,
     private readonly spent: { executions: number; steps: number },
-    private readonly watch: RaceWatch | undefined,
+    private readonly walk: Walk,
   ) {}
 
   run(): SearchResult {
-    const { execution, choices, bounds, spent } = this;
-    execution.restart();
+    const { choices, bounds, spent, walk } = this;
+    walk.startAt(0);
     for (;;) {
-      const failures = this.failuresOfOne();
+      this.toEnd();
+      const failures = walk.failures();
       spent.executions++;
       if (failures.length > 0) return this.result('failed', failures);
       while (choices.length > 0 && choices.at(-1)!.left.length === 1) choices.pop();
@@ -117,59 +111,37 @@ class BoundedSearch {
       const late = bounds.deadline !== undefined && Date.now() > bounds.deadline;
       if (late || spent.executions >= bounds.executions) return this.result('bounded', []);
       const { step, left } = choices.at(-1)!;
-      execution.goBack(step);
+      walk.startAt(step);
       spent.steps += step;
       left.shift();
     }
-  }
-
-  /** Runs one execution to its end. */
-  private failuresOfOne(): readonly string[] {
-    const { execution, bounds } = this;
-    this.race = undefined;
-    const ended = this.runToEnd();
-    if (this.race !== undefined) {
-      execution.failureKind = 'data race';
-      return [this.race];
-    }
-    if (ended) return execution.endFailures();
-    const livelock = findLivelock(execution, bounds.steps ?? MAX_STEPS);
-    if (livelock === undefined) return [];
-    execution.failureKind = 'livelock';
-    return [livelock];
   }
 
   private result(outcome: SearchResult['outcome'], failures: readonly string[]): SearchResult {
     const { execution, spent } = this;
     const result = { outcome, ...spent, blocked: 0, failures };
     if (outcome !== 'failed') return { ...result, schedule: [] };
-    const schedule = [...execution.schedule.subarray(0, execution.depth)];
-    return { ...result, kind: execution.failureKind, schedule };
+    return { ...result, kind: execution.failureKind, schedule: execution.path() };
   }
 
-  /** Goes on from the last choice, or from the beginning. @returns whether it came to an end */
-  private runToEnd(): boolean {
-    const { execution, choices, spent } = this;
-    const maxSteps = this.bounds.steps ?? MAX_STEPS;
+  /** Goes on from the last choice, or from the beginning. */
+  private toEnd(): void {
+    const { execution, choices, spent, walk } = this;
     let used = 0;
     let choice = choices.at(-1);
-    while (execution.failure === undefined) {
+    while (!walk.hasFailed) {
       const { depth } = execution;
       if (choice?.step !== depth) choice = this.choiceAt(depth, used);
-      if (choice === undefined) return true;
+      if (choice === undefined) return;
       const next = choice.left[0];
       used = choice.used + (choice.running >= 0 && choice.running !== next ? 1 : 0);
-      if (depth === maxSteps) {
-        this.cut = true;
-        return false;
-      }
       this.shared.meet(next);
-      execution.step(next);
+      if (!walk.step(next)) {
+        this.cut = true;
+        return;
+      }
       spent.steps++;
-      this.race = this.watch?.look();
-      if (this.race !== undefined) return false;
     }
-    return true;
   }
 
   /** What can be tried before a step; it is kept where there is more than one thing. */
@@ -177,7 +149,7 @@ class BoundedSearch {
     const { execution } = this;
     const enabled = execution.enabledMask();
     if (enabled === 0) return undefined;
-    const last = step === 0 ? -1 : execution.schedule[step - 1];
+    const { last } = execution;
     const running = last >= 0 && (enabled & (1 << last)) !== 0 ? last : -1;
     const free = running < 0 || (used < this.preemptions && this.shared.meet(running));
     const choice = { step, left: free ? choicesOf(enabled, running) : [running], running, used };

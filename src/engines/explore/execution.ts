@@ -20,7 +20,7 @@ import {
   type SteppedMachine,
 } from '../stepping.js';
 import type { FailureKind } from './search.js';
-import { isBlocking } from './touches.js';
+import { Places, isBlocking } from './touches.js';
 import { Trail, enlarged } from './trail.js';
 
 /** Functions that a deadlock is reported with, of each thread: the innermost. */
@@ -103,7 +103,9 @@ export class Execution {
   readonly checksFrames: boolean;
   /** Threads of each CPU, by place. */
   private readonly threadsOf: readonly (readonly number[])[];
-  /** The thread that each CPU runs, or ran last. */
+  /** Of each thread: whether its CPU has others too. */
+  private readonly shares: readonly boolean[];
+  /** The thread that each CPU runs, or ran last; the only one that it has. */
   private readonly onCpu: number[];
   /** Of each thread that shares a CPU: whether it has left it since it has to wait, and not been picked again. */
   private readonly asleep: boolean[];
@@ -136,6 +138,7 @@ export class Execution {
       return new SteppedThread(of[cpu].length === 1 ? first : new SteppedCpu(vm, cpu, first.tlb));
     });
     this.threadsOf = of;
+    this.shares = threads.map(({ cpu }) => of[cpu].length > 1);
     this.onCpu = of.map(() => NOBODY);
     this.ended = threads.map(() => false);
     this.asleep = threads.map(() => false);
@@ -149,13 +152,29 @@ export class Execution {
     return this.goodStates;
   }
 
+  /** The thread that took the last step; -1 before the first. */
+  get last(): number {
+    return this.depth === 0 ? NOBODY : this.schedule[this.depth - 1];
+  }
+
+  /** The threads that took the first steps, in order: of all steps so far, or of so many. */
+  path(steps = this.depth): number[] {
+    return [...this.schedule.subarray(0, steps)];
+  }
+
+  /** @param commute - whether additions whose results are unused commute */
+  places(commute = true): Places {
+    const manyThreads = this.threads.length > 2;
+    return new Places(this.machine, { commute, manyThreads, frames: this.checksFrames });
+  }
+
   cpuOf(index: number): SteppedCpu {
     return this.running[index].cpu;
   }
 
-  /** Whether a CPU has more than one thread. */
+  /** Whether a thread's CPU has others too. */
   sharesCpu(index: number): boolean {
-    return this.threadsOf[this.cpuOf(index).id].length > 1;
+    return this.shares[index];
   }
 
   /** Goes back to the beginning. */
@@ -165,7 +184,7 @@ export class Execution {
 
   /** Goes back to the state before a step. */
   goBack(step: number): void {
-    const { trail, schedule, results, machine, deviceMarks } = this;
+    const { trail, schedule, results, machine, deviceMarks, running, shares } = this;
     if (trail === undefined) throw new InvariantError('explore: this execution cannot go back');
     if (step < this.depth) trail.rollBack(step);
     while (deviceMarks.length > 0 && deviceMarks.at(-1)!.step >= step) {
@@ -176,12 +195,13 @@ export class Execution {
     this.start();
     for (let at = 0; at < step; at++) {
       const index = schedule[at];
-      const thread = this.running[index];
-      this.takeCpu(index, false);
-      const waits = results[at] === WAITS;
-      this.asleep[index] = waits && machine.sleepsAt(thread.cpu);
-      if (waits) continue;
-      if (thread.cpu.op === CODE.invalidate) machine.perform(thread.cpu);
+      const { cpu } = running[index];
+      if (shares[index]) {
+        const waits = results[at] === WAITS;
+        this.takeCpu(index, waits, false);
+        if (waits) continue;
+      }
+      if (cpu.op === CODE.invalidate) machine.perform(cpu);
       this.resume(index, results[at]);
     }
     if (step < this.daemonsToldAt) this.daemonsToldAt = Infinity;
@@ -198,6 +218,7 @@ export class Execution {
     for (let index = 0; index < threads.length; index++) {
       const { program, args } = threads[index];
       const { cpu } = running[index];
+      if (!this.shares[index]) this.onCpu[cpu.id] = index;
       cpu.mm = 0;
       cpu.current = 0;
       cpu.pgd = 0;
@@ -209,8 +230,9 @@ export class Execution {
 
   /** Whether a thread's pending operation can go. */
   isEnabled(index: number): boolean {
-    if (this.ended[index] || !this.mayHaveCpu(index)) return false;
-    return this.attempts(index) || this.canGo(index);
+    if (this.ended[index]) return false;
+    if (!this.shares[index]) return this.canGo(index);
+    return this.mayHaveCpu(index) && (this.attempts(index) || this.canGo(index));
   }
 
   /**
@@ -221,7 +243,7 @@ export class Execution {
    * them, which none of the words that the two touch tells.
    */
   attempts(index: number): boolean {
-    if (!this.sharesCpu(index) || this.asleep[index]) return false;
+    if (!this.shares[index] || this.asleep[index]) return false;
     const { cpu } = this.running[index];
     return this.machine.sleepsAt(cpu) || (isBlocking(cpu.op) && this.onCpu[cpu.id] !== index);
   }
@@ -244,11 +266,9 @@ export class Execution {
 
   /** A CPU answers in user mode between two instructions, and wherever it waits. */
   private answersInterrupts(cpuId: number): boolean {
-    const [first] = this.threadsOf[cpuId];
-    if (first === undefined) return true;
+    const index = this.onCpu[cpuId];
     // One of several tasks must have begun: until then the CPU is as if in the kernel.
-    const index = this.sharesCpu(first) ? this.onCpu[cpuId] : first;
-    if (index === NOBODY) return false;
+    if (index === NOBODY) return this.threadsOf[cpuId].length === 0;
     if (this.ended[index]) return true;
     const { cpu } = this.running[index];
     if (cpu.op === CODE.interrupts || isRequest(cpu.op) || this.asleep[index]) return true;
@@ -286,10 +306,17 @@ export class Execution {
     return holder !== index && holder !== NOBODY && this.cpuOf(holder).mm !== mm;
   }
 
-  /** A CPU goes over to another thread: to its address space, with nothing of the last one's left in the TLB. */
-  private takeCpu(index: number, first: boolean): void {
+  /**
+   * A thread that shares its CPU takes a step, and so the CPU: with the CPU's address space, and nothing of the last
+   * one's left in the TLB.
+   *
+   * @param waits - whether all that it finds is that it must wait
+   * @param first - whether the words do not tell of it yet
+   */
+  private takeCpu(index: number, waits: boolean, first: boolean): void {
     const { cpu } = this.running[index];
     const changesMm = this.changesMm(index);
+    this.asleep[index] = waits && this.machine.sleepsAt(cpu);
     this.onCpu[cpu.id] = index;
     if (!changesMm) return;
     cpu.tlb.drop(-1);
@@ -312,8 +339,7 @@ export class Execution {
     const { cpu } = running[index];
     trail?.mark(this.depth);
     const waits = this.mustWait(index);
-    this.asleep[index] = waits && this.machine.sleepsAt(cpu);
-    this.takeCpu(index, true);
+    if (this.shares[index]) this.takeCpu(index, waits, true);
     let result: unknown = WAITS;
     try {
       if (this.checksFrames) this.machine.checkFrames(cpu);

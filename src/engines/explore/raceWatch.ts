@@ -5,7 +5,7 @@
  */
 import { OPERATION_NAMES } from '../../hardware/operations.js';
 import type { Execution } from './execution.js';
-import { FOUND, FREES, LOOKS, PLAIN, Places, Touches, conflicts } from './touches.js';
+import { Touches, interferes, isDataRace, type Places } from './touches.js';
 
 /** A data race in words. */
 export function describeRace(
@@ -27,11 +27,7 @@ export class RaceWatch {
   private readonly touches: readonly Touches[];
 
   constructor(private readonly execution: Execution) {
-    this.places = new Places(execution.machine, {
-      commute: true,
-      manyThreads: execution.running.length > 2,
-      frames: execution.checksFrames,
-    });
+    this.places = execution.places();
     this.touches = execution.running.map(() => new Touches());
   }
 
@@ -55,11 +51,9 @@ export class RaceWatch {
 function isRace(one: Touches, other: Touches): boolean {
   for (let i = 0; i < one.count; i++) {
     for (let k = 0; k < other.count; k++) {
-      const how = one.how[i] | other.how[k];
-      if (one.places[i] !== other.places[k] || (how & (PLAIN | FREES)) !== PLAIN) continue;
-      if (!conflicts(one.how[i], other.how[k])) continue;
-      if ((one.how[i] & LOOKS) !== 0 && (other.how[k] & FOUND) !== 0) return true;
-      if ((one.how[i] & FOUND) !== 0 && (other.how[k] & LOOKS) !== 0) return true;
+      const [how, otherHow] = [one.how[i], other.how[k]];
+      if (one.places[i] !== other.places[k] || !isDataRace(how, otherHow)) continue;
+      if (interferes(how, otherHow)) return true;
     }
   }
   return false;

@@ -11,6 +11,7 @@ import type { Engine, Thread } from '../engine.js';
 import type { SteppedVm } from '../instance.js';
 import { SteppedMachine } from '../stepping.js';
 import { Execution } from './execution.js';
+import { randomMember } from './search.js';
 
 export interface RandomOptions {
   readonly seed: number;
@@ -112,7 +113,7 @@ class RandomSchedule {
     if (this.left > 0 && (ready & (1 << this.thread)) !== 0) {
       this.left--;
     } else {
-      this.thread = this.memberOf(ready);
+      this.thread = randomMember(this.random, ready);
       this.left = this.turn() - 1;
     }
     this.answered[this.thread] = 0;
@@ -131,13 +132,6 @@ class RandomSchedule {
       if (answered[thread] > this.step) ready &= ~(1 << thread);
     }
     return ready;
-  }
-
-  private memberOf(mask: number): number {
-    const members = this.answered
-      .map((_, thread) => thread)
-      .filter((thread) => (mask >> thread) & 1);
-    return members[this.random.below(members.length)];
   }
 
   /** How many steps the thread that comes now goes on for. */

@@ -7,16 +7,15 @@
 import { Prng } from '../../base/prng.js';
 import type { SharedPlaces } from './bounded.js';
 import type { Execution } from './execution.js';
-import { findLivelock } from './livelock.js';
-import { RaceWatch } from './raceWatch.js';
 import {
-  MAX_STEPS,
   PROGRESS_EVERY,
   lowest,
+  randomMember,
   type Bounds,
   type Progress,
   type SearchResult,
 } from './search.js';
+import { Walk } from './walk.js';
 
 /** Changes of priority: from one less than the first to one less than the last depth of a bug. */
 const LEAST_CHANGES = 1;
@@ -29,12 +28,12 @@ export interface RandomSearchBounds extends Bounds {
 /** @param shared - places where a switch matters; it learns of more */
 export function searchRandom(
   execution: Execution,
-  { seed, executions, deadline, steps: maxSteps = MAX_STEPS }: RandomSearchBounds,
+  { seed, executions, deadline, steps: maxSteps }: RandomSearchBounds,
   shared: SharedPlaces,
   progress?: Progress,
 ): SearchResult {
   const random = new Prng(seed);
-  const watch = new RaceWatch(execution);
+  const walk = new Walk(execution, { watchesRaces: true, maxSteps });
   let steps = 0;
   /** Points of the longest execution so far at which a switch matters. */
   let points = 1;
@@ -44,46 +43,30 @@ export function searchRandom(
       return { outcome: 'bounded', executions: run, blocked: 0, steps, failures: [], schedule: [] };
     }
     if (run % PROGRESS_EVERY === 0) progress?.(run);
-    execution.restart();
+    walk.startAt(0);
     const choose = run % 2 === 0 ? plain(random) : byPriority(random, execution, points);
     let passed = 0;
-    let race: string | undefined;
-    for (let last = -1; race === undefined && execution.depth < maxSteps;) {
-      const enabled = execution.failure === undefined ? execution.enabledMask() : 0;
+    for (let goesOn = true; goesOn && !walk.hasFailed;) {
+      const enabled = execution.enabledMask();
       if (enabled === 0) break;
-      const goesOn = last >= 0 && (enabled & (1 << last)) !== 0;
-      if (!goesOn || shared.meet(last)) last = choose(enabled, passed++);
-      execution.step(last);
-      race = watch.look();
+      const { last } = execution;
+      const canGo = last >= 0 && (enabled & (1 << last)) !== 0;
+      goesOn = walk.step(canGo && !shared.meet(last) ? last : choose(enabled, passed++));
     }
     points = Math.max(points, passed);
     steps += execution.depth;
-    const schedule = [...execution.schedule.subarray(0, execution.depth)];
-    const failures = race === undefined ? failuresOf(execution, maxSteps) : [race];
+    const failures = walk.failures();
     if (failures.length === 0) continue;
-    const kind = race === undefined ? execution.failureKind : 'data race';
-    return { outcome: 'failed', executions: run + 1, blocked: 0, steps, failures, kind, schedule };
+    const found = { failures, kind: execution.failureKind, schedule: execution.path() };
+    return { outcome: 'failed', executions: run + 1, blocked: 0, steps, ...found };
   }
-}
-
-/** Of an execution that has come to its end, or takes too many steps. */
-function failuresOf(execution: Execution, maxSteps: number): readonly string[] {
-  if (execution.depth < maxSteps) return execution.endFailures();
-  const livelock = findLivelock(execution, maxSteps);
-  if (livelock === undefined) return [];
-  execution.failureKind = 'livelock';
-  return [livelock];
 }
 
 /** @returns a thread of those that can go; `point` counts the times that it was asked */
 type Choose = (enabled: number, point: number) => number;
 
 function plain(random: Prng): Choose {
-  return (enabled) => {
-    let left = enabled;
-    for (let skip = random.below(bitCount(enabled)); skip > 0; skip--) left &= left - 1;
-    return lowest(left);
-  };
+  return (enabled) => randomMember(random, enabled);
 }
 
 /** The thread of the highest priority goes; at a few random points it falls behind all others. */
@@ -104,10 +87,4 @@ function byPriority(random: Prng, execution: Execution, points: number): Choose 
     if (at.has(point)) priorities[highest(enabled)] = --lowestPriority;
     return highest(enabled);
   };
-}
-
-function bitCount(mask: number): number {
-  let count = 0;
-  for (let left = mask; left !== 0; left &= left - 1) count++;
-  return count;
 }

@@ -5,9 +5,8 @@
  */
 import { SharedPlaces, searchBounded } from './bounded.js';
 import type { Execution } from './execution.js';
-import { findLivelock } from './livelock.js';
-import { RaceWatch } from './raceWatch.js';
 import { MAX_STEPS, type FailureKind } from './search.js';
+import { Walk } from './walk.js';
 
 export interface Failing {
   readonly schedule: readonly number[];
@@ -113,34 +112,22 @@ function follow(
   kind: FailureKind,
   maxSteps: number,
 ): Followed | undefined {
-  execution.restart();
-  const watch = kind === 'data race' ? new RaceWatch(execution) : undefined;
+  const walk = new Walk(execution, { watchesRaces: kind === 'data race', maxSteps });
+  walk.startAt(0);
   let preemptions = 0;
-  let last = -1;
-  let race: string | undefined;
   const step = (thread: number): boolean => {
-    if (race !== undefined || execution.failure !== undefined) return false;
-    if (execution.depth === maxSteps || !execution.isEnabled(thread)) return false;
-    if (last >= 0 && last !== thread && execution.isEnabled(last)) preemptions++;
-    last = thread;
-    execution.step(thread);
-    race = watch?.look();
+    const { last } = execution;
+    const preempts = last >= 0 && last !== thread && execution.isEnabled(last);
+    if (!walk.step(thread)) return false;
+    if (preempts) preemptions++;
     return true;
   };
   for (const { thread, steps } of turns) {
     for (let taken = 0; taken < steps; taken++) if (!step(thread)) break;
   }
-  const goesOn = (): boolean =>
-    [last, ...execution.running.keys()].some((thread) => thread >= 0 && step(thread));
-  while (goesOn());
-  const schedule = [...execution.schedule.subarray(0, execution.depth)];
-  if (race !== undefined) return { schedule, failures: [race], kind, preemptions };
-  if (execution.failure === undefined && execution.enabledMask() !== 0) {
-    const livelock = kind === 'livelock' ? findLivelock(execution, maxSteps) : undefined;
-    if (livelock === undefined) return undefined;
-    return { schedule, failures: [livelock], kind, preemptions };
-  }
-  const failures = execution.endFailures();
+  const threads = [...execution.running.keys()];
+  while ((execution.last >= 0 && step(execution.last)) || threads.some(step));
+  const failures = walk.failures();
   if (failures.length === 0 || execution.failureKind !== kind) return undefined;
-  return { schedule, failures, kind, preemptions };
+  return { schedule: execution.path(), failures, kind, preemptions };
 }

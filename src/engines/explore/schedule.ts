@@ -3,7 +3,7 @@ import type { Word } from '../../base/units.js';
 import { OPERATIONS, OPERATION_NAMES } from '../../hardware/operations.js';
 import type { SteppedMachine } from '../stepping.js';
 import type { Execution } from './execution.js';
-import { Places, Touches, depends } from './touches.js';
+import { Touches, depends, type Places } from './touches.js';
 
 /** An operation on a word, by a function. */
 export interface Act {
@@ -95,14 +95,14 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
   const { machine, running } = execution;
   const steps: UnnamedStep[] = [];
   execution.restart();
-  const places = placesOf(execution);
+  const places = execution.places();
   const naming = new Naming(machine);
   const tasks: Word[] = running.map(({ cpu }) => cpu.current);
   let previous = order[0];
   for (const thread of order) {
     const { cpu } = running[thread];
     if (cpu.current !== 0) tasks[thread] = cpu.current;
-    const left = previous === thread ? undefined : leftOf(execution, previous);
+    const left = previous === thread ? undefined : leftOf(execution, previous, places);
     const { touches, ...act } = actOf(execution, thread, places);
     const before = valuesAt(machine, act.at);
     execution.step(thread);
@@ -115,13 +115,8 @@ export function scheduleOf(execution: Execution, order: readonly number[]): Sche
   return {
     threads: running.map(({ cpu }, index) => ({ cpu: cpu.id, ...naming.task(tasks[index]) })),
     steps: steps.map((step) => namedStep(step, naming, shared.has(step))),
-    stuck: stuckThreads(execution, naming),
+    stuck: stuckThreads(execution, naming, places),
   };
-}
-
-function placesOf({ machine, running, checksFrames }: Execution): Places {
-  const manyThreads = running.length > 2;
-  return new Places(machine, { commute: true, manyThreads, frames: checksFrames });
 }
 
 function valuesAt({ memory }: SteppedMachine, at: Word): Values {
@@ -147,9 +142,9 @@ function actOf(
   return { operation, operands, function: callers.at(-1) ?? '', callers, at, touches };
 }
 
-function leftOf(execution: Execution, thread: number): UnnamedLeft {
+function leftOf(execution: Execution, thread: number, places: Places): UnnamedLeft {
   if (execution.ended[thread]) return { thread, state: 'ended' };
-  const act = actOf(execution, thread, placesOf(execution));
+  const act = actOf(execution, thread, places);
   const { operation, operands, function: name, callers, at } = act;
   const value = execution.machine.memory.words[at];
   const state = execution.isEnabled(thread) ? 'preempted' : 'waiting';
@@ -174,10 +169,10 @@ function sharedSteps(steps: readonly UnnamedStep[]): Set<UnnamedStep> {
   return new Set(groups.filter(isShared).flat());
 }
 
-function stuckThreads(execution: Execution, naming: Naming): Stuck[] {
+function stuckThreads(execution: Execution, naming: Naming, places: Places): Stuck[] {
   if (execution.failure !== undefined || execution.enabledMask() !== 0) return [];
   return execution.running.flatMap(({ cpu }, thread) => {
-    const { pending } = leftOf(execution, thread);
+    const { pending } = leftOf(execution, thread, places);
     return pending === undefined ? [] : [{ thread, cpu: cpu.id, ...naming.act(pending) }];
   });
 }

@@ -40,6 +40,21 @@ describe('the full search', () => {
     }
   });
 
+  it('stops by two workers where a bound is hit', async () => {
+    const problem = problemOf('LOCK', 4, 1);
+    const result = await searchInWorkers(problem, { executions: 5000 }, { workers: 2 });
+    assert.equal(result.outcome, 'bounded');
+    assert.ok(result.executions >= 5000 && result.executions < 60_812, `${result.executions}`);
+  });
+
+  it('finds by two workers what fails, and its schedule fails again', async () => {
+    const found = await searchInWorkers(problemOf('BUG', 3, 1), UNBOUNDED, { workers: 2 });
+    assert.equal(found.outcome, 'failed');
+    const execution = await reference('BUG', 3, 1);
+    for (const thread of found.schedule) execution.step(thread);
+    assert.deepEqual(execution.endFailures(), found.failures);
+  });
+
   for (const form of ['BUG', 'BUGRSS'] as const) {
     it(`finds what is wrong with ${form}, and its schedule fails again`, async () => {
       const execution = await reference(form, 2, 1);

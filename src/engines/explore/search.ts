@@ -1,4 +1,5 @@
 /** What all searches over interleavings have in common: what they are allowed, and what they found. */
+import type { Prng } from '../../base/prng.js';
 
 /** What a failure shows by. */
 export const FAILURE_KINDS = [
@@ -49,4 +50,17 @@ export const PROGRESS_EVERY = 1024;
 /** The lowest bit that is set, counted from 0. */
 export function lowest(mask: number): number {
   return 31 - Math.clz32(mask & -mask);
+}
+
+/** One of the bits that are set, counted from 0. */
+export function randomMember(random: Prng, mask: number): number {
+  let left = mask;
+  for (let skip = random.below(bitCount(mask)); skip > 0; skip--) left &= left - 1;
+  return lowest(left);
+}
+
+function bitCount(mask: number): number {
+  let count = 0;
+  for (let left = mask; left !== 0; left &= left - 1) count++;
+  return count;
 }

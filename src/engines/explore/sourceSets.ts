@@ -23,17 +23,17 @@ import {
 import {
   FOLLOWS,
   FOUND,
-  FREES,
   GIVES,
   LOOKS,
-  PLAIN,
-  Places,
+  MANNER,
   TAKES,
   Touches,
   WAITS,
   WRITE,
   conflicts,
   depends,
+  isDataRace,
+  type Places,
 } from './touches.js';
 import { enlarged } from './trail.js';
 
@@ -77,6 +77,8 @@ export interface Sharing {
   reverse(path: readonly number[], initials: number): void;
   /** Whether somebody has nothing to do. */
   isWanted(): boolean;
+  /** Whether all together have done as much as they may. */
+  isOver(): boolean;
   /**
    * Gives away what is left to try in the last of these states, which the path leads to.
    *
@@ -96,8 +98,6 @@ export interface Sharing {
 /** Steps, and touches of steps, that there is room for at first. */
 const CAPACITY = 1024;
 const NONE = -1;
-/** The manner of a touch, without its flags. */
-const MANNER = 3;
 
 /** A few steps, in a list that is filled anew for each step. */
 class Steps {
@@ -175,11 +175,7 @@ export class SourceSetSearch {
   ) {
     this.goOn = goOn;
     this.threads = execution.running.length;
-    this.places = new Places(execution.machine, {
-      commute,
-      manyThreads: this.threads > 2,
-      frames: execution.checksFrames,
-    });
+    this.places = execution.places(commute);
     this.clocks = new Int32Array(CAPACITY * this.threads);
     this.newest = new Int32Array(this.places.count).fill(NONE);
     this.steps = new Int32Array(this.threads);
@@ -205,9 +201,8 @@ export class SourceSetSearch {
       const runs = this.executions + this.blocked;
       if (runs % PROGRESS_EVERY === 0) {
         progress?.(this.executions);
-        if (bounds.deadline !== undefined && Date.now() > bounds.deadline) {
-          return this.result('bounded', []);
-        }
+        const late = bounds.deadline !== undefined && Date.now() > bounds.deadline;
+        if (late || this.sharing?.isOver() === true) return this.result('bounded', []);
       }
       if (this.sharing?.isWanted() === true) this.share(this.sharing);
       const choice = this.goBack();
@@ -239,18 +234,18 @@ export class SourceSetSearch {
 
   /** Gives away what is left to try in the first state that has something. */
   private share(sharing: Sharing): void {
-    const { schedule, depth } = this.execution;
-    for (let step = this.base; step < depth; step++) {
+    const { execution, base } = this;
+    const { schedule, depth } = execution;
+    for (let step = base; step < depth; step++) {
       const running = 1 << schedule[step];
       const choices = this.backtrack[step] & ~this.sleep[step] & ~running;
       if (choices === 0) continue;
       const nodes: SharedNode[] = [];
-      for (let at = this.base; at <= step; at++) {
+      for (let at = base; at <= step; at++) {
         const tried = this.backtrack[at];
         nodes.push({ enabled: this.enabled[at], tried, sleepAtEntry: this.sleepAtEntry[at] });
       }
-      const path = [...schedule.subarray(0, step)];
-      sharing.give(path, this.base, nodes, choices, this.sleep[step] | running);
+      sharing.give(execution.path(step), base, nodes, choices, this.sleep[step] | running);
       this.base = step + 1;
       return;
     }
@@ -274,8 +269,7 @@ export class SourceSetSearch {
     const { execution, executions, blocked, allSteps } = this;
     const result = { outcome, executions, blocked, steps: allSteps, failures };
     if (outcome !== 'failed') return { ...result, schedule: [] };
-    const schedule = [...execution.schedule.subarray(0, execution.depth)];
-    return { ...result, kind: this.kind ?? execution.failureKind, schedule };
+    return { ...result, kind: this.kind ?? execution.failureKind, schedule: execution.path() };
   }
 
   /**
@@ -284,7 +278,6 @@ export class SourceSetSearch {
    */
   private runToEnd(sleepers: number, maxSteps: number): boolean {
     const { execution } = this;
-    const { schedule } = execution;
     for (let sleep = sleepers; ;) {
       if (execution.failure !== undefined || this.found !== undefined) return true;
       const enabled = execution.enabledMask();
@@ -301,7 +294,7 @@ export class SourceSetSearch {
         else this.found = { kind: 'livelock', failure };
         return failure !== undefined;
       }
-      const last = depth === 0 ? NONE : schedule[depth - 1];
+      const { last } = execution;
       const next = last >= 0 && (awake & (1 << last)) !== 0 ? last : lowest(awake);
       this.enter(enabled, next, sleep);
       sleep = this.take(next);
@@ -505,8 +498,7 @@ export class SourceSetSearch {
     if (waits && (earlierHow & TAKES) !== 0) {
       if (isNewest) this.acquired.add(earlier);
     } else if ((how & FOLLOWS) === 0 && !(waits && (earlierHow & GIVES) !== 0)) {
-      const isDataRace = ((how | earlierHow) & (PLAIN | FREES)) === PLAIN;
-      this.raced.add(2 * earlier + (isDataRace ? 1 : 0));
+      this.raced.add(2 * earlier + (isDataRace(how, earlierHow) ? 1 : 0));
     }
   }
 
@@ -550,7 +542,7 @@ export class SourceSetSearch {
     }
     if (first[thread] === 0 && this.begins(thread, before, 0)) initials |= 1 << thread;
     if ((initials & (this.backtrack[raced] | this.sleepAtEntry[raced])) !== 0) return;
-    if (raced < this.base) this.sharing?.reverse([...schedule.subarray(0, raced)], initials);
+    if (raced < this.base) this.sharing?.reverse(this.execution.path(raced), initials);
     const possible = initials & this.enabled[raced];
     this.backtrack[raced] |= possible === 0 ? this.enabled[raced] : 1 << lowest(possible);
   }

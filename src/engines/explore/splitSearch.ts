@@ -6,7 +6,12 @@
  */
 import { Worker } from 'node:worker_threads';
 import { lowest, type Bounds, type Progress, type SearchResult } from './search.js';
-import type { Problem, SearchMessage, SearchWorkerSetup } from './searchWorker.js';
+import {
+  Shared,
+  type Problem,
+  type SearchMessage,
+  type SearchWorkerSetup,
+} from './searchMessages.js';
 import type { Part } from './sourceSets.js';
 
 export interface SplitOptions {
@@ -20,14 +25,14 @@ export async function searchInWorkers(
   { workers, commute = true }: SplitOptions,
   progress?: Progress,
 ): Promise<SearchResult> {
-  const wanted = new Int32Array(new SharedArrayBuffer(4));
-  const setup: SearchWorkerSetup = { problem, commute, wanted };
+  const shared = new Int32Array(new SharedArrayBuffer(4 * Shared.WORDS));
+  const setup: SearchWorkerSetup = { problem, commute, bounds, shared };
   const pool = Array.from({ length: workers }, () => {
     return new Worker(new URL('./searchWorker.js', import.meta.url), { workerData: setup });
   });
   try {
     return await new Promise<SearchResult>((resolve, reject) => {
-      const split = new SplitSearch(pool, wanted, bounds, resolve, progress);
+      const split = new SplitSearch(pool, shared, resolve, progress);
       for (const worker of pool) {
         worker.on('error', reject);
         worker.on('message', (message: SearchMessage) => split.hear(worker, message));
@@ -57,8 +62,7 @@ class SplitSearch {
 
   constructor(
     private readonly pool: readonly Worker[],
-    private readonly wanted: Int32Array,
-    private readonly bounds: Bounds,
+    private readonly shared: Int32Array,
     private readonly finish: (result: SearchResult) => void,
     private readonly progress: Progress | undefined,
   ) {
@@ -77,6 +81,9 @@ class SplitSearch {
       case 'give':
         this.receive(message);
         break;
+      case 'progress':
+        this.progress?.(Atomics.load(this.shared, Shared.EXECUTIONS));
+        return;
       case 'done':
         this.count(message.result);
         this.idle.push(worker);
@@ -86,9 +93,12 @@ class SplitSearch {
 
   /** Gives parts to who has nothing to do, and asks for more. */
   private handOut(): void {
-    const { idle, parts, pool, wanted } = this;
-    while (idle.length > 0 && parts.length > 0) idle.pop()!.postMessage(parts.shift()!);
-    Atomics.store(wanted, 0, idle.length);
+    const { idle, parts, pool, shared } = this;
+    // Once a bound is hit, what is left is left.
+    while (!this.bounded && idle.length > 0 && parts.length > 0) {
+      idle.pop()!.postMessage(parts.shift()!);
+    }
+    Atomics.store(shared, Shared.IDLE, this.bounded ? 0 : idle.length);
     if (idle.length === pool.length) this.end(this.bounded ? 'bounded' : 'exhausted');
   }
 
@@ -121,11 +131,8 @@ class SplitSearch {
     this.executions += result.executions;
     this.blocked += result.blocked;
     this.steps += result.steps;
-    this.progress?.(this.executions);
     if (result.outcome === 'failed') this.end('failed', result);
     if (result.outcome === 'bounded') this.bounded = true;
-    const { executions, deadline = Infinity } = this.bounds;
-    if (this.executions >= executions || Date.now() > deadline) this.end('bounded');
   }
 
   private end(outcome: SearchResult['outcome'], failed?: SearchResult): void {

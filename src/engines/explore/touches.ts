@@ -17,7 +17,8 @@ export const READ = 0;
 export const WRITE = 1;
 /** An addition whose result is unused, or readers of a semaphore: two of them commute. */
 export const ADD = 2;
-const MANNER = 3;
+/** Which of the three it is. */
+export const MANNER = 3;
 /** It must be ordered with what others do there: where it is not, that is a data race. */
 export const PLAIN = 4;
 /** It takes what others wait for. */
@@ -87,13 +88,24 @@ export function conflicts(one: number, other: number): boolean {
   return manners !== (READ | (READ << 2)) && manners !== (ADD | (ADD << 2));
 }
 
+/** Whether one of two ways to touch one place finds the other there, in whichever order, and depends on it. */
+export function interferes(one: number, other: number): boolean {
+  if (!conflicts(one, other)) return false;
+  return (
+    ((one & LOOKS) !== 0 && (other & FOUND) !== 0) || ((one & FOUND) !== 0 && (other & LOOKS) !== 0)
+  );
+}
+
+/** Whether it is a data race if two ways that depend on each other have no order. */
+export function isDataRace(one: number, other: number): boolean {
+  return ((one | other) & (PLAIN | FREES)) === PLAIN;
+}
+
 /** Whether the order of two operations can matter. */
 export function depends(one: Touches, other: Touches): boolean {
   for (let i = 0; i < one.count; i++) {
     for (let k = 0; k < other.count; k++) {
-      if (one.places[i] !== other.places[k] || !conflicts(one.how[i], other.how[k])) continue;
-      const meet = (one.how[i] & LOOKS) !== 0 && (other.how[k] & FOUND) !== 0;
-      if (meet || ((one.how[i] & FOUND) !== 0 && (other.how[k] & LOOKS) !== 0)) return true;
+      if (one.places[i] === other.places[k] && interferes(one.how[i], other.how[k])) return true;
     }
   }
   return false;
@@ -117,9 +129,10 @@ export class Places {
   private readonly frames: Word;
   private readonly framesEnd: Word;
   private readonly pageShift: number;
-  /** The first frame's count of references, and from each to the next. */
+  /** The first frame's count of references; words from each to the next, and of all frames' records. */
   private readonly refcounts: Word;
   private readonly pageRecord: number;
+  private readonly pageRecords: number;
   /** First place of each kind. */
   private readonly pageWorkers: number;
   private readonly wordsOfPages: number;
@@ -139,6 +152,7 @@ export class Places {
     this.pageShift = Math.log2(vm.PAGE_WORDS);
     this.refcounts = vm.pageOf(0) + vm.Page.refcount;
     this.pageRecord = vm.pageOf(1) - vm.pageOf(0);
+    this.pageRecords = this.pageRecord * vm.FRAMES;
     this.pageWorkers = memory.words.length;
     this.wordsOfPages = this.pageWorkers + vm.FRAMES;
     this.files = this.wordsOfPages + vm.FRAMES;
@@ -295,13 +309,12 @@ export class Places {
    * not to be accessed while nobody has the frame.
    */
   private frameUse(cpu: SteppedCpu, into: Touches): void {
-    const { vm } = this.machine;
-    const pfn = (cpu.x - this.refcounts) / this.pageRecord;
-    if (!Number.isInteger(pfn) || pfn < 0 || pfn >= vm.FRAMES) return;
+    const offset = cpu.x - this.refcounts;
+    if (offset < 0 || offset >= this.pageRecords || offset % this.pageRecord !== 0) return;
     const before = this.words[cpu.x];
-    if (before > 0 !== valueAfter(cpu, before) > 0) {
-      this.page(into, vm.frameOf(pfn), WRITE | FREES | FOUND | LOOKS);
-    }
+    if (before > 0 === valueAfter(cpu, before) > 0) return;
+    const { vm } = this.machine;
+    this.page(into, vm.frameOf(offset / this.pageRecord), WRITE | FREES | FOUND | LOOKS);
   }
 
   /** A request to the device works on a page of memory and one of a file. */
