@@ -34,6 +34,7 @@ const INLINED = {
   or: (a, v) => `Atomics.or(words, ${a}, ${v})`,
   and: (a, v) => `Atomics.and(words, ${a}, ${v})`,
   spend: () => `undefined`,
+  spendOn: () => `undefined`,
 };
 
 /** Fields of a stepped CPU that carry the arguments of its pending operation. */

@@ -16,7 +16,13 @@ export { searchBounded } from './engines/explore/bounded.js';
 export type { Bounds, SearchResult } from './engines/explore/search.js';
 export { searchAll } from './engines/explore/sourceSets.js';
 export { ParallelEngine } from './engines/parallel/parallelEngine.js';
-export { COSTS_BY_ARCH, type MachineCosts } from './engines/simulate/costs.js';
+export type { MachineCosts } from './engines/simulate/costs.js';
+export {
+  MACHINE_NAMES,
+  machineForArch,
+  machineNamed,
+  type SimulatedMachine,
+} from './engines/simulate/machine.js';
 export { SimulateEngine } from './engines/simulate/simulateEngine.js';
 export type { VmDesign } from './mm/design.js';
 export { replayFile, type ReplayReport } from './traces/replayFile.js';

@@ -6,7 +6,7 @@ import { vmConfig } from '../src/engines/configuration.js';
 import { runAlone, type Engine, type Thread } from '../src/engines/engine.js';
 import { ExploreEngine } from '../src/engines/explore/exploreEngine.js';
 import { ParallelEngine } from '../src/engines/parallel/parallelEngine.js';
-import { COSTS_BY_ARCH } from '../src/engines/simulate/costs.js';
+import { machineForArch } from '../src/engines/simulate/machine.js';
 import { SimulateEngine } from '../src/engines/simulate/simulateEngine.js';
 import { ARCH_NAMES, RIGHT_DESIGNS, designsOn } from './machine.js';
 
@@ -32,7 +32,7 @@ describe('the plain and the stepped form', () => {
         await fc.assert(
           fc.asyncProperty(fc.integer({ min: 1, max: 2 ** 31 }), async (seed) => {
             const plain = await ParallelEngine.create(config);
-            const stepped = await SimulateEngine.create(config, COSTS_BY_ARCH[arch]);
+            const stepped = await SimulateEngine.create(config, machineForArch(arch));
             const args = [seed, OPERATIONS, seed % 2, RUNS_OUT];
             const expected = await runAlone(plain, 'randomOperations', ...args);
             assert.equal(await runAlone(stepped, 'randomOperations', ...args), expected);
@@ -54,7 +54,7 @@ describe('the three engines', () => {
       const engines: Engine[] = [
         await ParallelEngine.create(config),
         await ExploreEngine.create(config),
-        await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64),
+        await SimulateEngine.create(config, machineForArch('x86_64')),
       ];
       const results = [];
       for (const engine of engines) {
@@ -91,7 +91,7 @@ describe('the three engines', () => {
       const engines: Engine[] = [
         await ParallelEngine.create(config),
         await ExploreEngine.create(config),
-        await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64),
+        await SimulateEngine.create(config, machineForArch('x86_64')),
       ];
       const results = [];
       for (const engine of engines) {
@@ -169,7 +169,7 @@ describe('threads of two processes', () => {
       const engines: Engine[] = [
         await ParallelEngine.create(config),
         await ExploreEngine.create(config),
-        await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64),
+        await SimulateEngine.create(config, machineForArch('x86_64')),
       ];
       for (const engine of engines) {
         for (let seed = 1; seed <= 2; seed++) {
@@ -184,7 +184,7 @@ describe('threads of two processes', () => {
   it('find their words where memory runs out', async () => {
     for (const arch of ARCH_NAMES) {
       const config = vmConfig({ arch, frames: 160, cpus: 4, nodes: 1 }, RIGHT_DESIGNS[0]);
-      const engine = await SimulateEngine.create(config, COSTS_BY_ARCH[arch]);
+      const engine = await SimulateEngine.create(config, machineForArch(arch));
       await shareMemory(engine, 1, 1500, RUNS_OUT);
       await engine.close();
     }
@@ -196,7 +196,7 @@ describe('the simulate engine', () => {
     const config = vmConfig({ arch: 'ia64', frames: 600, cpus: 4, nodes: 2 }, RIGHT_DESIGNS[0]);
     const times = [];
     for (let run = 0; run < 2; run++) {
-      const engine = await SimulateEngine.create(config, COSTS_BY_ARCH.ia64);
+      const engine = await SimulateEngine.create(config, machineForArch('ia64'));
       const first = await runAlone(engine, 'pftStart', 200);
       const tasks = [first];
       for (let pid = 2; pid <= 4; pid++)
@@ -213,7 +213,7 @@ describe('the simulate engine', () => {
     const end = async (name: string): Promise<number> => {
       const design = RIGHT_DESIGNS.find((candidate) => candidate.name === name)!;
       const config = vmConfig({ arch: 'x86_64', frames: 2000, cpus: 8, nodes: 4 }, design);
-      const engine = await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64);
+      const engine = await SimulateEngine.create(config, machineForArch('x86_64'));
       const first = await runAlone(engine, 'pftStart', 800);
       const tasks = [first];
       for (let pid = 2; pid <= 8; pid++)

@@ -7,7 +7,7 @@ import { ExploreEngine } from '../src/engines/explore/exploreEngine.js';
 import { RandomEngine } from '../src/engines/explore/randomEngine.js';
 import { searchAll } from '../src/engines/explore/sourceSets.js';
 import { ParallelEngine } from '../src/engines/parallel/parallelEngine.js';
-import { COSTS_BY_ARCH } from '../src/engines/simulate/costs.js';
+import { machineForArch } from '../src/engines/simulate/machine.js';
 import { SimulateEngine } from '../src/engines/simulate/simulateEngine.js';
 import { RIGHT_DESIGNS } from './machine.js';
 
@@ -17,7 +17,7 @@ const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
   parallel: () => ParallelEngine.create(CONFIG),
   explore: () => ExploreEngine.create(CONFIG),
   random: () => RandomEngine.create(CONFIG, { seed: 1 }),
-  simulate: () => SimulateEngine.create(CONFIG, COSTS_BY_ARCH.x86_64),
+  simulate: () => SimulateEngine.create(CONFIG, machineForArch('x86_64')),
 };
 
 /** CPU 1 asks the daemon of CPU 0 so many times. */
@@ -48,7 +48,7 @@ describe('a daemon', () => {
   }
 
   it('is no part of the time of a simulated run', async () => {
-    const engine = await SimulateEngine.create(CONFIG, COSTS_BY_ARCH.x86_64);
+    const engine = await SimulateEngine.create(CONFIG, machineForArch('x86_64'));
     const startNs = engine.nowNs;
     await engine.run(asking(engine, 0));
     assert.equal(engine.nowNs, startNs);

@@ -36,6 +36,11 @@ export function parseCounts(text: string): number[] {
   return text.split(',').map(parseCount);
 }
 
+/** "1G,4G" in bytes. */
+export function parseSizes(text: string): number[] {
+  return text.split(',').map(parseSize);
+}
+
 /** "v18,page-table-lock" as designs. */
 export function parseDesigns(text: string): VmDesign[] {
   return text.split(',').map((name) => designNamed(name.trim()));

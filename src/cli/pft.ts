@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import { InputError } from '../base/errors.js';
 import { GIB } from '../base/units.js';
 import { DEFAULT_DESIGNS } from '../designs/index.js';
 import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
+import { machineFrom, type SimulatedMachine } from '../engines/simulate/machine.js';
 import { runPft, type PftEngine, type PftResult } from '../measure/pft.js';
 import type { VmDesign } from '../mm/design.js';
 import {
@@ -12,6 +14,7 @@ import {
   parseCounts,
   parseDesigns,
   parseSize,
+  parseSizes,
   valueOption,
 } from './arguments.js';
 import { formatTable, print, printJson } from './output.js';
@@ -21,7 +24,9 @@ interface PftOptions {
   readonly engine: PftEngine;
   readonly arch: ArchName;
   readonly design: readonly VmDesign[];
-  readonly size: number;
+  readonly machine?: SimulatedMachine;
+  readonly size: number[];
+  readonly seed: number;
   readonly reps: number;
   readonly threads: number[];
   readonly cpusPerNode: number;
@@ -44,10 +49,11 @@ node while no thread of the test is there: --cpus and --memory give it CPUs and 
 const ENGINES = ['parallel', 'simulate'] as const;
 const FORMATS = ['classic', 'modern'] as const;
 
-const LABELS: Readonly<Record<PftEngine, string>> = {
-  parallel: 'worker threads of this library; not the scalability of a kernel',
-  simulate: 'simulated, with costs that are not calibrated yet',
-};
+function label({ engine, machine }: PftResult): string {
+  return engine === 'parallel'
+    ? 'worker threads of this library; not the scalability of a kernel'
+    : `simulated with the costs of ${machine}: minorfault calibrate tells how far off that is`;
+}
 
 export function addPftCommand(program: Command): void {
   program
@@ -58,7 +64,16 @@ export function addPftCommand(program: Command): void {
     .addOption(
       valueOption('--design <names>', 'designs, with commas', parseDesigns, DEFAULT_DESIGNS),
     )
-    .addOption(valueOption('--size <size>', 'memory touched in each repetition', parseSize, '256M'))
+    .addOption(
+      valueOption(
+        '--machine <name>',
+        'to be simulated as it is: one of `minorfault machines`, or a file',
+        machineFrom,
+      ),
+    )
+    .addOption(
+      valueOption('--size <sizes>', 'memory touched in each repetition', parseSizes, '256M'),
+    )
     .addOption(valueOption('--reps <n>', 'repetitions', parseCount, '3'))
     .addOption(
       valueOption('--threads <list>', 'numbers of threads, with commas', parseCounts, '1,2'),
@@ -68,13 +83,18 @@ export function addPftCommand(program: Command): void {
     .addOption(
       valueOption('--memory <size>', 'of the machine (default: what the test needs)', parseSize),
     )
+    .addOption(valueOption('--seed <n>', 'of what a simulation leaves to chance', parseCount, '1'))
     .addOption(choiceOption('--format <name>', 'format', FORMATS, 'classic'))
     .option(...FORCE_OPTION)
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
     .action(async (given: PftOptions, command: Command) => {
-      const { arch, design, force = false } = given;
-      const options = { ...given, design: designsToRun(command, arch, design, force) };
+      if (given.machine !== undefined && given.engine !== 'simulate') {
+        throw new InputError('OPTION', '--machine: a machine is simulated: --engine simulate');
+      }
+      const { arch = given.arch } = given.machine ?? {};
+      const { design, force = false } = given;
+      const options = { ...given, arch, design: designsToRun(command, arch, design, force) };
       const results = await runAll(options);
       if (options.json) printJson(results);
       else printResults(results, options);
@@ -82,17 +102,16 @@ export function addPftCommand(program: Command): void {
 }
 
 async function runAll(options: PftOptions): Promise<PftResult[]> {
-  const { engine, arch, size, reps, cpusPerNode, cpus, memory } = options;
+  const { engine, arch, reps, cpusPerNode, cpus, memory, machine, seed } = options;
   const runs = options.design.flatMap((design) =>
-    options.threads.map((threads) => ({ design, threads })),
+    options.size.flatMap((bytes) => options.threads.map((threads) => ({ design, bytes, threads }))),
   );
   const bar = progressBar('pft {bar} {value}/{total} rows', runs.length);
   const results: PftResult[] = [];
   try {
-    for (const { design, threads } of runs) {
-      const machine = { arch, cpus, cpusPerNode, memoryBytes: memory };
-      const setup = { engine, design, bytes: size, repetitions: reps, threads, ...machine };
-      results.push(await runPft(setup));
+    for (const run of runs) {
+      const shape = { arch, cpus, cpusPerNode, memoryBytes: memory, machine };
+      results.push(await runPft({ engine, repetitions: reps, seed, ...shape, ...run }));
       bar.update(results.length);
     }
   } finally {
@@ -101,11 +120,11 @@ async function runAll(options: PftOptions): Promise<PftResult[]> {
   return results;
 }
 
-function printResults(results: readonly PftResult[], { engine, arch, format }: PftOptions): void {
+function printResults(results: readonly PftResult[], { arch, format }: PftOptions): void {
   for (const design of new Set(results.map((result) => result.design))) {
-    print(`${arch} ${design} (${LABELS[engine]})`);
-    const rows = results.filter((result) => result.design === design).map(rowOf(format));
-    print(formatTable(HEADS[format], rows));
+    const rows = results.filter((result) => result.design === design);
+    print(`${arch} ${design} (${label(rows[0])})`);
+    print(formatTable(HEADS[format], rows.map(rowOf(format))));
     print('');
   }
 }

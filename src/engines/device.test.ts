@@ -15,7 +15,7 @@ import { RandomEngine } from './explore/randomEngine.js';
 import { searchAll } from './explore/sourceSets.js';
 import { FileDevice, createDeviceShare, removeDevice } from './parallel/fileDevice.js';
 import { ParallelEngine } from './parallel/parallelEngine.js';
-import { COSTS_BY_ARCH } from './simulate/costs.js';
+import { machineForArch } from './simulate/machine.js';
 import { SimulateEngine } from './simulate/simulateEngine.js';
 
 const PAGE_WORDS = 16;
@@ -140,7 +140,7 @@ describe('requests that are to fail', () => {
     parallel: () => ParallelEngine.create(CONFIG),
     explore: () => ExploreEngine.create(CONFIG),
     random: () => RandomEngine.create(CONFIG, { seed: 1 }),
-    simulate: () => SimulateEngine.create(CONFIG, COSTS_BY_ARCH.x86_64),
+    simulate: () => SimulateEngine.create(CONFIG, machineForArch('x86_64')),
   };
   for (const [name, create] of Object.entries(engines)) {
     it(`fail, and no others, and all are counted: ${name}`, async () => {
@@ -181,10 +181,11 @@ describe('requests that are to fail', () => {
 
 describe('a device that takes its time', () => {
   it('serves so many requests of a simulated machine at once, and the others wait', async () => {
-    const costs = { ...COSTS_BY_ARCH.x86_64, deviceRequests: 2 };
+    const like = machineForArch('x86_64');
+    const machine = { ...like, costs: { ...like.costs, deviceRequests: 2 } };
     const config = vmConfig({ arch: 'x86_64', frames: 64, cpus: 4, nodes: 1 }, RIGHT_DESIGNS[0]);
     const spent = async (cpus: number): Promise<number> => {
-      const engine = await SimulateEngine.create(config, costs);
+      const engine = await SimulateEngine.create(config, machine);
       const threads = Array.from({ length: cpus }, (_, cpu) => ({
         cpu,
         program: 'writePages' as const,
@@ -192,7 +193,7 @@ describe('a device that takes its time', () => {
       }));
       const startNs = engine.nowNs;
       await engine.run(threads);
-      return Math.floor((engine.nowNs - startNs) / costs.deviceNs);
+      return Math.floor((engine.nowNs - startNs) / machine.costs.deviceNs);
     };
     assert.equal(await spent(1), 1);
     assert.equal(await spent(2), 1);

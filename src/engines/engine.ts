@@ -17,6 +17,8 @@ export interface Thread {
    * with the value that it read before it looked for work.
    */
   readonly daemon?: true;
+  /** Simulated nanoseconds until it begins; 0 if left out. */
+  readonly delayNs?: number;
 }
 
 export interface Engine {

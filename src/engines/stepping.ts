@@ -131,6 +131,7 @@ const wordless = new Set<number>([
   CODE.invalidate,
   CODE.interrupts,
   CODE.spend,
+  CODE.spendOn,
 ]);
 
 /** Operations that leave the words of their first argument as they are. */
@@ -348,6 +349,7 @@ export class SteppedMachine {
         return undefined;
       case CODE.interrupts:
       case CODE.spend:
+      case CODE.spendOn:
       case CODE.note:
         return undefined;
       default:

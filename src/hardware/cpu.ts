@@ -23,6 +23,12 @@ export const enum Work {
   USER,
 }
 
+/** The same of a frame's. */
+export const enum FrameWork {
+  /** What unmapping and freeing it takes beside the operations: its record and its pte are in no cache any more. */
+  UNMAP,
+}
+
 export interface Cpu {
   /** Counted from 0. */
   readonly id: number;
@@ -114,6 +120,8 @@ export interface Cpu {
   interrupts(): Op<void>;
   /** Says what is being done, for the simulator's clock. */
   spend(work: Work): Op<void>;
+  /** The same of work on a frame, which takes longer on another node. @param frame - its first word */
+  spendOn(work: FrameWork, frame: Word): Op<void>;
   /** Says that a program has come to a point: the engines that have a clock keep the time. */
   note(point: number): Op<void>;
 }

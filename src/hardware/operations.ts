@@ -56,6 +56,7 @@ const operations = {
   invalidate: { args: 2, blocks: true, lock: 'takes' },
   interrupts: { args: 0, lock: 'takes' },
   spend: { args: 1, silent: true },
+  spendOn: { args: 2, silent: true },
   note: { args: 1, silent: true },
 } as const satisfies Record<string, Operation>;
 

@@ -7,7 +7,7 @@ import { designNamed } from '../designs/index.js';
 import { runAlone, type Engine } from '../engines/engine.js';
 import { ExploreEngine } from '../engines/explore/exploreEngine.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
-import { COSTS_BY_ARCH } from '../engines/simulate/costs.js';
+import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
 import {
   configFor,
@@ -66,7 +66,7 @@ describe('the multi-task load', () => {
       const config = configFor(setup);
       await runToEnd(await ParallelEngine.create(config), setup);
       await runToEnd(await ExploreEngine.create(config), setup);
-      await runToEnd(await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64), setup);
+      await runToEnd(await SimulateEngine.create(config, machineForArch('x86_64')), setup);
     });
   }
 
@@ -74,7 +74,7 @@ describe('the multi-task load', () => {
     it(`runs where a CPU has no partner: ${arch}`, async () => {
       for (const cpus of [1, 3]) {
         const setup = setupOf('page-table-lock', { arch, cpus });
-        const engine = await SimulateEngine.create(configFor(setup), COSTS_BY_ARCH[arch]);
+        const engine = await SimulateEngine.create(configFor(setup), machineForArch(arch));
         await runToEnd(engine, setup);
       }
     });

@@ -7,7 +7,7 @@ import { InputError } from '../base/errors.js';
 import { vmConfig, type VmConfig } from '../engines/configuration.js';
 import { runAlone, type Engine, type Thread } from '../engines/engine.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
-import { COSTS_BY_ARCH } from '../engines/simulate/costs.js';
+import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
 import type { ArchName } from '../hardware/arch/index.js';
 import type { VmDesign } from '../mm/design.js';
@@ -79,7 +79,7 @@ export async function runMultitask(setup: MultitaskSetup): Promise<MultitaskResu
   const engine =
     name === 'parallel'
       ? await ParallelEngine.create(config)
-      : await SimulateEngine.create(config, COSTS_BY_ARCH[arch]);
+      : await SimulateEngine.create(config, machineForArch(arch));
   try {
     const file = await runAlone(engine, 'multitaskFile');
     const parent = await runAlone(engine, 'multitaskParent');

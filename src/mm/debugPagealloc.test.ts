@@ -7,7 +7,7 @@ import { vmConfig } from '../engines/configuration.js';
 import { runAlone } from '../engines/engine.js';
 import { ExploreEngine } from '../engines/explore/exploreEngine.js';
 import { PlainCpu } from '../engines/parallel/plainCpu.js';
-import { COSTS_BY_ARCH } from '../engines/simulate/costs.js';
+import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
 import { operationName } from '../engines/stepping.js';
 
@@ -78,7 +78,7 @@ describe('in the plain form', () => {
 describe('in the stepped form', () => {
   it('every operation on a free frame is told: a walk through a page table that was freed', async () => {
     const config = vmConfig({ arch: 'x86_64', frames: 300, cpus: 1, nodes: 1 }, debug);
-    const engine = await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64);
+    const engine = await SimulateEngine.create(config, machineForArch('x86_64'));
     const task = await runAlone(engine, 'pftStart', 4);
     await runAlone(engine, 'pftTouch', task, 0, 2);
     const { vm, memory } = engine;

@@ -5,7 +5,7 @@ import { vmConfig } from '../engines/configuration.js';
 import { runAlone, type Engine, type Thread } from '../engines/engine.js';
 import { RandomEngine } from '../engines/explore/randomEngine.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
-import { COSTS_BY_ARCH } from '../engines/simulate/costs.js';
+import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
 import { RIGHT_DESIGNS } from '../../test/machine.js';
 
@@ -16,7 +16,7 @@ const CONFIG = vmConfig(MACHINE, RIGHT_DESIGNS[0]);
 const ENGINES: Readonly<Record<string, () => Promise<Engine>>> = {
   parallel: () => ParallelEngine.create(CONFIG),
   random: () => RandomEngine.create(CONFIG, { seed: 1 }),
-  simulate: () => SimulateEngine.create(CONFIG, COSTS_BY_ARCH.x86_64),
+  simulate: () => SimulateEngine.create(CONFIG, machineForArch('x86_64')),
 };
 
 /** A process touches more than there is, on CPU 0. @returns the engine after */

@@ -8,7 +8,7 @@ import { runAlone, type Engine, type Thread } from '../engines/engine.js';
 import { ExploreEngine } from '../engines/explore/exploreEngine.js';
 import { searchAll } from '../engines/explore/sourceSets.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
-import { COSTS_BY_ARCH } from '../engines/simulate/costs.js';
+import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
 
 const design = DESIGNS.find(({ name }) => name === 'v18-prezero')!;
@@ -178,7 +178,7 @@ describe('kscrubd beside others', () => {
   const engines: Readonly<Record<string, () => Promise<Engine>>> = {
     parallel: () => ParallelEngine.create(config),
     explore: () => ExploreEngine.create(config),
-    simulate: () => SimulateEngine.create(config, COSTS_BY_ARCH.x86_64),
+    simulate: () => SimulateEngine.create(config, machineForArch('x86_64')),
   };
   for (const [name, create] of Object.entries(engines)) {
     it(`changes nothing that random processes see, and the audit is clean: ${name}`, async () => {
@@ -199,7 +199,7 @@ describe('kscrubd beside others', () => {
   }
 
   it('is woken by who frees a large block', async () => {
-    const engine = await SimulateEngine.create(config, COSTS_BY_ARCH.x86_64);
+    const engine = await SimulateEngine.create(config, machineForArch('x86_64'));
     await runAlone(engine, 'scrubNode', 0);
     await runAlone(engine, 'scrubNode', 1);
     const before = engine.vm.pageStates(engine.memory).pgscrub;

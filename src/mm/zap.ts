@@ -2,7 +2,8 @@
  * Removal of mapped pages from a range (Linux: zap_page_range and zap_pte_range, mm/memory.c).
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
-import type { Cpu, Op } from '../hardware/cpu.js';
+import { FrameWork, type Cpu, type Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
 import {
   HUGE_PAGES,
   HUGE_SIZE,
@@ -237,7 +238,10 @@ function* countGather(cpu: Cpu, mm: Word, gather: Gather): Op<void> {
 function* finishGather(cpu: Cpu, mm: Word, gather: Gather): Op<void> {
   if (gather.cleared === 0) return;
   yield* flushTlbMm(cpu, mm);
-  for (const pfn of gather.frames) yield* freePageAndSwapCache(cpu, pfn);
+  for (const pfn of gather.frames) {
+    yield* cpu.spendOn(FrameWork.UNMAP, frameOf(pfn));
+    yield* freePageAndSwapCache(cpu, pfn);
+  }
   gather.frames.length = 0;
   gather.cleared = 0;
 }

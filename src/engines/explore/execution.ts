@@ -48,6 +48,7 @@ function changesOf(op: number): Changes {
     case CODE.invalidate:
     case CODE.interrupts:
     case CODE.spend:
+    case CODE.spendOn:
     case CODE.note:
       return Changes.NONE;
     case CODE.storeWide:

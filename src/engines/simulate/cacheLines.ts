@@ -4,9 +4,11 @@
  * time: requests queue.
  */
 import type { Word } from '../../base/units.js';
-import { hops, type MachineCosts } from './costs.js';
+import type { MachineCosts } from './costs.js';
+import { hops, type Topology } from './machine.js';
 
-const LINE_SHIFT = 4;
+/** Bytes of a word. */
+const WORD_BYTES = 4;
 
 /** Transfers and waiting on one line, by the name of a word on it. */
 export interface LineTraffic {
@@ -17,6 +19,9 @@ export interface LineTraffic {
 }
 
 export class CacheLines {
+  /** log2 of the words of a line. */
+  private readonly shift: number;
+  private readonly costs: MachineCosts;
   /** Record of each line plus 1; 0 = never touched. */
   private readonly recordOf: Int32Array;
   private readonly bitWords: number;
@@ -33,9 +38,11 @@ export class CacheLines {
     totalWords: number,
     cpus: number,
     private readonly nodeOf: (cpu: number) => number,
-    private readonly costs: MachineCosts,
+    private readonly machine: Topology & { readonly costs: MachineCosts },
   ) {
-    this.recordOf = new Int32Array((totalWords >> LINE_SHIFT) + 1);
+    this.costs = machine.costs;
+    this.shift = Math.log2(machine.lineBytes / WORD_BYTES);
+    this.recordOf = new Int32Array((totalWords >> this.shift) + 1);
     this.bitWords = (cpus + 31) >> 5;
     this.sharers = new Int32Array(1024 * this.bitWords);
   }
@@ -70,7 +77,7 @@ export class CacheLines {
     const records = Array.from({ length: this.count }, (_, line) => line);
     records.sort((a, b) => this.waits[b] - this.waits[a]);
     return records.slice(0, limit).map((line) => ({
-      word: this.lines[line] << LINE_SHIFT,
+      word: this.lines[line] << this.shift,
       transfers: this.transfers[line],
       waitNs: this.waits[line],
     }));
@@ -86,14 +93,14 @@ export class CacheLines {
   }
 
   private latency(from: number, to: number): number {
-    const distance = hops(this.nodeOf(from), this.nodeOf(to));
+    const distance = hops(this.machine, this.nodeOf(from), this.nodeOf(to));
     if (distance === 0) return this.costs.sameNodeNs;
     return this.costs.firstHopNs + (distance - 1) * this.costs.hopNs;
   }
 
   /** A line that nobody has touched is taken to lie with the first CPU that does. */
   private lineOf(word: Word, cpu: number): number {
-    const number = word >> LINE_SHIFT;
+    const number = word >> this.shift;
     const known = this.recordOf[number];
     if (known !== 0) return known - 1;
     const line = this.count++;

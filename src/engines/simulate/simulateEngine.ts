@@ -17,6 +17,8 @@ import { SteppedMachine, SteppedThread, isRequest, type SteppedCpu } from '../st
 import { CacheLines } from './cacheLines.js';
 import type { MachineCosts } from './costs.js';
 import { EventQueue } from './eventQueue.js';
+import type { SimulatedMachine } from './machine.js';
+import { MemoryBuses } from './memoryBuses.js';
 
 /** When a thread of the last run began and ended, in simulated nanoseconds. */
 export interface SimulatedSpan {
@@ -46,6 +48,8 @@ export class SimulateEngine implements Engine {
   /** What its programs noted, in order of time. */
   notes: SimulatedNote[] = [];
   readonly lines: CacheLines;
+  private readonly costs: MachineCosts;
+  private readonly buses: MemoryBuses;
   /** CPUs that wait for a word: a lock or a semaphore. */
   private readonly waiters = new Map<Word, number[]>();
   /** Since when a CPU sleeps, and for how long each has slept in this run. */
@@ -58,9 +62,11 @@ export class SimulateEngine implements Engine {
   private constructor(
     readonly vm: SteppedVm,
     private readonly machine: SteppedMachine,
-    private readonly costs: MachineCosts,
+    { costs, ...topology }: SimulatedMachine,
   ) {
-    this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, costs);
+    this.costs = costs;
+    this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, { costs, ...topology });
+    this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs.pageBusNs);
     this.asleepNs = new Float64Array(vm.CPUS);
     this.deviceFreeNs = new Array<number>(costs.deviceRequests).fill(0);
     this.workNs = {
@@ -79,9 +85,9 @@ export class SimulateEngine implements Engine {
     return this.machine.requests;
   }
 
-  static async create(config: VmConfig, costs: MachineCosts): Promise<SimulateEngine> {
+  static async create(config: VmConfig, model: SimulatedMachine): Promise<SimulateEngine> {
     const machine = await SteppedMachine.create(config);
-    const engine = new SimulateEngine(machine.vm, machine, costs);
+    const engine = new SimulateEngine(machine.vm, machine, model);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
   }
@@ -107,11 +113,12 @@ export class SimulateEngine implements Engine {
     const stopDaemons = (): void => {
       for (const daemon of daemons) this.wake(machine.stopDaemon(daemon), this.nowNs, queue);
     };
-    for (const { cpu, program, args } of threads) {
+    for (const { cpu, program, args, delayNs = 0 } of threads) {
       const thread = new SteppedThread(machine.cpus[cpu]);
       running[cpu] = thread;
-      if (thread.start(machine.vm.PROGRAMS[program], args)) queue.push(startNs, cpu);
-      else end(cpu, startNs);
+      const begins = startNs + delayNs;
+      if (thread.start(machine.vm.PROGRAMS[program], args)) queue.push(begins, cpu);
+      else end(cpu, begins);
     }
     if (left === 0) stopDaemons();
     while (queue.size > 0) {
@@ -154,8 +161,8 @@ export class SimulateEngine implements Engine {
       );
     }
     machine.idle();
-    this.spans = threads.map(({ cpu }) => {
-      return { startNs, endNs: ends.get(cpu)!, asleepNs: this.asleepNs[cpu] };
+    this.spans = threads.map(({ cpu, delayNs = 0 }) => {
+      return { startNs: startNs + delayNs, endNs: ends.get(cpu)!, asleepNs: this.asleepNs[cpu] };
     });
     return Promise.resolve(threads.map(({ cpu }) => running[cpu]!.result));
   }
@@ -204,10 +211,10 @@ export class SimulateEngine implements Engine {
       }
       case CODE.zeroPage:
       case CODE.zeroPageOnce:
-        return now + costs.zeroPageNs * this.pageFactor(cpu);
+        return this.pageDone(cpu, costs.zeroPageNs, now);
       case CODE.copyPage:
       case CODE.copyPageOnce:
-        return now + costs.copyPageNs * this.pageFactor(cpu);
+        return this.pageDone(cpu, costs.copyPageNs, now);
       case CODE.readDevice:
       case CODE.writeDevice:
       case CODE.truncateDevice:
@@ -221,6 +228,8 @@ export class SimulateEngine implements Engine {
         return now;
       case CODE.spend:
         return now + this.workNs[cpu.x as Work];
+      case CODE.spendOn:
+        return now + (this.isRemote(cpu, cpu.y) ? costs.unmapRemoteNs : costs.unmapPageNs);
       default:
         return lines.write(cpu.x, cpu.id, now, true);
     }
@@ -235,8 +244,13 @@ export class SimulateEngine implements Engine {
     return done;
   }
 
-  private pageFactor(cpu: SteppedCpu): number {
-    const node = this.vm.pfnNode(this.vm.wordPfn(cpu.x));
-    return node === cpu.node ? 1 : this.costs.remotePage;
+  /** When a CPU that goes over a whole page from now on is done. */
+  private pageDone(cpu: SteppedCpu, ns: number, now: number): number {
+    const alone = ns * (this.isRemote(cpu, cpu.x) ? this.costs.remotePage : 1);
+    return this.buses.use(cpu.id, cpu.node, now, alone);
+  }
+
+  private isRemote(cpu: SteppedCpu, word: Word): boolean {
+    return this.vm.pfnNode(this.vm.wordPfn(word)) !== cpu.node;
   }
 }
