@@ -18,9 +18,8 @@ export { searchAll } from './engines/explore/sourceSets.js';
 export { ParallelEngine } from './engines/parallel/parallelEngine.js';
 export type { MachineCosts } from './engines/simulate/costs.js';
 export {
-  MACHINE_NAMES,
+  MACHINES,
   machineForArch,
-  machineNamed,
   type SimulatedMachine,
 } from './engines/simulate/machine.js';
 export { SimulateEngine } from './engines/simulate/simulateEngine.js';

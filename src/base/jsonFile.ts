@@ -68,6 +68,11 @@ export class JsonValue {
     return typeof this.value === 'number' ? this.value : this.fail('a number');
   }
 
+  positive(): number {
+    const value = this.number();
+    return value > 0 ? value : this.fail('a number above 0');
+  }
+
   /** A whole number from `least` to `most`. */
   count(least: number, most = Infinity): number {
     const value = this.number();

@@ -1,12 +1,11 @@
 /** Reads and writes the files in which counterexamples are kept. */
-import { writeFile } from 'node:fs/promises';
-import { InputError } from '../base/errors.js';
 import {
   formatCounterexample,
   parseCounterexample,
   type Counterexample,
 } from '../scenarios/counterexample.js';
 import { readText } from '../traces/lines.js';
+import { writeText } from './files.js';
 import { scheduleHtml } from './scheduleHtml.js';
 
 /** @throws InputError when the file cannot be read, or is none */
@@ -27,13 +26,4 @@ export async function writeSchedulePage(
   counterexample: Counterexample,
 ): Promise<void> {
   await writeText(path, await scheduleHtml(counterexample));
-}
-
-async function writeText(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, text);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new InputError('FILE_WRITE', `cannot be written (${code})`, { file: path });
-  }
 }

@@ -2,8 +2,10 @@
 /** The command line: `minorfault COMMAND`. Exit codes: 0 as expected, 1 not, 2 bad input, 3 our bug. */
 import { Command, CommanderError } from 'commander';
 import { InputError, InvariantError } from '../base/errors.js';
+import { addCalibrateCommand } from './calibrate.js';
 import { addCheckCommand } from './check.js';
 import { addDesignsCommand } from './designs.js';
+import { addMachinesCommand } from './machines.js';
 import { addMultitaskCommand } from './multitask.js';
 import { addPftCommand } from './pft.js';
 import { addReplayCommand } from './replay.js';
@@ -17,6 +19,8 @@ const program = new Command('minorfault')
 addReplayCommand(program);
 addPftCommand(program);
 addMultitaskCommand(program);
+addCalibrateCommand(program);
+addMachinesCommand(program);
 addCheckCommand(program);
 addDesignsCommand(program);
 for (const command of program.commands) command.exitOverride();

@@ -44,10 +44,15 @@ function cell(content: string | number, right: boolean): Table.Cell {
 }
 
 function isNumeric(text: string | number): boolean {
-  return typeof text === 'number' || /^-?\d[\d.,]*( ?(%|×|s|ms))?$/.test(text);
+  return typeof text === 'number' || /^[-−+±]?\d[\d.,]*( ?(%|×|s|ms))?$/.test(text);
 }
 
 /** 1234567 as "1,234,567". */
 export function count(value: number): string {
   return value.toLocaleString('en-US');
+}
+
+/** 0.0712 as "7.1 %". */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
 }

@@ -3,7 +3,7 @@ import { InputError } from '../base/errors.js';
 import { GIB } from '../base/units.js';
 import { DEFAULT_DESIGNS } from '../designs/index.js';
 import { ARCH_NAMES, type ArchName } from '../hardware/arch/index.js';
-import { machineFrom, type SimulatedMachine } from '../engines/simulate/machine.js';
+import { MACHINES, type SimulatedMachine } from '../engines/simulate/machine.js';
 import { runPft, type PftEngine, type PftResult } from '../measure/pft.js';
 import type { VmDesign } from '../mm/design.js';
 import {
@@ -68,7 +68,7 @@ export function addPftCommand(program: Command): void {
       valueOption(
         '--machine <name>',
         'to be simulated as it is: one of `minorfault machines`, or a file',
-        machineFrom,
+        (given) => MACHINES.from(given),
       ),
     )
     .addOption(

@@ -2,7 +2,8 @@
 import { Presets, SingleBar } from 'cli-progress';
 
 export interface ProgressBar {
-  update(value: number): void;
+  /** @param words - for names in the format beside those of cli-progress */
+  update(value: number, words?: Readonly<Record<string, string>>): void;
   stop(): void;
 }
 
@@ -17,7 +18,7 @@ export function progressBar(format: string, total: number): ProgressBar {
   );
   bar.start(total, 0);
   return {
-    update: (value) => bar.update(value),
+    update: (value, words = {}) => bar.update(value, words),
     stop: () => bar.stop(),
   };
 }

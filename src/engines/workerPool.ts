@@ -32,6 +32,63 @@ export interface PoolEvents<Result> {
   readonly done?: (number: number, result: Result) => void;
 }
 
+/** Worker threads that stay for the next tasks. */
+export class WorkerPool<Task, Result> {
+  private readonly workers: readonly Worker[];
+
+  constructor(module: TaskModule, workers: number) {
+    this.workers = Array.from({ length: workers }, () => {
+      return new Worker(new URL('./taskWorker.js', import.meta.url), { workerData: module });
+    });
+  }
+
+  /**
+   * @returns the results, in the order of the tasks
+   * @throws what the function throws; the pool is then of no more use, but to be closed
+   */
+  async run(tasks: readonly Task[], events: PoolEvents<Result> = {}): Promise<Result[]> {
+    const results = new Array<Result>(tasks.length);
+    let next = 0;
+    const runWorker = (worker: Worker): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const give = (): void => {
+          if (next === tasks.length) {
+            worker.removeAllListeners();
+            resolve();
+            return;
+          }
+          const number = next++;
+          worker.postMessage({ number, task: tasks[number] } satisfies WorkerTask);
+        };
+        worker.on('error', reject);
+        worker.on('message', (answer: WorkerAnswer) => {
+          switch (answer.kind) {
+            case 'report':
+              events.report?.(answer.number, answer.value);
+              break;
+            case 'done':
+              results[answer.number] = answer.result as Result;
+              events.done?.(answer.number, answer.result as Result);
+              give();
+              break;
+            case 'input error':
+              reject(new InputError(answer.code, answer.message));
+              break;
+            case 'error':
+              reject(answer.error);
+          }
+        });
+        give();
+      });
+    await Promise.all(this.workers.slice(0, tasks.length).map(runWorker));
+    return results;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
+}
+
 /**
  * @param module - URL of the module, and the name under which it exports a TaskFunction
  * @returns the results, in the order of the tasks
@@ -43,45 +100,10 @@ export async function runTasks<Task, Result>(
   workers: number,
   events: PoolEvents<Result> = {},
 ): Promise<Result[]> {
-  const results = new Array<Result>(tasks.length);
-  let next = 0;
-  const pool = Array.from({ length: Math.min(workers, tasks.length) }, () => {
-    return new Worker(new URL('./taskWorker.js', import.meta.url), { workerData: module });
-  });
-  const runWorker = (worker: Worker): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const give = (): void => {
-        if (next === tasks.length) {
-          resolve();
-          return;
-        }
-        const number = next++;
-        worker.postMessage({ number, task: tasks[number] } satisfies WorkerTask);
-      };
-      worker.on('error', reject);
-      worker.on('message', (answer: WorkerAnswer) => {
-        switch (answer.kind) {
-          case 'report':
-            events.report?.(answer.number, answer.value);
-            break;
-          case 'done':
-            results[answer.number] = answer.result as Result;
-            events.done?.(answer.number, answer.result as Result);
-            give();
-            break;
-          case 'input error':
-            reject(new InputError(answer.code, answer.message));
-            break;
-          case 'error':
-            reject(answer.error);
-        }
-      });
-      give();
-    });
+  const pool = new WorkerPool<Task, Result>(module, Math.min(workers, tasks.length));
   try {
-    await Promise.all(pool.map(runWorker));
+    return await pool.run(tasks, events);
   } finally {
-    await Promise.all(pool.map((worker) => worker.terminate()));
+    await pool.close();
   }
-  return results;
 }

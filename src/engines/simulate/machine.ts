@@ -2,12 +2,9 @@
  * A machine that can be simulated: how many CPUs and nodes it has, where they stand, and what things cost on it.
  * Each is a file of `machines/`, with a source for every number.
  */
-import { readFileSync, readdirSync } from 'node:fs';
-import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { InputError } from '../../base/errors.js';
-import { parseJsonFile, type JsonValue } from '../../base/jsonFile.js';
+import type { JsonValue } from '../../base/jsonFile.js';
 import { ARCH_NAMES, type ArchName } from '../../hardware/arch/index.js';
+import { Shelf } from '../shelf.js';
 import { COST_FIELDS, COST_NAMES, type CostName, type MachineCosts } from './costs.js';
 
 /** Where CPUs stand and what they have. */
@@ -32,61 +29,16 @@ export interface SimulatedMachine extends Topology {
   readonly topologySource: string;
 }
 
-const FOLDER = new URL('../../../../machines/', import.meta.url);
-const SUFFIX = '.json';
-const CODE = 'MACHINE_FILE';
-
-/** Names of the machines that come with the library. */
-export const MACHINE_NAMES: readonly string[] = readdirSync(FOLDER)
-  .filter((file) => file.endsWith(SUFFIX))
-  .map((file) => basename(file, SUFFIX))
-  .sort();
+/** The machines that come with the library, and files. */
+export const MACHINES = new Shelf('machine', 'machines', readMachine);
 
 /** The machine that stands for an architecture until one is named. */
 const OF_ARCH: Partial<Record<ArchName, string>> = { i386: 'pentium3-2', ia64: 'ia64-8' };
 const OF_OTHERS = 'x86-2s';
 
-const known = new Map<string, SimulatedMachine>();
-
-/**
- * @param given - a name, or a file that ends in .json
- * @throws InputError when there is none, or it is not as it must be
- */
-export function machineFrom(given: string): SimulatedMachine {
-  if (!given.endsWith(SUFFIX)) return machineNamed(given);
-  return parseMachine(readText(given), given);
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    throw new InputError(CODE, `cannot be read (${code})`, { file });
-  }
-}
-
-/** @throws InputError when there is none of that name */
-export function machineNamed(name: string): SimulatedMachine {
-  let machine = known.get(name);
-  if (machine === undefined) {
-    if (!MACHINE_NAMES.includes(name)) {
-      const names = MACHINE_NAMES.join(', ');
-      throw new InputError(
-        'MACHINE_UNKNOWN',
-        `no machine is called "${name}"; there are: ${names}`,
-      );
-    }
-    const file = fileURLToPath(new URL(`${name}${SUFFIX}`, FOLDER));
-    machine = parseMachine(readFileSync(file, 'utf8'), file);
-    known.set(name, machine);
-  }
-  return machine;
-}
-
 /** What an architecture is simulated with, unless a machine is named. */
 export function machineForArch(arch: ArchName): SimulatedMachine {
-  return { ...machineNamed(OF_ARCH[arch] ?? OF_OTHERS), arch };
+  return { ...MACHINES.named(OF_ARCH[arch] ?? OF_OTHERS), arch };
 }
 
 /** Router levels between two nodes: 0 within one, 1 on the same router. */
@@ -114,12 +66,7 @@ export function placement(cpus: number, cpusPerNode: number): number[] {
   return order;
 }
 
-/**
- * @param text - of a machine's file
- * @throws InputError with the place of what is wrong
- */
-export function parseMachine(text: string, file: string): SimulatedMachine {
-  const value = parseJsonFile(text, file, CODE);
+function readMachine(value: JsonValue): SimulatedMachine {
   const topology = value.field('topology');
   const costs = value.field('costs');
   return {

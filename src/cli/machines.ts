@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+import { COST_FIELDS, COST_NAMES } from '../engines/simulate/costs.js';
+import { MACHINES, type SimulatedMachine } from '../engines/simulate/machine.js';
+import { count, formatTable, print, printJson } from './output.js';
+
+export function addMachinesCommand(program: Command): void {
+  program
+    .command('machines')
+    .description('the machines that can be simulated; or one, with the source of every number')
+    .argument('[machine]', `of ${MACHINES.names.join(', ')}; or a file`)
+    .option('--json', 'print JSON')
+    .action((given: string | undefined, { json }: { readonly json?: true }) => {
+      const machines =
+        given === undefined
+          ? MACHINES.names.map((name) => MACHINES.named(name))
+          : [MACHINES.from(given)];
+      if (json) printJson(given === undefined ? machines : machines[0]);
+      else if (given === undefined) printMachines(machines);
+      else printMachine(machines[0]);
+    });
+}
+
+function printMachines(machines: readonly SimulatedMachine[]): void {
+  const rows = machines.map(({ name, arch, cpus, cpusPerNode, title }) => {
+    return [name, arch, count(cpus), count(Math.ceil(cpus / cpusPerNode)), title];
+  });
+  print(formatTable(['name', 'arch', 'cpus', 'nodes', 'what it is'], rows));
+}
+
+function printMachine(machine: SimulatedMachine): void {
+  const { name, title, arch, cpus, cpusPerNode, nodesPerRouter, nodeBytes, lineBytes } = machine;
+  print(`${name}: ${title}`);
+  print(
+    `${arch}, ${count(cpus)} CPUs, ${cpusPerNode} a node; ${nodesPerRouter} nodes a router; ` +
+      `${count(nodeBytes / 2 ** 20)} MiB a node; lines of ${lineBytes} bytes`,
+  );
+  print(`${machine.topologySource}\n`);
+  const rows = COST_NAMES.map((cost) => {
+    const { unit, text } = COST_FIELDS[cost];
+    return [cost, count(machine.costs[cost]), unit, text, machine.sources[cost]];
+  });
+  print(formatTable(['constant', 'value', 'unit', 'of', 'source'], rows));
+}

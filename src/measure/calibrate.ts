@@ -1,0 +1,218 @@
+/**
+ * Fits constants of a simulated machine to some rows of a measured table, and predicts the others.
+ *
+ * The fit looks for the constants with which the logarithms of both columns are nearest to the measured ones, by
+ * least squares over the rows to be fitted. It simulates on a coarser scale than the prediction does.
+ */
+import { designNamed } from '../designs/index.js';
+import { COST_FIELDS, type CostName } from '../engines/simulate/costs.js';
+import type { SimulatedMachine } from '../engines/simulate/machine.js';
+import { WorkerPool } from '../engines/workerPool.js';
+import { nelderMead } from './nelderMead.js';
+import { runPft } from './pft.js';
+import { scaleOf } from './pftSimulated.js';
+import type { MeasuredTable, TableRow } from './table.js';
+
+/** The two columns of a row, in pages a second. */
+export interface Rates {
+  readonly faultsPerCpuSecond: number;
+  readonly faultsPerWallSecond: number;
+}
+
+const COLUMNS = ['faultsPerCpuSecond', 'faultsPerWallSecond'] as const;
+export type Column = (typeof COLUMNS)[number];
+
+/** A row to be simulated, as a worker is handed it. */
+export interface RowTask {
+  readonly machine: SimulatedMachine;
+  readonly row: TableRow;
+  readonly seed: number;
+  readonly scale: number;
+}
+
+/** Where a worker finds `simulateRow`. */
+const ROW_TASKS = { url: import.meta.url, name: 'simulateRow' };
+
+export async function simulateRow({ machine, row, seed, scale }: RowTask): Promise<Rates> {
+  const { design, bytes, threads } = row;
+  // All repetitions are alike but for what is left to chance, which seeds vary.
+  return await runPft({
+    engine: 'simulate',
+    arch: machine.arch,
+    design: designNamed(design),
+    bytes,
+    repetitions: 1,
+    threads,
+    cpusPerNode: machine.cpusPerNode,
+    machine,
+    seed,
+    scale,
+  });
+}
+
+/** One column of a row: what was measured, and what is predicted over all seeds. */
+export interface Prediction {
+  readonly measured: number;
+  /** Mean over the seeds, as rates are averaged: of the times. */
+  readonly predicted: number;
+  readonly least: number;
+  readonly most: number;
+  /** predicted / measured - 1. */
+  readonly error: number;
+}
+
+export interface PredictedRow {
+  readonly row: TableRow;
+  readonly predictions: Readonly<Record<Column, Prediction>>;
+}
+
+/** Mean and greatest of the absolute errors of a column. */
+export interface ColumnError {
+  readonly mean: number;
+  readonly worst: number;
+}
+
+export interface Errors {
+  readonly rows: number;
+  readonly columns: Readonly<Record<Column, ColumnError>>;
+}
+
+export interface Calibration {
+  readonly machine: SimulatedMachine;
+  readonly seeds: readonly number[];
+  readonly scale: number;
+  readonly rows: readonly PredictedRow[];
+  readonly errors: Readonly<Record<TableRow['use'], Errors | undefined>>;
+}
+
+export interface FitOptions {
+  readonly seeds: readonly number[];
+  readonly workers: number;
+  /** Of the function that is made small: each simulates all rows to be fitted, with every seed. */
+  readonly evaluations: number;
+  /** @param error - root of the mean square of the logarithms' differences, so far */
+  readonly progress?: ((evaluations: number, error: number) => void) | undefined;
+}
+
+/** How much coarser the fit simulates. */
+const FIT_COARSER = 4;
+/** Logarithm of the factor by which the first points stand apart. */
+const FIRST_STEP = 0.15;
+
+/** @returns the machine with its constants fitted */
+export async function fitMachine(
+  machine: SimulatedMachine,
+  table: MeasuredTable,
+  { seeds, workers, evaluations, progress }: FitOptions,
+): Promise<SimulatedMachine> {
+  const rows = table.rows.filter(({ use }) => use === 'fit');
+  const scale = scaleOf(machine) * FIT_COARSER;
+  const pool = new WorkerPool<RowTask, Rates>(ROW_TASKS, workers);
+  const errorOf = async (logs: readonly number[]): Promise<number> => {
+    const tried = withConstants(machine, table.constants, logs.map(Math.exp));
+    const predicted = await predictRows(pool, tried, rows, seeds, scale);
+    const squares = predicted.flatMap(({ predictions }) =>
+      COLUMNS.map((column) => Math.log(1 + predictions[column].error) ** 2),
+    );
+    return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
+  };
+  try {
+    const begin = table.constants.map((name) => Math.log(machine.costs[name]));
+    const { point } = await nelderMead(errorOf, begin, { step: FIRST_STEP, evaluations, progress });
+    return withConstants(machine, table.constants, point.map(Math.exp));
+  } finally {
+    await pool.close();
+  }
+}
+
+/** A machine with some constants of other values, none below its least. */
+export function withConstants(
+  machine: SimulatedMachine,
+  names: readonly CostName[],
+  values: readonly number[],
+): SimulatedMachine {
+  const costs: Record<CostName, number> = { ...machine.costs };
+  names.forEach((name, index) => {
+    costs[name] = Math.max(values[index], COST_FIELDS[name].least);
+  });
+  return { ...machine, costs };
+}
+
+/** Says of the fitted constants where they are from. */
+export function withFitted(machine: SimulatedMachine, table: MeasuredTable): SimulatedMachine {
+  const rows = table.rows.filter(({ use }) => use === 'fit').length;
+  const source = `fitted to ${rows} rows of: ${table.title} (${table.source})`;
+  const sources: Record<CostName, string> = { ...machine.sources };
+  for (const name of table.constants) sources[name] = source;
+  return { ...machine, sources };
+}
+
+/** Predicts all rows of a table. */
+export async function predictTable(
+  machine: SimulatedMachine,
+  table: MeasuredTable,
+  { seeds, workers }: Pick<FitOptions, 'seeds' | 'workers'>,
+): Promise<Calibration> {
+  const scale = scaleOf(machine);
+  const pool = new WorkerPool<RowTask, Rates>(ROW_TASKS, workers);
+  try {
+    const rows = await predictRows(pool, machine, table.rows, seeds, scale);
+    const errors = { fit: errorsOf(rows, 'fit'), 'held out': errorsOf(rows, 'held out') };
+    return { machine, seeds, scale, rows, errors };
+  } finally {
+    await pool.close();
+  }
+}
+
+async function predictRows(
+  pool: WorkerPool<RowTask, Rates>,
+  machine: SimulatedMachine,
+  rows: readonly TableRow[],
+  seeds: readonly number[],
+  scale: number,
+): Promise<PredictedRow[]> {
+  const tasks = rows.flatMap((row) => seeds.map((seed) => ({ machine, row, seed, scale })));
+  const rates = await pool.run(tasks);
+  return rows.map((row, place) => {
+    const ofRow = rates.slice(place * seeds.length, (place + 1) * seeds.length);
+    return {
+      row,
+      predictions: {
+        faultsPerCpuSecond: predictionOf(row, ofRow, 'faultsPerCpuSecond'),
+        faultsPerWallSecond: predictionOf(row, ofRow, 'faultsPerWallSecond'),
+      },
+    };
+  });
+}
+
+function predictionOf(row: TableRow, rates: readonly Rates[], column: Column): Prediction {
+  const values = rates.map((rate) => rate[column]);
+  const predicted = values.length / values.reduce((sum, value) => sum + 1 / value, 0);
+  const measured = row[column];
+  return {
+    measured,
+    predicted,
+    least: Math.min(...values),
+    most: Math.max(...values),
+    error: predicted / measured - 1,
+  };
+}
+
+function errorsOf(rows: readonly PredictedRow[], use: TableRow['use']): Errors | undefined {
+  const used = rows.filter(({ row }) => row.use === use);
+  if (used.length === 0) return undefined;
+  const errorOf = (column: Column): ColumnError => {
+    const errors = used.map(({ predictions }) => Math.abs(predictions[column].error));
+    return {
+      mean: errors.reduce((sum, error) => sum + error, 0) / errors.length,
+      worst: Math.max(...errors),
+    };
+  };
+  return {
+    rows: used.length,
+    columns: {
+      faultsPerCpuSecond: errorOf('faultsPerCpuSecond'),
+      faultsPerWallSecond: errorOf('faultsPerWallSecond'),
+    },
+  };
+}
