@@ -32,13 +32,25 @@ export interface PoolEvents<Result> {
   readonly done?: (number: number, result: Result) => void;
 }
 
+/** What a run of a pool does with what its workers tell. */
+interface Listener {
+  readonly answered: (worker: Worker, answer: WorkerAnswer) => void;
+  readonly failed: (error: Error) => void;
+}
+
 /** Worker threads that stay for the next tasks. */
 export class WorkerPool<Task, Result> {
   private readonly workers: readonly Worker[];
+  private listener: Listener | undefined;
 
   constructor(module: TaskModule, workers: number) {
     this.workers = Array.from({ length: workers }, () => {
-      return new Worker(new URL('./taskWorker.js', import.meta.url), { workerData: module });
+      const worker = new Worker(new URL('./taskWorker.js', import.meta.url), {
+        workerData: module,
+      });
+      worker.on('message', (answer: WorkerAnswer) => this.listener?.answered(worker, answer));
+      worker.on('error', (error) => this.listener?.failed(error));
+      return worker;
     });
   }
 
@@ -46,42 +58,38 @@ export class WorkerPool<Task, Result> {
    * @returns the results, in the order of the tasks
    * @throws what the function throws; the pool is then of no more use, but to be closed
    */
-  async run(tasks: readonly Task[], events: PoolEvents<Result> = {}): Promise<Result[]> {
+  run(tasks: readonly Task[], events: PoolEvents<Result> = {}): Promise<Result[]> {
     const results = new Array<Result>(tasks.length);
     let next = 0;
-    const runWorker = (worker: Worker): Promise<void> =>
-      new Promise((resolve, reject) => {
-        const give = (): void => {
-          if (next === tasks.length) {
-            worker.removeAllListeners();
-            resolve();
-            return;
-          }
-          const number = next++;
-          worker.postMessage({ number, task: tasks[number] } satisfies WorkerTask);
-        };
-        worker.on('error', reject);
-        worker.on('message', (answer: WorkerAnswer) => {
-          switch (answer.kind) {
-            case 'report':
-              events.report?.(answer.number, answer.value);
-              break;
-            case 'done':
-              results[answer.number] = answer.result as Result;
-              events.done?.(answer.number, answer.result as Result);
-              give();
-              break;
-            case 'input error':
-              reject(new InputError(answer.code, answer.message));
-              break;
-            case 'error':
-              reject(answer.error);
-          }
-        });
-        give();
-      });
-    await Promise.all(this.workers.slice(0, tasks.length).map(runWorker));
-    return results;
+    let left = tasks.length;
+    const give = (worker: Worker): void => {
+      if (next === tasks.length) return;
+      const number = next++;
+      worker.postMessage({ number, task: tasks[number] } satisfies WorkerTask);
+    };
+    return new Promise((resolve, reject) => {
+      const answered = (worker: Worker, answer: WorkerAnswer): void => {
+        switch (answer.kind) {
+          case 'report':
+            events.report?.(answer.number, answer.value);
+            break;
+          case 'done':
+            results[answer.number] = answer.result as Result;
+            events.done?.(answer.number, answer.result as Result);
+            if (--left === 0) resolve(results);
+            else give(worker);
+            break;
+          case 'input error':
+            reject(new InputError(answer.code, answer.message));
+            break;
+          case 'error':
+            reject(answer.error);
+        }
+      };
+      this.listener = { answered, failed: reject };
+      if (left === 0) resolve(results);
+      else this.workers.forEach(give);
+    });
   }
 
   async close(): Promise<void> {
