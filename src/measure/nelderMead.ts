@@ -31,7 +31,8 @@ export async function nelderMead(
   const vertex = async (point: readonly number[]): Promise<Vertex> => {
     const found = { point, value: await f(point) };
     if (found.value < least.value) least = found;
-    progress?.(++evaluations, least.value);
+    evaluations++;
+    progress?.(evaluations, least.value);
     return found;
   };
   let simplex = [await vertex(begin)];

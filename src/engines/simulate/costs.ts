@@ -28,6 +28,11 @@ export const COST_FIELDS = {
     least: 0,
     text: 'time that a page zeroed or copied keeps the node’s memory bus busy',
   },
+  pageLinkNs: {
+    unit: 'ns',
+    least: 0,
+    text: 'time that a remote page zeroed or copied keeps the node’s link to others busy',
+  },
   deviceNs: { unit: 'ns', least: 0, text: 'reading or writing a page of a device' },
   deviceRequests: { unit: 'count', least: 1, text: 'requests that the device serves at once' },
   trapEnterNs: { unit: 'ns', least: 0, text: 'from the faulting instruction to the handler' },

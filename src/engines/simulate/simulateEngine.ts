@@ -66,7 +66,7 @@ export class SimulateEngine implements Engine {
   ) {
     this.costs = costs;
     this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, { costs, ...topology });
-    this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs.pageBusNs);
+    this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs);
     this.asleepNs = new Float64Array(vm.CPUS);
     this.deviceFreeNs = new Array<number>(costs.deviceRequests).fill(0);
     this.workNs = {
@@ -246,8 +246,9 @@ export class SimulateEngine implements Engine {
 
   /** When a CPU that goes over a whole page from now on is done. */
   private pageDone(cpu: SteppedCpu, ns: number, now: number): number {
-    const alone = ns * (this.isRemote(cpu, cpu.x) ? this.costs.remotePage : 1);
-    return this.buses.use(cpu.id, cpu.node, now, alone);
+    const remote = this.isRemote(cpu, cpu.x);
+    const alone = remote ? ns * this.costs.remotePage : ns;
+    return this.buses.use(cpu.id, cpu.node, now, alone, remote);
   }
 
   private isRemote(cpu: SteppedCpu, word: Word): boolean {
