@@ -65,8 +65,8 @@ export class SimulateEngine implements Engine, Stepper {
   readonly lines: CacheLines;
   private readonly clock = new Clock();
   /** The two timed forms of the VM: for a thread that is alone, and for several. */
-  private readonly plain: PlainVm;
-  private readonly stepped: SteppedVm;
+  private readonly plain: () => PlainVm;
+  private readonly stepped: () => SteppedVm;
   private readonly runAheadNs: number;
   private readonly zeroing: Zeroing;
   private readonly queue: EventQueue;
@@ -93,8 +93,8 @@ export class SimulateEngine implements Engine, Stepper {
     const { words, wides } = memory;
     this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, costs);
     const bindings = { words, wides, ...this.lines.hits(this.clock) };
-    this.plain = specializeFor(config, 'timedPlain', bindings) as PlainVm;
-    this.stepped = specializeFor(config, 'timedStepped', bindings) as SteppedVm;
+    this.plain = once(() => specializeFor(config, 'timedPlain', bindings) as PlainVm);
+    this.stepped = once(() => specializeFor(config, 'timedStepped', bindings) as SteppedVm);
     // What looks for accesses to free frames looks at each operation, and names those who made it.
     this.runAheadNs = vm.DEBUG_PAGEALLOC ? -Infinity : (options.runAheadNs ?? RUN_AHEAD_NS);
     this.zeroing = new Zeroing(vm, words, this.lines);
@@ -172,7 +172,7 @@ export class SimulateEngine implements Engine, Stepper {
   private runAlone({ cpu, program, args }: Thread, startNs: number): number {
     this.clock.set(cpu, startNs, Infinity, 0);
     // The plain form takes this CPU's record where the parallel engine has its own.
-    const run = this.plain.PROGRAMS[program] as unknown as Run;
+    const run = this.plain().PROGRAMS[program] as unknown as Run;
     const result = run(this.cpus[cpu], ...args);
     this.nowNs = this.clock.nowNs;
     this.endNs[cpu] = this.nowNs;
@@ -199,7 +199,7 @@ export class SimulateEngine implements Engine, Stepper {
       const thread = new TimedThread(cpus[cpu]);
       running[cpu] = thread;
       clock.set(cpu, startNs, -Infinity, 0);
-      if (thread.start(this.stepped.PROGRAMS[program], args)) queue.push(startNs, cpu);
+      if (thread.start(this.stepped().PROGRAMS[program], args)) queue.push(startNs, cpu);
       else end(cpus[cpu]);
     }
     if (left === 0) stopDaemons();
@@ -346,6 +346,12 @@ export class SimulateEngine implements Engine, Stepper {
     const node = this.vm.pfnNode(this.vm.wordPfn(cpu.x));
     return node === cpu.node ? 1 : this.costs.remotePage;
   }
+}
+
+/** A function that makes something when it is first asked for it. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 type Run = (cpu: TimedCpu, ...args: readonly number[]) => number;
