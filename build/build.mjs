@@ -29,9 +29,11 @@ const { OPERATIONS, OPERATION_CODE } = await import(table.href);
 
 mkdirSync(join(dist, 'vm'), { recursive: true });
 await bundle('stepped', []);
-const plain = await bundle('plain', [...inlining(), templating()]);
-const sidecar = { parameters: TEMPLATE_PARAMETERS, uses: constantUses(plain) };
-writeFileSync(join(dist, 'vm/plain.constants.json'), JSON.stringify(sidecar));
+for (const form of ['plain', 'timedPlain', 'timedStepped']) {
+  const code = await bundle(form, [...inlining(), templating()]);
+  const sidecar = { parameters: TEMPLATE_PARAMETERS, uses: constantUses(code) };
+  writeFileSync(join(dist, `vm/${form}.constants.json`), JSON.stringify(sidecar));
+}
 await bundlePage('schedulePage');
 chmodSync(join(dist, 'src/cli/main.js'), 0o755);
 

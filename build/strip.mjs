@@ -37,6 +37,44 @@ const INLINED = {
   spendOn: () => `undefined`,
 };
 
+/** The two choices that make a form: whether functions stay generators, and what is done at an operation. */
+const FORMS = {
+  plain: { generators: false, timed: false },
+  stepped: { generators: true, timed: false },
+  timedPlain: { generators: false, timed: true },
+  timedStepped: { generators: true, timed: true },
+};
+
+/**
+ * What an operation does to a line that the CPU holds, in the timed forms: the kind of access that is asked for,
+ * and its effect. All others are the engine's.
+ */
+const HITS = {
+  load: ['reads', INLINED.load],
+  readOnce: ['reads', INLINED.load],
+  loadWide: ['reads', INLINED.loadWide],
+  readOnceWide: ['reads', INLINED.loadWide],
+  store: ['writes', INLINED.store],
+  writeOnce: ['writes', INLINED.store],
+  storeWide: ['writes', INLINED.storeWide],
+  writeOnceWide: ['writes', INLINED.storeWide],
+  cas: ['updates', (a, e, v) => `(words[${a}] === (${e}) && ((words[${a}] = ${v}), true))`],
+  xchg: ['updates', (a, v) => `(($old = words[${a}]), (words[${a}] = ${v}), $old)`],
+  add: ['updates', (a, v) => `(($old = words[${a}]), (words[${a}] = $old + (${v})), $old)`],
+  or: ['updates', (a, v) => `(($old = words[${a}]), (words[${a}] = $old | (${v})), $old)`],
+  and: ['updates', (a, v) => `(($old = words[${a}]), (words[${a}] = $old & (${v})), $old)`],
+};
+
+/** How a form has the operation performed that it has written into the CPU's record. */
+const ASK = {
+  stepped: 'yield',
+  timedPlain: 'cpu.stepAlone()',
+  timedStepped: 'cpu.mayStep() ? cpu.step() : yield',
+};
+
+/** Variables of each function in the timed forms. */
+const TEMPORARIES = 'let $at, $old, $callee, $result;';
+
 /** Fields of a stepped CPU that carry the arguments of its pending operation. */
 const ARGUMENTS = ['x', 'y', 'z'];
 
@@ -55,6 +93,7 @@ export function strip(code, form, { operations, codes, file }) {
     throw new Error(`${file}:${line}: ${what}`);
   };
   const source = (node) => code.slice(node.start, node.end);
+  const { generators, timed } = FORMS[form];
 
   const rewriteYield = (node, statement) => {
     const call = node.argument;
@@ -62,8 +101,15 @@ export function strip(code, form, { operations, codes, file }) {
     if (call?.type !== 'CallExpression') fail(node, 'yield* of something that is no call');
     const operation = operationOf(call);
     if (operation === undefined) {
-      if (form === 'plain') text.remove(node.start, call.start);
-      else text.overwrite(node.start, call.start, 'yield ');
+      if (!generators) text.remove(node.start, call.start);
+      else if (!timed) text.overwrite(node.start, call.start, 'yield ');
+      else {
+        text.overwrite(node.start, call.start, '(($result = ($callee = ');
+        text.appendLeft(
+          call.end,
+          ').next()).done ? $result.value : (cpu.calls.push($callee), yield))',
+        );
+      }
       return;
     }
     if (operations[operation] === undefined) fail(node, `cpu.${operation} is no operation`);
@@ -76,10 +122,10 @@ export function strip(code, form, { operations, codes, file }) {
       }
     }
     const args = call.arguments.map(source);
-    if (form === 'stepped') {
-      const name = operation === 'add' && statement ? 'addUnused' : operation;
-      const sets = args.map((arg, index) => `cpu.${ARGUMENTS[index]} = ${arg}, `).join('');
-      text.overwrite(node.start, node.end, `(cpu.op = ${codes[name]}, ${sets}yield)`);
+    if (timed) {
+      text.overwrite(node.start, node.end, timedOperation(operation, args, call, statement));
+    } else if (generators) {
+      text.overwrite(node.start, node.end, askedFor(operation, args, statement));
     } else if (INLINED[operation] !== undefined) {
       if (operation === 'cas' && contains(call.arguments[1], 'CallExpression')) {
         fail(call, 'the expected value of cpu.cas is written twice: name it first');
@@ -90,16 +136,35 @@ export function strip(code, form, { operations, codes, file }) {
     }
   };
 
+  /** An operation that the engine performs. */
+  const askedFor = (operation, args, statement) => {
+    const name = operation === 'add' && statement ? 'addUnused' : operation;
+    const sets = args.map((arg, index) => `cpu.${ARGUMENTS[index]} = ${arg}, `).join('');
+    return `(cpu.op = ${codes[name]}, ${sets}${ASK[form]})`;
+  };
+
+  const timedOperation = (operation, args, call, statement) => {
+    if (HITS[operation] === undefined) return askedFor(operation, args, statement);
+    const [access, effect] = HITS[operation];
+    const twice = !contains(call.arguments[0], 'CallExpression');
+    const [word, ...values] = args;
+    const at = twice ? word : '$at';
+    const asked = twice ? word : `($at = ${word})`;
+    return `(${access}(${asked}) ? ${effect(at, ...values)} : ${askedFor(operation, [at, ...values], statement)})`;
+  };
+
   const module = parseAst(code);
   walk(module, (node, parent) => {
     if (node.type === 'YieldExpression') {
       rewriteYield(node, parent?.type === 'ExpressionStatement');
-    } else if (form === 'plain' && node.generator) {
+    } else if (node.generator) {
+      if (timed) text.appendLeft(node.body.start + 1, TEMPORARIES);
+      if (generators) return;
       const star = code.indexOf('*', node.start);
       text.remove(star, star + 1);
     }
   });
-  if (form === 'stepped') text.append(functionNames(module));
+  if (generators) text.append(functionNames(module));
   return { code: text.toString(), map: text.generateMap({ hires: true }) };
 }
 

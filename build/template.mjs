@@ -10,7 +10,7 @@ import { parseAst } from '@rollup/wasm-node/parseAst';
 import { isPropertyName, visit } from './inline.mjs';
 
 /** Parameters of the template's function. */
-export const TEMPLATE_PARAMETERS = ['instanceUrl', 'words', 'wides'];
+export const TEMPLATE_PARAMETERS = ['instanceUrl', 'words', 'wides', 'reads', 'writes', 'updates'];
 
 /** A rollup plugin that makes the module's exports the function's result. */
 export function templating() {

@@ -8,7 +8,7 @@ import { configurationHash, type Allocate, type Memory } from '../hardware/memor
 import type * as Vm from '../vm.js';
 import type { VmConfig } from './configuration.js';
 import type { PlainCpu } from './parallel/plainCpu.js';
-import { specialize } from './specialize.js';
+import { specialize, type Bindings } from './specialize.js';
 
 /** The stepped form: functions are generators, for engines/stepping.ts to run. */
 export type SteppedVm = typeof Vm;
@@ -57,7 +57,18 @@ export async function attachPlain(
 }
 
 function bind(config: VmConfig, memory: Memory): PlainVm {
-  return specialize(new URL('plain.js', BUILT), urlOf('plain.js', config), memory) as PlainVm;
+  const { words, wides } = memory;
+  return specializeFor(config, 'plain', { words, wides }) as PlainVm;
+}
+
+/** A form that is a template, for one machine. @param bindings - see specialize.ts */
+export function specializeFor(
+  config: VmConfig,
+  form: 'plain' | 'timedPlain' | 'timedStepped',
+  bindings: Bindings,
+): unknown {
+  const file = `${form}.js`;
+  return specialize(new URL(file, BUILT), urlOf(file, config), bindings);
 }
 
 function urlOf(file: string, config: VmConfig): string {

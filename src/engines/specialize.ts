@@ -7,7 +7,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compileFunction } from 'node:vm';
-import type { Memory } from '../hardware/memory.js';
 
 /** What build/template.mjs writes beside the template. */
 interface Sidecar {
@@ -22,7 +21,10 @@ interface Instance {
 }
 
 /** The template as a function: see TEMPLATE_PARAMETERS of build/template.mjs. */
-type Run = (instanceUrl: string, words: Int32Array, wides: Float64Array) => Instance;
+type Run = (...values: readonly unknown[]) => Instance;
+
+/** Values of the template's parameters, by name: a machine's arrays, and what else a form refers to. */
+export type Bindings = Readonly<Record<string, unknown>>;
 
 /** Templates by file, and specialised texts by instance URL. */
 const templates = new Map<string, { text: string; sidecar: Sidecar }>();
@@ -32,9 +34,10 @@ let instances = 0;
 /**
  * @param template - file of the template
  * @param instanceUrl - names the configuration, see base/instance.ts
+ * @param bindings - of the template's parameters, `instanceUrl` apart
  * @returns the exports of the VM
  */
-export function specialize(template: URL, instanceUrl: string, memory: Memory): unknown {
+export function specialize(template: URL, instanceUrl: string, bindings: Bindings): unknown {
   const { text, sidecar } = readTemplate(template);
   let specialized = texts.get(instanceUrl);
   if (specialized === undefined) {
@@ -44,7 +47,7 @@ export function specialize(template: URL, instanceUrl: string, memory: Memory): 
     specialized = writeConstants(text, sidecar, constants);
     texts.set(instanceUrl, specialized);
   }
-  return instantiate(template, specialized, sidecar, instanceUrl, memory).vm;
+  return instantiate(template, specialized, sidecar, instanceUrl, bindings).vm;
 }
 
 function readTemplate(file: URL): { text: string; sidecar: Sidecar } {
@@ -86,10 +89,11 @@ function instantiate(
   text: string,
   sidecar: Sidecar,
   instanceUrl: string,
-  memory: Pick<Memory, 'words' | 'wides'>,
+  bindings: Bindings,
 ): Instance {
   // The same text compiled twice would share its closures' feedback, and lose what is special.
   const unique = `${text}\n// instance ${++instances}`;
   const run = compileFunction(unique, sidecar.parameters, { filename: fileURLToPath(template) });
-  return (run as Run)(instanceUrl, memory.words, memory.wides);
+  const values = { ...bindings, instanceUrl } as Bindings;
+  return (run as Run)(...sidecar.parameters.map((name) => values[name]));
 }

@@ -45,11 +45,11 @@ export class SteppedCpu {
   }
 }
 
-type Frame = Generator<unknown, unknown, unknown> & { readonly functionName?: string };
+export type Frame = Generator<unknown, unknown, unknown> & { readonly functionName?: string };
 
 /** One program on one CPU. */
 export class SteppedThread {
-  private readonly stack: Frame[] = [];
+  protected readonly stack: Frame[] = [];
   /** What the program returned, once it has ended. */
   result = 0;
 
@@ -109,6 +109,10 @@ export class SteppedThread {
     }
   }
 
+  get isRunning(): boolean {
+    return this.stack.length > 0;
+  }
+
   /** The functions that are running, outermost first. */
   callers(): string[] {
     return this.stack.map((frame) => frame.functionName ?? '?');
@@ -144,6 +148,8 @@ const reads = new Set<number>([
   CODE.writeDevice,
 ]);
 
+type CreateCpu = (vm: SteppedVm, id: number) => SteppedCpu;
+
 /** A machine whose CPUs are stepped. */
 export class SteppedMachine {
   readonly cpus: readonly SteppedCpu[];
@@ -158,20 +164,24 @@ export class SteppedMachine {
   private constructor(
     readonly vm: SteppedVm,
     readonly memory: Memory,
+    createCpu: CreateCpu,
   ) {
     this.words = memory.words;
     this.wides = memory.wides;
     this.pageWords = vm.PAGE_WORDS;
     this.contents = new MemoryDevice(vm.PAGE_WORDS);
     this.device = new CountedDevice(this.contents, this.requests);
-    this.cpus = Array.from({ length: vm.CPUS }, (_, id) => new SteppedCpu(vm, id));
+    this.cpus = Array.from({ length: vm.CPUS }, (_, id) => createCpu(vm, id));
   }
 
   /** A machine of this configuration, with fresh memory that this thread alone uses. */
-  static async create(config: VmConfig): Promise<SteppedMachine> {
+  static async create(
+    config: VmConfig,
+    createCpu: CreateCpu = (vm, id) => new SteppedCpu(vm, id),
+  ): Promise<SteppedMachine> {
     const vm = await loadStepped(config);
-    const hash = configurationHash(config);
-    return new SteppedMachine(vm, vm.createMemory(vm.TOTAL_WORDS, hash, allocatePrivate));
+    const memory = vm.createMemory(vm.TOTAL_WORDS, configurationHash(config), allocatePrivate);
+    return new SteppedMachine(vm, memory, createCpu);
   }
 
   /** The state between two runs, to go back to. */
@@ -414,9 +424,9 @@ export class SteppedMachine {
     return wakeup;
   }
 
-  /** Makes every CPU idle, as between two runs. */
-  idle(): void {
-    for (const cpu of this.cpus) {
+  /** Makes CPUs idle, as between two runs. @param ran - those that are not, or all */
+  idle(ran: Iterable<SteppedCpu> = this.cpus): void {
+    for (const cpu of ran) {
       cpu.current = 0;
       cpu.mm = 0;
       cpu.pgd = 0;

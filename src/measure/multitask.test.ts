@@ -59,6 +59,9 @@ async function runToEnd(engine: Engine, { cpus, tasks, seed }: MultitaskSetup): 
   await engine.close();
 }
 
+/** Of runs in which what may happen must happen once. */
+const SEEDS = 8;
+
 describe('the multi-task load', () => {
   for (const { name } of RIGHT_DESIGNS) {
     it(`runs to its end in all engines, and leaves nothing behind: ${name}`, async () => {
@@ -87,11 +90,15 @@ describe('the multi-task load', () => {
       // What differs between architectures is not the locking.
       const arches = design.name.startsWith('page-table-lock') ? ARCH_NAMES : (['ia64'] as const);
       for (const arch of arches) {
-        const setup = setupOf(design.name, { arch, cpus: 8, tasks: 16 });
-        const { spuriousFaults } = await runMultitask(setup);
         // Without an exchange of ptes they are cleared and set all the same.
         const expected = some || !ARCHES[arch].atomicPtes;
-        assert.equal(spuriousFaults > 0, expected, `${arch}: ${spuriousFaults}`);
+        let spurious = 0;
+        // The time in which another CPU must look is short: not every run has a fault then.
+        for (let seed = 1; seed <= (expected ? SEEDS : 1) && spurious === 0; seed++) {
+          const setup = setupOf(design.name, { arch, cpus: 8, tasks: 16, seed });
+          spurious = (await runMultitask(setup)).spuriousFaults;
+        }
+        assert.equal(spurious > 0, expected, `${arch}: ${spurious}`);
       }
     });
   }

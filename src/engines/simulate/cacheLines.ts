@@ -2,13 +2,23 @@
  * Who holds which cache line, and what it costs to get it: a simple directory protocol. A line is
  * held by one CPU that may write it, or by any number that may read it. It moves to one CPU at a
  * time: requests queue.
+ *
+ * Most lines are touched by one CPU only; who has them stands in one array. A line that has ever moved has a record.
  */
 import type { Word } from '../../base/units.js';
+import type { Clock } from './clock.js';
 import type { MachineCosts } from './costs.js';
 import { hops, type Topology } from './machine.js';
 
 /** Bytes of a word. */
 const WORD_BYTES = 4;
+
+/** Instead of a holder: nobody has touched the line, or several CPUs have it to read. */
+const UNTOUCHED = 0;
+const SHARED = -1;
+
+/** How long a line must not have moved for its holder to run ahead on it: others may be after it. */
+const SETTLED_NS = 5000;
 
 /** Transfers and waiting on one line, by the name of a word on it. */
 export interface LineTraffic {
@@ -18,11 +28,28 @@ export interface LineTraffic {
   readonly waitNs: number;
 }
 
+/**
+ * Accesses of the running CPU to lines that it holds, which the timed forms of the VM ask for before each operation.
+ *
+ * @returns whether the access is a hit and the CPU may go on by itself; then its clock has moved
+ */
+export interface Hits {
+  readonly reads: (word: Word) => boolean;
+  readonly writes: (word: Word) => boolean;
+  /** An atomic operation. */
+  readonly updates: (word: Word) => boolean;
+}
+
 export class CacheLines {
-  /** log2 of the words of a line. */
+  /** Words of a line, and log2 of that. */
+  readonly lineWords: number;
   private readonly shift: number;
   private readonly costs: MachineCosts;
-  /** Record of each line plus 1; 0 = never touched. */
+  /** For each line, the CPU that alone has it, plus 1, or what stands instead. */
+  private readonly holders: Int16Array;
+  /** The same, two lines to an element. */
+  private readonly pairs: Int32Array;
+  /** Record of each line plus 1; 0 = it has never moved. */
   private readonly recordOf: Int32Array;
   private readonly bitWords: number;
   private lines: Int32Array = new Int32Array(1024);
@@ -41,18 +68,24 @@ export class CacheLines {
     private readonly machine: Topology & { readonly costs: MachineCosts },
   ) {
     this.costs = machine.costs;
-    this.shift = Math.log2(machine.lineBytes / WORD_BYTES);
-    this.recordOf = new Int32Array((totalWords >> this.shift) + 1);
+    this.lineWords = machine.lineBytes / WORD_BYTES;
+    this.shift = Math.log2(this.lineWords);
+    const lines = 2 * ((totalWords >> (this.shift + 1)) + 1);
+    this.holders = new Int16Array(lines);
+    this.pairs = new Int32Array(this.holders.buffer);
+    this.recordOf = new Int32Array(lines);
     this.bitWords = (cpus + 31) >> 5;
     this.sharers = new Int32Array(1024 * this.bitWords);
   }
 
   /** @returns when a read that starts at `nowNs` is done */
   read(word: Word, cpu: number, nowNs: number): number {
-    const line = this.lineOf(word, cpu);
-    if (this.holds(line, cpu)) return nowNs + this.costs.hitNs;
-    const done = this.transfer(line, cpu, nowNs, 0);
-    this.addSharer(line, cpu);
+    const line = word >> this.shift;
+    if (this.mayRead(line, cpu)) return nowNs + this.costs.hitNs;
+    const record = this.record(line);
+    const done = this.transfer(record, cpu, nowNs, 0);
+    this.addSharer(record, cpu);
+    this.holders[line] = SHARED;
     return done;
   }
 
@@ -61,15 +94,71 @@ export class CacheLines {
    * @returns when a write or an atomic operation that starts at `nowNs` is done
    */
   write(word: Word, cpu: number, nowNs: number, atomic: boolean, extraNs = 0): number {
-    const line = this.lineOf(word, cpu);
+    const line = word >> this.shift;
     const own = atomic ? this.costs.atomicNs : 0;
-    if (this.owners[line] === cpu && this.holdsAlone(line, cpu))
-      return nowNs + this.costs.hitNs + own;
-    const done = this.transfer(line, cpu, nowNs, extraNs) + own;
-    this.sharers.fill(0, line * this.bitWords, (line + 1) * this.bitWords);
-    this.addSharer(line, cpu);
-    this.owners[line] = cpu;
+    if (this.mayWrite(line, cpu)) return nowNs + this.costs.hitNs + own;
+    const record = this.record(line);
+    const done = this.transfer(record, cpu, nowNs, extraNs) + own;
+    this.sharers.fill(0, record * this.bitWords, (record + 1) * this.bitWords);
+    this.addSharer(record, cpu);
+    this.owners[record] = cpu;
+    this.holders[line] = cpu + 1;
     return done;
+  }
+
+  /** The same for the CPU that a clock shows, without the engine: priced as `read` and `write` price a hit. */
+  hits(clock: Clock): Hits {
+    const { running } = clock;
+    const { holders, shift } = this;
+    const { hitNs, atomicNs } = this.costs;
+    const mayGo = (line: number): boolean => {
+      return clock.inTurn || (clock.mayRunAhead && this.isSettled(line, clock.nowNs));
+    };
+    return {
+      reads: (word) => {
+        const line = word >> shift;
+        const cpu = running[0];
+        const holds =
+          holders[line] === cpu || (holders[line] === SHARED && this.shares(line, cpu - 1));
+        if (!holds || !mayGo(line)) return false;
+        clock.advance(hitNs);
+        return true;
+      },
+      writes: (word) => {
+        const line = word >> shift;
+        if (holders[line] !== running[0] || !mayGo(line)) return false;
+        clock.advance(hitNs);
+        return true;
+      },
+      updates: (word) => {
+        const line = word >> shift;
+        if (holders[line] !== running[0] || !mayGo(line)) return false;
+        clock.advance(hitNs);
+        clock.advance(atomicNs);
+        return true;
+      },
+    };
+  }
+
+  /** Whether a line has not moved of late. */
+  private isSettled(line: number, nowNs: number): boolean {
+    const record = this.recordOf[line] - 1;
+    return record < 0 || nowNs - this.freeAtNs[record] > SETTLED_NS;
+  }
+
+  /**
+   * @param word - the first of a line
+   * @param end - the same, behind the last
+   * @returns the first word of the next line from `word` on that some CPU has touched, or `end`
+   */
+  nextTouched(word: Word, end: Word): Word {
+    const { holders, pairs, shift } = this;
+    const endLine = end >> shift;
+    for (let line = word >> shift; line < endLine; line++) {
+      while ((line & 1) === 0 && line < endLine && pairs[line >> 1] === 0) line += 2;
+      if (line < endLine && holders[line] !== UNTOUCHED) return line << shift;
+    }
+    return end;
   }
 
   /** The lines that moved most, first. */
@@ -83,12 +172,12 @@ export class CacheLines {
     }));
   }
 
-  private transfer(line: number, cpu: number, nowNs: number, extraNs: number): number {
-    const start = Math.max(nowNs, this.freeAtNs[line]);
-    const done = start + this.latency(this.owners[line], cpu) + extraNs;
-    this.freeAtNs[line] = done;
-    this.transfers[line] = this.transfers[line] + 1;
-    this.waits[line] = this.waits[line] + done - nowNs;
+  private transfer(record: number, cpu: number, nowNs: number, extraNs: number): number {
+    const start = Math.max(nowNs, this.freeAtNs[record]);
+    const done = start + this.latency(this.owners[record], cpu) + extraNs;
+    this.freeAtNs[record] = done;
+    this.transfers[record] = this.transfers[record] + 1;
+    this.waits[record] = this.waits[record] + done - nowNs;
     return done;
   }
 
@@ -99,34 +188,36 @@ export class CacheLines {
   }
 
   /** A line that nobody has touched is taken to lie with the first CPU that does. */
-  private lineOf(word: Word, cpu: number): number {
-    const number = word >> this.shift;
-    const known = this.recordOf[number];
+  private mayWrite(line: number, cpu: number): boolean {
+    if (this.holders[line] === UNTOUCHED) this.holders[line] = cpu + 1;
+    return this.holders[line] === cpu + 1;
+  }
+
+  private mayRead(line: number, cpu: number): boolean {
+    return this.mayWrite(line, cpu) || (this.holders[line] === SHARED && this.shares(line, cpu));
+  }
+
+  /** Whether a CPU is among those that have a shared line. */
+  private shares(line: number, cpu: number): boolean {
+    const record = this.recordOf[line] - 1;
+    return (this.sharers[record * this.bitWords + (cpu >> 5)] & (1 << (cpu & 31))) !== 0;
+  }
+
+  /** The record of a line that is about to move. */
+  private record(line: number): number {
+    const known = this.recordOf[line];
     if (known !== 0) return known - 1;
-    const line = this.count++;
-    if (line === this.owners.length) this.grow();
-    this.recordOf[number] = line + 1;
-    this.lines[line] = number;
-    this.owners[line] = cpu;
-    this.addSharer(line, cpu);
-    return line;
+    const record = this.count++;
+    if (record === this.owners.length) this.grow();
+    this.recordOf[line] = record + 1;
+    this.lines[record] = line;
+    this.owners[record] = this.holders[line] - 1;
+    this.addSharer(record, this.owners[record]);
+    return record;
   }
 
-  private holds(line: number, cpu: number): boolean {
-    return (this.sharers[line * this.bitWords + (cpu >> 5)] & (1 << (cpu & 31))) !== 0;
-  }
-
-  private holdsAlone(line: number, cpu: number): boolean {
-    const base = line * this.bitWords;
-    for (let i = 0; i < this.bitWords; i++) {
-      const mine = i === cpu >> 5 ? 1 << (cpu & 31) : 0;
-      if (this.sharers[base + i] !== mine) return false;
-    }
-    return true;
-  }
-
-  private addSharer(line: number, cpu: number): void {
-    const index = line * this.bitWords + (cpu >> 5);
+  private addSharer(record: number, cpu: number): void {
+    const index = record * this.bitWords + (cpu >> 5);
     this.sharers[index] = this.sharers[index] | (1 << (cpu & 31));
   }
 

@@ -7,7 +7,7 @@ describe('the event queue', () => {
   it('hands out events in order of time', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 1000 })), (times) => {
-        const queue = new EventQueue();
+        const queue = new EventQueue(times.length);
         times.forEach((time, item) => queue.push(time, item));
         const order = [];
         while (queue.size > 0) {

@@ -1,53 +1,56 @@
-/** Events in order of time: a binary heap of (time, what) pairs; equal times keep no order. */
+/** Events in order of time, at most one a CPU: a binary heap of (time, CPU) pairs; equal times keep no order. */
 export class EventQueue {
-  private readonly times: number[] = [];
-  private readonly items: number[] = [];
+  private readonly times: Float64Array;
+  private readonly cpus: Int32Array;
+  private count = 0;
+
+  /** @param capacity - CPUs that may have an event */
+  constructor(capacity: number) {
+    this.times = new Float64Array(capacity);
+    this.cpus = new Int32Array(capacity);
+  }
 
   get size(): number {
-    return this.times.length;
+    return this.count;
   }
 
   /** Time of the next event, or Infinity. */
   get nextTime(): number {
-    return this.times.length === 0 ? Infinity : this.times[0];
+    return this.count === 0 ? Infinity : this.times[0];
   }
 
-  push(time: number, item: number): void {
-    const { times, items } = this;
-    let child = times.length;
-    times.push(time);
-    items.push(item);
+  push(time: number, cpu: number): void {
+    const { times, cpus } = this;
+    let child = this.count++;
     while (child > 0) {
       const parent = (child - 1) >> 1;
       if (times[parent] <= time) break;
-      times[child] = times[parent]!;
-      items[child] = items[parent]!;
+      times[child] = times[parent];
+      cpus[child] = cpus[parent];
       child = parent;
     }
     times[child] = time;
-    items[child] = item;
+    cpus[child] = cpu;
   }
 
-  /** Removes the next event. @returns what it is */
+  /** Removes the next event. @returns its CPU */
   pop(): number {
-    const { times, items } = this;
-    const first = items[0];
-    const time = times.pop()!;
-    const item = items.pop()!;
-    const size = times.length;
-    if (size === 0) return first;
+    const { times, cpus } = this;
+    const first = cpus[0];
+    const size = --this.count;
+    const time = times[size];
     let parent = 0;
     for (;;) {
       let child = 2 * parent + 1;
       if (child >= size) break;
       if (child + 1 < size && times[child + 1] < times[child]) child++;
       if (times[child] >= time) break;
-      times[parent] = times[child]!;
-      items[parent] = items[child]!;
+      times[parent] = times[child];
+      cpus[parent] = cpus[child];
       parent = child;
     }
     times[parent] = time;
-    items[parent] = item;
+    cpus[parent] = cpus[size];
     return first;
   }
 }

@@ -8,17 +8,21 @@ import { InvariantError } from '../../base/errors.js';
 import type { Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import { Work } from '../../hardware/cpu.js';
-import { OPERATION_CODE as CODE, codesWhere } from '../../hardware/operations.js';
+import { OPERATION_CODE as CODE, OPERATION_NAMES, codesWhere } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
 import type { DeviceRequests } from '../deviceRequests.js';
 import type { Engine, Thread } from '../engine.js';
-import type { SteppedVm } from '../instance.js';
-import { SteppedMachine, SteppedThread, isRequest, type SteppedCpu } from '../stepping.js';
+import { specializeFor, type PlainVm, type SteppedVm } from '../instance.js';
+import { SteppedMachine, isRequest, type SteppedCpu } from '../stepping.js';
 import { CacheLines } from './cacheLines.js';
+import { Clock } from './clock.js';
 import type { MachineCosts } from './costs.js';
 import { EventQueue } from './eventQueue.js';
 import type { SimulatedMachine } from './machine.js';
 import { MemoryBuses } from './memoryBuses.js';
+import { TimedCpu, TimedThread, type Stepper } from './timedCpu.js';
+import { Waiting } from './waiting.js';
+import { Zeroing } from './zeroing.js';
 
 /** When a thread of the last run began and ended, in simulated nanoseconds. */
 export interface SimulatedSpan {
@@ -35,12 +39,26 @@ export interface SimulatedNote {
 }
 
 /** Operations that may let go on who waits for the same word. */
-const releases = codesWhere(({ lock }) => lock === 'gives');
+const releases = byCode(codesWhere(({ lock }) => lock === 'gives'));
 
 /** Operations that sleep until they can go. */
-const sleeps = new Set<number>([CODE.downRead, CODE.downWrite, CODE.sleepOn]);
+const sleeps = byCode(new Set([CODE.downRead, CODE.downWrite, CODE.sleepOn]));
 
-export class SimulateEngine implements Engine {
+/** Operations that no other CPU sees. */
+const unseen = byCode(new Set([CODE.spend, CODE.spendOn, CODE.interrupts]));
+
+/** How far a CPU may run ahead of the others with what they do not see: simulated nanoseconds. */
+const RUN_AHEAD_NS = 1000;
+
+/** For tests, which compare. */
+export interface SimulateOptions {
+  /** Instead of RUN_AHEAD_NS. 0 keeps all operations in order of time; -Infinity leaves all to the engine. */
+  readonly runAheadNs?: number;
+  /** false steps a thread that is alone, too. */
+  readonly plain?: false;
+}
+
+export class SimulateEngine implements Engine, Stepper {
   /** Simulated time at which the threads of the last run, daemons apart, had ended. */
   nowNs = 0;
   /** Of each thread of the last run. */
@@ -50,24 +68,54 @@ export class SimulateEngine implements Engine {
   readonly lines: CacheLines;
   private readonly costs: MachineCosts;
   private readonly buses: MemoryBuses;
-  /** CPUs that wait for a word: a lock or a semaphore. */
-  private readonly waiters = new Map<Word, number[]>();
-  /** Since when a CPU sleeps, and for how long each has slept in this run. */
-  private readonly asleepFrom = new Map<number, number>();
+  private readonly clock = new Clock();
+  /** The two timed forms of the VM: for a thread that is alone, and for several. */
+  private readonly plain: () => PlainVm;
+  private readonly stepped: () => SteppedVm;
+  private readonly runAheadNs: number;
+  private readonly zeroing: Zeroing;
+  private readonly queue: EventQueue;
+  /** CPUs that wait for a lock or a semaphore, since when, and for how long each has slept in this run. */
+  private readonly waiting: Waiting;
+  private readonly waitsFromNs: Float64Array;
   private readonly asleepNs: Float64Array;
+  /** When the thread on each CPU ended; NaN while it has not. */
+  private readonly endNs: Float64Array;
+  /** 1 for CPUs that wait for the device. */
+  private readonly requested: Uint8Array;
   /** When each place of the device is free again, in simulated nanoseconds. */
   private readonly deviceFreeNs: number[];
   private readonly workNs: Readonly<Record<Work, number>>;
 
   private constructor(
-    readonly vm: SteppedVm,
     private readonly machine: SteppedMachine,
-    { costs, ...topology }: SimulatedMachine,
+    private readonly cpus: readonly TimedCpu[],
+    config: VmConfig,
+    model: SimulatedMachine,
+    private readonly options: SimulateOptions,
   ) {
+    const { vm, memory } = machine;
+    const { costs } = model;
     this.costs = costs;
-    this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, { costs, ...topology });
+    const { words, wides } = memory;
+    this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, model);
     this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs);
+    const bindings = { words, wides, ...this.lines.hits(this.clock) };
+    this.plain = once(() => specializeFor(config, 'timedPlain', bindings) as PlainVm);
+    this.stepped = once(() => specializeFor(config, 'timedStepped', bindings) as SteppedVm);
+    // What looks for accesses to free frames looks at each operation, and names those who made it.
+    this.runAheadNs = vm.DEBUG_PAGEALLOC ? -Infinity : (options.runAheadNs ?? RUN_AHEAD_NS);
+    this.zeroing = new Zeroing(vm, words, this.lines);
+    this.queue = new EventQueue(vm.CPUS);
+    this.waiting = new Waiting(
+      cpus,
+      (cpu) => machine.isEnabled(cpu),
+      (cpu, atNs) => this.goOnAt(cpu, atNs),
+    );
+    this.waitsFromNs = new Float64Array(vm.CPUS);
     this.asleepNs = new Float64Array(vm.CPUS);
+    this.endNs = new Float64Array(vm.CPUS);
+    this.requested = new Uint8Array(vm.CPUS);
     this.deviceFreeNs = new Array<number>(costs.deviceRequests).fill(0);
     this.workNs = {
       [Work.TRAP_ENTER]: costs.trapEnterNs,
@@ -75,6 +123,10 @@ export class SimulateEngine implements Engine {
       [Work.SYSCALL]: costs.syscallNs,
       [Work.USER]: costs.userNs,
     };
+  }
+
+  get vm(): SteppedVm {
+    return this.machine.vm;
   }
 
   get memory(): Memory {
@@ -85,108 +137,167 @@ export class SimulateEngine implements Engine {
     return this.machine.requests;
   }
 
-  static async create(config: VmConfig, model: SimulatedMachine): Promise<SimulateEngine> {
-    const machine = await SteppedMachine.create(config);
-    const engine = new SimulateEngine(machine.vm, machine, model);
+  static async create(
+    config: VmConfig,
+    model: SimulatedMachine,
+    options: SimulateOptions = {},
+  ): Promise<SimulateEngine> {
+    const cpus: TimedCpu[] = [];
+    const machine = await SteppedMachine.create(config, (vm, id) => {
+      return (cpus[id] = new TimedCpu(vm, id, () => engine));
+    });
+    const engine = new SimulateEngine(machine, cpus, config, model, options);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
   }
 
   run(threads: readonly Thread[]): Promise<number[]> {
-    const { machine } = this;
+    const { machine, cpus, asleepNs, endNs } = this;
     const startNs = this.nowNs;
     this.notes = [];
-    const running: (SteppedThread | undefined)[] = [];
-    const ends = new Map<number, number>();
-    this.asleepNs.fill(0);
-    const queue = new EventQueue();
-    /** CPUs that wait for the device. */
-    const requested = new Set<number>();
-    const daemons = threads.filter(({ daemon }) => daemon === true).map(({ cpu }) => cpu);
-    let left = threads.length - daemons.length;
-    const end = (cpu: number, time: number): void => {
-      ends.set(cpu, time);
-      if (daemons.includes(cpu)) return;
-      this.nowNs = Math.max(this.nowNs, time);
-      if (--left === 0) stopDaemons();
-    };
-    const stopDaemons = (): void => {
-      for (const daemon of daemons) this.wake(machine.stopDaemon(daemon), this.nowNs, queue);
-    };
-    for (const { cpu, program, args, delayNs = 0 } of threads) {
-      const thread = new SteppedThread(machine.cpus[cpu]);
-      running[cpu] = thread;
-      const begins = startNs + delayNs;
-      if (thread.start(machine.vm.PROGRAMS[program], args)) queue.push(begins, cpu);
-      else end(cpu, begins);
-    }
-    if (left === 0) stopDaemons();
-    while (queue.size > 0) {
-      let now = queue.nextTime;
-      const id = queue.pop();
-      const thread = running[id]!;
-      for (;;) {
-        const { cpu } = thread;
-        if (!machine.isEnabled(cpu)) {
-          this.waitersOf(cpu.x).push(id);
-          if (sleeps.has(cpu.op)) this.asleepFrom.set(id, now);
-          break;
-        }
-        if (isRequest(cpu.op) && !requested.delete(id)) {
-          // It has its effect when the device has served it.
-          requested.add(id);
-          const served = this.servedTime(now);
-          this.asleepNs[id] += served - now;
-          queue.push(served, id);
-          break;
-        }
-        const done = this.finishTime(cpu, now);
-        const value = machine.perform(cpu);
-        if (releases.has(cpu.op)) this.wake(cpu.x, done, queue);
-        if (!thread.resume(value)) {
-          end(id, done);
-          break;
-        }
-        if (queue.nextTime < done) {
-          queue.push(done, id);
-          break;
-        }
-        now = done;
-      }
-    }
-    const stuck = threads.filter(({ cpu }) => !ends.has(cpu));
-    if (stuck.length > 0) {
-      throw new InvariantError(
-        `simulate: CPUs ${stuck.map(({ cpu }) => cpu).join(', ')} wait for ever`,
-      );
-    }
-    machine.idle();
+    asleepNs.fill(0);
+    endNs.fill(NaN);
+    const [first] = threads;
+    const alone = threads.length === 1 && first.daemon !== true;
+    const results =
+      alone && this.runsPlain ? [this.runAlone(first, startNs)] : this.runAll(threads, startNs);
+    machine.idle(threads.map(({ cpu }) => cpus[cpu]));
     this.spans = threads.map(({ cpu, delayNs = 0 }) => {
-      return { startNs: startNs + delayNs, endNs: ends.get(cpu)!, asleepNs: this.asleepNs[cpu] };
+      return { startNs: startNs + delayNs, endNs: endNs[cpu], asleepNs: asleepNs[cpu] };
     });
-    return Promise.resolve(threads.map(({ cpu }) => running[cpu]!.result));
+    return Promise.resolve(results);
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
 
-  private waitersOf(word: Word): number[] {
-    let waiting = this.waiters.get(word);
-    if (waiting === undefined) this.waiters.set(word, (waiting = []));
-    return waiting;
+  private get runsPlain(): boolean {
+    return this.options.plain !== false && !this.vm.DEBUG_PAGEALLOC;
   }
 
-  /** Lets those who wait for a word try again; whoever comes first gets it. */
-  private wake(word: Word, time: number, queue: EventQueue): void {
-    const waiting = this.waiters.get(word);
-    if (waiting === undefined || waiting.length === 0) return;
-    for (const cpu of waiting) {
-      queue.push(time, cpu);
-      this.asleepNs[cpu] += time - (this.asleepFrom.get(cpu) ?? time);
-      this.asleepFrom.delete(cpu);
+  /** Runs a thread with no other on the machine, as functions that call each other. @returns what it returned */
+  private runAlone({ cpu, program, args, delayNs = 0 }: Thread, startNs: number): number {
+    this.clock.set(cpu, startNs + delayNs, Infinity, 0);
+    // The plain form takes this CPU's record where the parallel engine has its own.
+    const run = this.plain().PROGRAMS[program] as unknown as Run;
+    const result = run(this.cpus[cpu], ...args);
+    this.nowNs = this.clock.nowNs;
+    this.endNs[cpu] = this.nowNs;
+    return result;
+  }
+
+  /** Runs threads side by side. @returns what each returned */
+  private runAll(threads: readonly Thread[], startNs: number): number[] {
+    const { clock, cpus, queue } = this;
+    const daemons = new Set(threads.filter(({ daemon }) => daemon === true).map(({ cpu }) => cpu));
+    let left = threads.length - daemons.size;
+    const stopDaemons = (): void => {
+      for (const daemon of daemons)
+        this.waiting.release(this.machine.stopDaemon(daemon), this.nowNs);
+    };
+    const end = ({ id }: TimedCpu): void => {
+      this.endNs[id] = clock.nowNs;
+      if (daemons.has(id)) return;
+      this.nowNs = Math.max(this.nowNs, clock.nowNs);
+      if (--left === 0) stopDaemons();
+    };
+    const running: TimedThread[] = [];
+    for (const { cpu, program, args, delayNs = 0 } of threads) {
+      const thread = new TimedThread(cpus[cpu]);
+      running[cpu] = thread;
+      clock.set(cpu, startNs + delayNs, -Infinity, 0);
+      if (thread.start(this.stepped().PROGRAMS[program], args)) queue.push(clock.nowNs, cpu);
+      else end(cpus[cpu]);
     }
-    waiting.length = 0;
+    if (left === 0) stopDaemons();
+    while (queue.size > 0) {
+      const now = queue.nextTime;
+      const id = queue.pop();
+      clock.set(id, now, -Infinity, 0);
+      if (this.goesOn(running[id])) queue.push(clock.nowNs, id);
+      else if (!running[id].isRunning) end(cpus[id]);
+    }
+    const stuck = threads.filter(({ cpu }) => Number.isNaN(this.endNs[cpu]));
+    if (stuck.length > 0) throw waitsForEver(stuck.map(({ cpu }) => cpu));
+    return threads.map(({ cpu }) => running[cpu].result);
+  }
+
+  /**
+   * Runs a thread from its pending operation on, as long as no other CPU comes before it.
+   *
+   * @returns whether it goes on when its time comes; else it waits or has ended
+   */
+  private goesOn(thread: TimedThread): boolean {
+    const { cpu } = thread;
+    const { clock, queue } = this;
+    do {
+      if (!this.machine.isEnabled(cpu)) {
+        this.waiting.add(cpu.x, cpu.id);
+        this.waitsFromNs[cpu.id] = clock.nowNs;
+        return false;
+      }
+      if (isRequest(cpu.op) && (this.requested[cpu.id] ^= 1) === 1) {
+        // It has its effect when the device has served it.
+        queue.push(this.servedTime(cpu), cpu.id);
+        return false;
+      }
+      if (!thread.resume(this.step(cpu))) return false;
+    } while (clock.nowNs <= queue.nextTime);
+    return true;
+  }
+
+  /** Whether a CPU, which runs, may perform its pending operation at once. */
+  mayStep(cpu: TimedCpu): boolean {
+    if (unseen[cpu.op]) return this.clock.mayRunAhead;
+    return this.clock.inTurn && !isRequest(cpu.op) && this.machine.isEnabled(cpu);
+  }
+
+  /** Performs the pending operation of the CPU that runs, and moves its clock. @returns its result */
+  step(cpu: TimedCpu): unknown {
+    const { clock, runAheadNs } = this;
+    const done = this.finishTime(cpu, clock.nowNs);
+    const value = this.perform(cpu);
+    if (releases[cpu.op]) this.waiting.release(cpu.x, done);
+    clock.set(
+      cpu.id,
+      done,
+      runAheadNs === -Infinity ? runAheadNs : this.queue.nextTime,
+      runAheadNs,
+    );
+    return value;
+  }
+
+  /** The same for a thread that is alone. */
+  stepAlone(cpu: TimedCpu): unknown {
+    if (!this.machine.isEnabled(cpu)) throw waitsForEver([cpu.id]);
+    if (isRequest(cpu.op)) this.clock.set(cpu.id, this.servedTime(cpu), Infinity, 0);
+    const done = this.finishTime(cpu, this.clock.nowNs);
+    const value = this.perform(cpu);
+    this.clock.set(cpu.id, done, Infinity, 0);
+    return value;
+  }
+
+  /** Lets a CPU that waits try again; whoever comes first gets what it waits for. */
+  private goOnAt(cpu: SteppedCpu, atNs: number): void {
+    this.queue.push(atNs, cpu.id);
+    if (sleeps[cpu.op]) this.asleepNs[cpu.id] += atNs - this.waitsFromNs[cpu.id];
+  }
+
+  /** Performs the pending operation of a CPU. @returns its result */
+  private perform(cpu: SteppedCpu): unknown {
+    switch (cpu.op) {
+      case CODE.zeroPage:
+      case CODE.zeroPageOnce:
+        if (this.vm.DEBUG_PAGEALLOC) break;
+        this.zeroing.zero(cpu.x);
+        return undefined;
+      case CODE.copyPage:
+      case CODE.copyPageOnce:
+      case CODE.readDevice:
+        this.zeroing.fill(cpu.x);
+    }
+    return this.machine.perform(cpu);
   }
 
   /** When the pending operation of a CPU, started now, is done. */
@@ -204,11 +315,6 @@ export class SimulateEngine implements Engine {
       case CODE.storeWide:
       case CODE.writeOnceWide:
         return lines.write(cpu.x, cpu.id, now, false);
-      case CODE.spinLock:
-      case CODE.lockBit: {
-        const spinners = this.waiters.get(cpu.x)?.length ?? 0;
-        return lines.write(cpu.x, cpu.id, now, true, spinners * costs.spinnerNs);
-      }
       case CODE.zeroPage:
       case CODE.zeroPageOnce:
         return this.pageDone(cpu, costs.zeroPageNs, now);
@@ -235,12 +341,14 @@ export class SimulateEngine implements Engine {
     }
   }
 
-  /** When the device, asked now, has served the request: at the place that is free first. */
-  private servedTime(now: number): number {
+  /** When the device, asked now, has served a CPU's request: at the place that is free first. The CPU sleeps. */
+  private servedTime({ id }: SteppedCpu): number {
     const { deviceFreeNs, costs } = this;
+    const now = this.clock.nowNs;
     const free = Math.min(...deviceFreeNs);
     const done = Math.max(now, free) + costs.deviceNs;
     deviceFreeNs[deviceFreeNs.indexOf(free)] = done;
+    this.asleepNs[id] += done - now;
     return done;
   }
 
@@ -254,4 +362,20 @@ export class SimulateEngine implements Engine {
   private isRemote(cpu: SteppedCpu, word: Word): boolean {
     return this.vm.pfnNode(this.vm.wordPfn(word)) !== cpu.node;
   }
+}
+
+/** A function that makes something when it is first asked for it. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
+type Run = (cpu: TimedCpu, ...args: readonly number[]) => number;
+
+function byCode(codes: ReadonlySet<number>): readonly boolean[] {
+  return OPERATION_NAMES.map((name) => codes.has(CODE[name]));
+}
+
+function waitsForEver(cpus: readonly number[]): InvariantError {
+  return new InvariantError(`simulate: CPUs ${cpus.join(', ')} wait for ever`);
 }
