@@ -220,10 +220,10 @@ const PREFAULT_HEAD = [
   'most extra RSS at peak, kB',
 ];
 
-function exactness({ bounds }: PrefaultTotals): string {
-  return bounds.length === 0
-    ? 'exact, for the recorded order of events: each first touch of private anonymous memory left a fault in the trace'
-    : `avoided is a lower bound, never touched an upper one: ${bounds.join('; ')}`;
+function exactness({ inexact }: PrefaultTotals): string {
+  return inexact.length === 0
+    ? 'exact, for the recorded order of events'
+    : `not exact: ${inexact.join('; ')} (docs/prefault.md)`;
 }
 
 /** "25 (12.5 %)" */
@@ -310,9 +310,15 @@ function processRows(
       ({ pageTableKb }) => pageTableKb.model,
     ),
     row('pages mapped at exit', process.exitPages.kernel, ({ exitPages }) => exitPages.model),
-    row('  page table at exit', '', ({ exitPagemap }) => exitPagemap),
+    row('  page table at exit', '', pagemapCell),
     row('faults in all, by /proc', process.minflt.kernel, ({ minflt }) => minflt.trace),
   ];
+}
+
+/** Whether the tables are alike, but for what is mapped ahead. */
+function pagemapCell({ exitPagemap, exitPages }: ProcessReport): string {
+  const { mappedAhead } = exitPages;
+  return mappedAhead === 0 ? exitPagemap : `${exitPagemap} + ${count(mappedAhead)} ahead`;
 }
 
 type PrefaultCell = (of: PrefaultReport, faults: ProcessReport['faults']) => number | string;

@@ -83,8 +83,8 @@ export interface PrefaultTotals {
   /** The most that any process had at its peak. */
   readonly extraAtPeak: number;
   readonly zeroed: number;
-  /** Why `avoided` is a lower bound and `neverTouched` an upper one; empty where both are exact. */
-  readonly bounds: readonly string[];
+  /** Why these figures may be wrong; empty where they are exact for the recorded order of events. */
+  readonly inexact: readonly string[];
 }
 
 export interface ReplayReport {
@@ -259,16 +259,16 @@ function prefaultTotals(
     neverTouched: sum(({ prefault }) => prefault!.neverTouched),
     extraAtPeak: Math.max(0, ...processes.map(({ prefault }) => prefault!.extraAtPeak)),
     zeroed: sum(({ prefault }) => prefault!.zeroed),
-    bounds: prefaultBounds(replay, finished),
+    inexact: whyInexact(replay, finished),
   };
 }
 
 /** Why pages may have been touched that no recorded fault tells of. */
-function prefaultBounds(replay: Replay, processes: readonly ProcessReport[]): string[] {
+function whyInexact(replay: Replay, processes: readonly ProcessReport[]): string[] {
   const sum = sumOver(processes);
   const missing = sum(({ minflt }) => Math.max(0, (minflt.kernel ?? 0) - minflt.trace));
   const unseen = sum(({ exitPages }) => exitPages.touchedUnseen);
-  const bounds: readonly (readonly [boolean, string])[] = [
+  const reasons: readonly (readonly [boolean, string])[] = [
     [replay.stopped !== undefined, 'the replay stopped'],
     [replay.lostRecords, 'the recording lost events'],
     [replay.cutOff, 'the trace ends before its processes do'],
@@ -276,7 +276,7 @@ function prefaultBounds(replay: Replay, processes: readonly ProcessReport[]): st
     [missing > 0, `the kernel counted ${missing} faults that are in no event`],
     [unseen > 0, `${unseen} pages never touched were mapped by the kernel at exit`],
   ];
-  return bounds.flatMap(([holds, text]) => (holds ? [text] : []));
+  return reasons.flatMap(([holds, text]) => (holds ? [text] : []));
 }
 
 function sumOver(
