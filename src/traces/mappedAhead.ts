@@ -74,14 +74,15 @@ export class MappedAhead {
    * ahead is touched, since the kernel's is mapped from then on.
    */
   watchCall(tally: PrefaultTally, call: PendingCall, result: number, make: () => void): void {
-    const range = result < 0 ? undefined : populated(this.vm, call, result);
+    const range = populated(this.vm, call, result);
     const last = range && range.end - this.vm.PAGE_SIZE;
     const before = last === undefined ? undefined : this.entriesFrom(last);
     make();
     if (range !== undefined) {
       this.compareBehind(tally, last!, before);
+      const end = result < 0 ? this.firstMissing(range.start, range.end) : range.end;
       for (const at of this.pages.keys()) {
-        if (at >= range.start && at < range.end) this.touch(at, range.write);
+        if (at >= range.start && at < end) this.touch(at, range.write);
       }
     }
     if (call.name === 'mremap' && result >= 0) {
@@ -90,6 +91,18 @@ export class MappedAhead {
     }
     this.sweep();
     this.sample();
+  }
+
+  /** Where a call that failed stopped to fault pages in. */
+  private firstMissing(start: Vaddr, end: Vaddr): Vaddr {
+    let at = start;
+    while (at < end && this.isMapped(at)) at += this.vm.PAGE_SIZE;
+    return at;
+  }
+
+  private isMapped(address: Vaddr): boolean {
+    const ptep = this.vm.walk(this.cpu, address);
+    return ptep !== 0 && this.cpu.words[Math.abs(ptep)] !== 0;
   }
 
   /** The ptes from a page to the end of its leaf table; undefined where there is no table. */
@@ -147,15 +160,17 @@ export class MappedAhead {
   /** After a call: forgets the pages that are not mapped any more. */
   sweep(): void {
     for (const address of this.pages.keys()) {
-      const ptep = this.vm.walk(this.cpu, address);
-      if (ptep === 0 || this.cpu.words[Math.abs(ptep)] === 0) this.delete(address);
+      if (!this.isMapped(address)) this.delete(address);
     }
   }
 
-  /** mremap moved pages. @param length - in bytes */
+  /** mremap moved pages, over what was there. @param length - in bytes */
   private move(from: Vaddr, length: number, to: Vaddr): void {
-    const moved = [...this.pages].filter(([at]) => at >= from && at < from + length);
-    for (const [at] of moved) this.delete(at);
+    if (to === from) return;
+    const within = (start: Vaddr): [Vaddr, AheadPage][] =>
+      [...this.pages].filter(([at]) => at >= start && at < start + length);
+    const moved = within(from);
+    for (const [at] of [...moved, ...within(to)]) this.delete(at);
     for (const [at, page] of moved) this.add(at - from + to, page);
   }
 
@@ -195,6 +210,8 @@ function populated(
 ): { start: Vaddr; end: Vaddr; write: boolean } | undefined {
   const [start, length, option] = args as [number, number, number];
   const range = { start, end: vm.pageAlign(start + length), write: true };
+  // Only madvise does a part of what it then fails to do.
+  if (result < 0 && name !== 'madvise') return undefined;
   switch (name) {
     case 'mmap':
       return { ...range, start: result, end: vm.pageAlign(result + length) };
