@@ -68,6 +68,47 @@ describe('minorfault replay', () => {
     assert.deepEqual(report.processes[0].rssPeakKb, { kernel: 2884, model: 2884 });
   });
 
+  it('accounts for the faults that prefault avoids, and exits with 0', () => {
+    const designs = ['--design', 'linux-6,linux-6-prefault,prefault-v2'];
+    const { status, stdout } = run('replay', LS, '--truth', LS_TRUTH, ...designs);
+    assert.equal(status, 0);
+    assert.match(stdout, /faults avoided by prefault +79 \(35\.3 %\) +79 \(35\.3 %\)\n/);
+    assert.match(stdout, /page table at exit +equal +equal \+ 2 ahead +equal \+ 2 ahead\n/);
+    assert.match(stdout, /linux-6-prefault +224 +145 +79 \(35\.3 %\) +81 +2 \(2\.5 %\) +8\n/);
+    assert.match(stdout, /linux-6-prefault, prefault-v2: exact/);
+    assert.doesNotMatch(stdout, /note:/);
+    assert.doesNotMatch(run('replay', LS).stdout, /avoided|mapped ahead/);
+  });
+
+  it('tells in JSON what prefault did, in all and for each process', () => {
+    const { stdout } = run('replay', LS, '--design', 'linux-6,prefault', '--json');
+    const [without, report] = JSON.parse(stdout) as ReplayReport[];
+    assert.equal(without.prefault, undefined);
+    const { recorded, taken, avoided, inexact } = report.prefault!;
+    assert.deepEqual(
+      { recorded, taken, avoided, inexact },
+      { recorded: 224, taken: 145, avoided: 79, inexact: [] },
+    );
+    assert.deepEqual(report.processes[0].prefault!.extraAtExit, 2);
+  });
+
+  it('exits with 1 when a design that is known to be broken stops, and says where and why', () => {
+    const trace = LS.replace('ls.', 'perl.');
+    const { status, stdout, stderr } = run('replay', trace, '--design', 'prefault-v1,prefault');
+    assert.equal(status, 1);
+    assert.equal(stderr, '');
+    assert.match(stdout, /prefault-v1 stopped at .*perl\.trace\.gz:3475: cpu 0's stack: /);
+    assert.match(stdout, /faults after exec +1,690 +stopped +403/);
+    assert.match(stdout, /prefault-v1 \(stopped\) +1,004 +264/);
+  });
+
+  it('says why what prefault did is not known exactly', () => {
+    const cut = write('prefault.trace', lines().slice(0, 500).join('\n'));
+    const { status, stdout } = run('replay', cut, '--partial', '--design', 'prefault');
+    assert.equal(status, 0);
+    assert.match(stdout, /prefault: not exact: the trace ends before its processes do/);
+  });
+
   it('exits with 1 when the truth says otherwise', () => {
     const truth = JSON.parse(gunzipSync(readFileSync(LS_TRUTH)).toString()) as {
       records: { vmas?: [string, string, string, number, number, string, number[][]][] }[];

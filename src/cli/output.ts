@@ -44,7 +44,7 @@ function cell(content: string | number, right: boolean): Table.Cell {
 }
 
 function isNumeric(text: string | number): boolean {
-  return typeof text === 'number' || /^[-−+±]?\d[\d.,]*( ?(%|×|s|ms))?$/.test(text);
+  return typeof text === 'number' || /^[-−+±]?\d[\d.,]*( ?(%|×|s|ms))?( \([^()]*\))?$/.test(text);
 }
 
 /** 1234567 as "1,234,567". */

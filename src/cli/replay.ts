@@ -6,7 +6,13 @@ import type { VmDesign } from '../mm/design.js';
 import { MAX_SWAP_BYTES } from '../engines/configuration.js';
 import { FAULT_KINDS, type FaultKind } from '../traces/faultKinds.js';
 import type { Pressure } from '../traces/replay.js';
-import { replayFile, type ProcessReport, type ReplayReport } from '../traces/replayFile.js';
+import {
+  replayFile,
+  type PrefaultReport,
+  type PrefaultTotals,
+  type ProcessReport,
+  type ReplayReport,
+} from '../traces/replayFile.js';
 import { parseDesigns, parseSize, parseSizeOrNone, valueOption } from './arguments.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
@@ -29,8 +35,8 @@ const SWAP_PER_MEMORY = 4;
 
 const HELP = `
 A fault is explained when our MMU traps on the same access with the same error code, and our VM then
-handles it.
-Exit code: 0 all explained and equal, 1 something differs, 2 bad input.
+handles it. Under a design with prefault a recorded fault whose page was mapped ahead is avoided.
+Exit code: 0 all faults explained or avoided, and all else equal, 1 something differs, 2 bad input.
 docs/traces.md tells how to record a trace and what a replay can and cannot know.`;
 
 export function addReplayCommand(program: Command): void {
@@ -118,10 +124,13 @@ function swapFor(memory: number | undefined): number {
   return memory === undefined ? 0 : Math.min(SWAP_PER_MEMORY * memory, MAX_SWAP_BYTES);
 }
 
-/** Whether nothing that was compared differs. */
-function agrees({ processes }: ReplayReport): boolean {
-  return processes.every(
-    ({ faults, exitPagemap }) => faults.unexplained === 0 && exitPagemap !== 'different',
+/** Whether nothing that was compared differs: all faults are taken or avoided, and the tables are the kernel's. */
+function agrees({ processes, stopped }: ReplayReport): boolean {
+  return (
+    stopped === undefined &&
+    processes.every(
+      ({ faults, exitPagemap }) => faults.unexplained === 0 && exitPagemap !== 'different',
+    )
   );
 }
 
@@ -134,9 +143,14 @@ function printReports(reports: readonly ReplayReport[]): void {
   }
 }
 
+/** One that did not stop before the others, if there is one. */
+function longest(reports: readonly ReplayReport[]): ReplayReport {
+  return reports.find(({ stopped }) => stopped === undefined) ?? reports[0];
+}
+
 /** One trace: the kernel's column, then one for each design. */
 function printTrace(trace: string, reports: readonly ReplayReport[]): void {
-  const [first] = reports;
+  const first = longest(reports);
   const limited = reports.some(({ pressure }) => pressure !== undefined);
   print(`${trace}: ${count(first.events)} events\n`);
   first.processes.forEach((process, index) => {
@@ -157,9 +171,65 @@ function printTrace(trace: string, reports: readonly ReplayReport[]): void {
   ]);
   print(formatTable(['', ...reports.map(({ design }) => design)], rows));
   if (limited) printPressure(reports);
+  printPrefault(reports);
   for (const { note, times } of first.notes)
     print(`note: ${note}${times > 1 ? ` (${times} times)` : ''}`);
+  for (const { design, stopped } of reports) {
+    if (stopped !== undefined)
+      print(`${design} stopped at ${trace}:${stopped.line}: ${stopped.what}`);
+  }
   print('');
+}
+
+/** What prefault did in all processes, a design a line. */
+function printPrefault(reports: readonly ReplayReport[]): void {
+  const rows = reports.flatMap(({ design, prefault, stopped }) => {
+    if (prefault === undefined) return [];
+    const { recorded, taken, avoided, mapped, neverTouched, extraAtPeak } = prefault;
+    return [
+      [
+        stopped === undefined ? design : `${design} (stopped)`,
+        count(recorded),
+        count(taken),
+        countAndShare(avoided, recorded),
+        count(mapped),
+        countAndShare(neverTouched, mapped),
+        `${count((extraAtPeak * PAGE_SIZE) / 1024)}`,
+      ],
+    ];
+  });
+  if (rows.length === 0) return;
+  print('\nprefault, all processes');
+  print(formatTable(PREFAULT_HEAD, rows));
+  const designsOf = new Map<string, string[]>();
+  for (const { design, prefault } of reports) {
+    if (prefault === undefined) continue;
+    const text = exactness(prefault);
+    designsOf.set(text, [...(designsOf.get(text) ?? []), design]);
+  }
+  for (const [text, designs] of designsOf) print(`${designs.join(', ')}: ${text}`);
+}
+
+const PREFAULT_HEAD = [
+  '',
+  'recorded faults',
+  'taken',
+  'avoided',
+  'pages mapped ahead',
+  'never touched',
+  'most extra RSS at peak, kB',
+];
+
+function exactness({ inexact }: PrefaultTotals): string {
+  return inexact.length === 0
+    ? 'exact, for the recorded order of events'
+    : `not exact: ${inexact.join('; ')} (docs/prefault.md)`;
+}
+
+/** "25 (12.5 %)" */
+function countAndShare(part: number, whole: number): string {
+  const percent = whole === 0 ? 0 : (100 * part) / whole;
+  return `${count(part)} (${percent.toFixed(1)} %)`;
 }
 
 const PRESSURE_ROWS: readonly (readonly [label: string, of: keyof Pressure, pages: boolean])[] = [
@@ -201,14 +271,19 @@ const KIND_LABELS: Readonly<Record<FaultKind, string>> = {
 
 function processRows(
   process: ProcessReport,
-  ours: readonly ProcessReport[],
+  ours: readonly (ProcessReport | undefined)[],
   limited: boolean,
 ): string[][] {
+  const known = ours.filter((report) => report !== undefined);
   const row = (
     label: string,
     kernel: number | string | null,
     cell: (of: ProcessReport) => number | string,
-  ): string[] => [label, cellText(kernel), ...ours.map((report) => cellText(cell(report)))];
+  ): string[] => [
+    label,
+    cellText(kernel),
+    ...ours.map((report) => (report === undefined ? 'stopped' : cellText(cell(report)))),
+  ];
   return [
     row('faults after exec', process.faults.kernel, ({ faults }) => faults.model),
     ...FAULT_KINDS.map((kind) =>
@@ -219,12 +294,15 @@ function processRows(
       ),
     ),
     row('  unexplained', '', ({ faults }) => faults.unexplained),
-    ...(limited
-      ? [
-          row('faults that the kernel did not have', '', ({ faults }) => faults.extra),
-          row('major faults of ours', '', ({ faults }) => faults.major),
-        ]
+    ...(limited || known.some(({ faults }) => faults.extra > 0)
+      ? [row('faults that the kernel did not have', '', ({ faults }) => faults.extra)]
       : []),
+    ...(limited ? [row('major faults of ours', '', ({ faults }) => faults.major)] : []),
+    ...prefaultRows(known, (label, cell) =>
+      row(label, '', ({ prefault, faults }) =>
+        prefault === undefined ? '' : cell(prefault, faults),
+      ),
+    ),
     row('peak RSS, kB', process.rssPeakKb.kernel, ({ rssPeakKb }) => rssPeakKb.model),
     row(
       'page tables at exit, kB',
@@ -232,8 +310,44 @@ function processRows(
       ({ pageTableKb }) => pageTableKb.model,
     ),
     row('pages mapped at exit', process.exitPages.kernel, ({ exitPages }) => exitPages.model),
-    row('  page table at exit', '', ({ exitPagemap }) => exitPagemap),
+    row('  page table at exit', '', pagemapCell),
     row('faults in all, by /proc', process.minflt.kernel, ({ minflt }) => minflt.trace),
+  ];
+}
+
+/** Whether the tables are alike, but for what is mapped ahead. */
+function pagemapCell({ exitPagemap, exitPages }: ProcessReport): string {
+  const { mappedAhead } = exitPages;
+  return mappedAhead === 0 ? exitPagemap : `${exitPagemap} + ${count(mappedAhead)} ahead`;
+}
+
+type PrefaultCell = (of: PrefaultReport, faults: ProcessReport['faults']) => number | string;
+
+/** What prefault did, where a design has it; what is rare only where it happened. */
+function prefaultRows(
+  ours: readonly ProcessReport[],
+  row: (label: string, cell: PrefaultCell) => string[],
+): string[][] {
+  const reports = ours.flatMap(({ prefault }) => prefault ?? []);
+  if (reports.length === 0) return [];
+  const whereAny = (
+    label: string,
+    of: keyof Omit<PrefaultReport, 'avoidedByKind'>,
+    cell: PrefaultCell = (report) => report[of],
+  ): string[][] => (reports.some((report) => report[of] > 0) ? [row(label, cell)] : []);
+  const kilobytes = (pages: number): number => (pages * PAGE_SIZE) / 1024;
+  return [
+    row('faults avoided by prefault', (_, { avoided, kernel }) => countAndShare(avoided, kernel)),
+    ...whereAny('  taken as a write to a read-only page', 'otherReason'),
+    row('pages mapped ahead', ({ mapped }) => mapped),
+    row('  never touched', ({ neverTouched, mapped }) => countAndShare(neverTouched, mapped)),
+    ...whereAny('  inherited untouched by fork', 'inherited'),
+    ...whereAny('    never touched', 'inherited', ({ inheritedNeverTouched, inherited }) =>
+      countAndShare(inheritedNeverTouched, inherited),
+    ),
+    ...whereAny('written pages that read as zeros since', 'zeroed'),
+    row('  extra RSS at peak, kB', ({ extraAtPeak }) => kilobytes(extraAtPeak)),
+    row('  extra RSS at exit, kB', ({ extraAtExit }) => kilobytes(extraAtExit)),
   ];
 }
 

@@ -190,6 +190,47 @@ describe('a run of prefault', () => {
     m.audit();
   });
 
+  it('is off for reads too where madvise tells of random access', async () => {
+    const m = await testMachine({ design: OURS });
+    m.map(BASE, 100);
+    m.vm.sysMadvise(m.cpu, BASE, 100 * m.page, m.vm.MADV_RANDOM);
+    assert.deepEqual(touchRun(m, BASE, 6, READ), [1, 1, 1, 1, 1, 1]);
+    assert.equal(m.event('prefault_pages'), 0);
+    m.audit();
+  });
+
+  it('ends where a part begins that is used at random, and begins anew behind it', async () => {
+    for (const access of [READ, WRITE]) {
+      const m = await testMachine({ design: OURS });
+      m.map(BASE, 100);
+      m.vm.sysMadvise(m.cpu, BASE + 10 * m.page, 4 * m.page, m.vm.MADV_RANDOM);
+      assert.deepEqual(touchRun(m, BASE, 20, access), [1, 2, 4, 3, 1, 1, 1, 1, 2, 4]);
+      m.audit();
+    }
+  });
+
+  it("is not broken off by another task's touches of memory that is used at random", async () => {
+    const m = await testMachine({ design: OURS });
+    const first = m.cpu.current;
+    const second = m.vm.createTask(m.cpu, m.cpu.mm, 2);
+    const random = BASE + 200 * m.page;
+    m.map(BASE, 100);
+    m.map(random, 10);
+    m.vm.sysMadvise(m.cpu, random, 10 * m.page, m.vm.MADV_RANDOM);
+    const runs: number[][] = [[], []];
+    for (const [index, pages] of [1, 3, 7, 15].entries()) {
+      m.switchTo(first);
+      runs[0].push(...touchRun(m, BASE, pages, WRITE));
+      m.switchTo(second);
+      runs[1].push(...touchRun(m, random, index + 1, WRITE));
+    }
+    assert.deepEqual(runs, [
+      [1, 2, 4, 8],
+      [1, 1, 1, 1],
+    ]);
+    m.audit();
+  });
+
   it('begins anew where a touch is not the one that was expected', async () => {
     const m = await testMachine({ design: OURS });
     m.map(BASE, 100);

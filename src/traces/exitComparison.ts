@@ -17,6 +17,10 @@ export interface ExitComparison {
     readonly onlyKernel: number;
     readonly onlyModel: number;
     readonly otherKind: number;
+    /** Pages that only we map, because prefault did: no difference. */
+    readonly mappedAhead: number;
+    /** Pages mapped ahead that the kernel maps too, though no recorded fault touched them. */
+    readonly touchedUnseen: number;
   };
   /** The kernel's own count of the process's faults, and what the trace accounts for. */
   readonly minflt: { readonly kernel: number | null; readonly trace: number };
@@ -47,6 +51,8 @@ export function compareExit(process: FinishedProcess, truth: Truth | undefined):
     onlyKernel: 0,
     onlyModel: 0,
     otherKind: 0,
+    mappedAhead: 0,
+    touchedUnseen: 0,
   };
   if (record?.vmas === undefined) return { ...base, exitPagemap: 'unknown', exitPages: unknown };
 
@@ -54,19 +60,33 @@ export function compareExit(process: FinishedProcess, truth: Truth | undefined):
   const compares = (kind: PageKind): boolean => !process.ranShort || kind !== FILE_PAGE;
   let onlyKernel = 0;
   let otherKind = 0;
+  let touchedUnseen = 0;
+  const untouched = process.prefault?.untouched;
   for (const [address, kind] of kernel) {
+    if (untouched?.has(address) === true) touchedUnseen++;
     const ours = process.pages.get(address);
     if (ours === undefined) onlyKernel += compares(kind) ? 1 : 0;
     else if (ours !== kind) otherKind++;
   }
   let onlyModel = 0;
+  let mappedAhead = 0;
   for (const [address, kind] of process.pages) {
-    if (!kernel.has(address) && compares(kind)) onlyModel++;
+    if (kernel.has(address) || !compares(kind)) continue;
+    if (untouched?.has(address) === true) mappedAhead++;
+    else onlyModel++;
   }
   return {
     ...base,
     exitPagemap: onlyKernel + onlyModel + otherKind === 0 ? 'equal' : 'different',
-    exitPages: { kernel: kernel.size, model: process.pages.size, onlyKernel, onlyModel, otherKind },
+    exitPages: {
+      kernel: kernel.size,
+      model: process.pages.size,
+      onlyKernel,
+      onlyModel,
+      otherKind,
+      mappedAhead,
+      touchedUnseen,
+    },
   };
 }
 

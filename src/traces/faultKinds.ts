@@ -36,8 +36,33 @@ export function countersOf(wordOf: (name: PageStateName) => Word): FaultCounter[
   return COUNTED_AS.map(([kind, name]) => ({ kind, word: wordOf(name), before: 0 }));
 }
 
-function zeros(): Record<FaultKind, number> {
+/** A count of each kind. */
+export function zeroCounts(): Record<FaultKind, number> {
   return { anonRead: 0, anonWrite: 0, fileRead: 0, fileWrite: 0, writeProtect: 0 };
+}
+
+/** What prefault did for one process since its exec. */
+export class PrefaultTally {
+  /** Recorded faults that found their page mapped ahead, and would not have been taken. */
+  readonly avoidedByKind = zeroCounts();
+  /** Faults that are taken all the same: the page was there, but could not be written to. */
+  otherReason = 0;
+  /** Pages that its faults mapped beside their own, and those of them that it touched later. */
+  mapped = 0;
+  touched = 0;
+  /** Pages that its parent had mapped ahead and not touched when it forked, and those of them that it touched. */
+  inherited = 0;
+  inheritedTouched = 0;
+  /** Pages with contents that read as zeros from then on: only prefault as posted does that. */
+  zeroed = 0;
+
+  get avoided(): number {
+    return Object.values(this.avoidedByKind).reduce((sum, faults) => sum + faults, 0);
+  }
+
+  avoid(kind: FaultKind): void {
+    this.avoidedByKind[kind]++;
+  }
 }
 
 /** The faults of one process since its exec. */
@@ -45,8 +70,10 @@ export class ProcessTally {
   /** Faults that the kernel handled, and those of them that we explain. */
   kernel = 0;
   explained = 0;
-  readonly kernelByKind = zeros();
-  readonly oursByKind = zeros();
+  readonly kernelByKind = zeroCounts();
+  readonly oursByKind = zeroCounts();
+  /** What prefault did, where the design has it. */
+  readonly prefault = new PrefaultTally();
   /** Fault events of the process in all, those before its exec included. */
   events = 0;
   /** Faults of ours that read from a device, and faults of ours that the kernel did not have. */
@@ -61,13 +88,20 @@ export class ProcessTally {
   }
 
   get unexplained(): number {
-    return this.kernel - this.explained;
+    return this.kernel - this.explained - this.prefault.avoided;
   }
 
   kernelFault(kind: FaultKind, explained: boolean): void {
     this.kernel++;
     this.kernelByKind[kind]++;
     if (explained) this.explained++;
+  }
+
+  /** A fault of the kernel's that ours does not take, because prefault had mapped the page. */
+  avoidedFault(kind: FaultKind): void {
+    this.kernel++;
+    this.kernelByKind[kind]++;
+    this.prefault.avoid(kind);
   }
 
   /**

@@ -17,6 +17,7 @@ import type { PageStateName } from '../mm/layout/percpu.js';
 import type { MmCounts } from '../oracle/counts.js';
 import { countersOf, ProcessTally, type FaultCounter, type FaultKind } from './faultKinds.js';
 import { KernelRss } from './kernelRss.js';
+import { MappedAhead, type PrefaultAtExit } from './mappedAhead.js';
 import type { TraceEvent } from './perfScript.js';
 import { TracedCalls, show, type PendingCall, type Space } from './tracedCalls.js';
 import { TracedFiles } from './tracedFiles.js';
@@ -74,6 +75,15 @@ export interface FinishedProcess {
   readonly ranShort: boolean;
   /** Pages of our table at exit, in memory or swap, but for the bare frames of [vvar]: address to kind. */
   readonly pages: ReadonlyMap<Vaddr, 1 | 2>;
+  /** What is mapped ahead, where the design has prefault. */
+  readonly prefault: PrefaultAtExit | undefined;
+}
+
+/** Where the fault of a design that is broken on purpose, or as posted, ended its replay. */
+export interface Stopped {
+  readonly line: number;
+  /** What did not hold. */
+  readonly what: string;
 }
 
 interface Process {
@@ -117,6 +127,12 @@ export class Replay {
   readonly finished: FinishedProcess[] = [];
   /** Things the reader should know, each with how often. */
   readonly notes = new Map<string, number>();
+  stopped: Stopped | undefined;
+  /** What ran when it stopped. */
+  readonly running: FinishedProcess[] = [];
+  lostRecords = false;
+  /** Whether processes still ran when the trace ended. */
+  cutOff = false;
   private readonly processes = new Map<number, Process>();
   private readonly threads = new Map<number, TracedThread>();
   private readonly kernelMms = new Map<string, KernelRss>();
@@ -158,8 +174,27 @@ export class Replay {
     return new Replay(design, vm, memory, truth);
   }
 
-  /** Applies one event. @param place - where it stands, for messages */
+  /** Applies one event, unless the replay has stopped. `file` and `line` are for messages. */
   feed(event: TraceEvent, file: string, line: number): void {
+    if (this.stopped !== undefined) return;
+    try {
+      this.apply(event, file, line);
+    } catch (error) {
+      this.stopOr(error, line);
+    }
+  }
+
+  /** A design that is known to be broken may fail: that is a result of its replay. */
+  private stopOr(error: unknown, line: number): void {
+    if (this.design.broken === undefined || !(error instanceof InvariantError)) throw error;
+    this.stopped = { line, what: error.message };
+    for (const process of this.processes.values()) {
+      if (process.space !== undefined && !process.finished)
+        this.running.push(this.takeDown(process));
+    }
+  }
+
+  private apply(event: TraceEvent, file: string, line: number): void {
     this.events++;
     this.place = { file, line };
     const process = this.processOf(event);
@@ -199,6 +234,7 @@ export class Replay {
         this.files.cacheChanged(event.inode, event);
         break;
       case 'lost':
+        this.lostRecords = true;
         this.note('lost records: faults and calls are missing');
         break;
     }
@@ -218,7 +254,17 @@ export class Replay {
 
   /** Ends what still runs. @throws InvariantError when our VM's own audit fails */
   close(): void {
-    for (const process of this.processes.values()) this.finish(process);
+    if (this.stopped !== undefined) return;
+    this.cutOff = this.unfinished().length > 0;
+    try {
+      for (const process of this.processes.values()) this.finish(process);
+      this.audit();
+    } catch (error) {
+      this.stopOr(error, this.place.line);
+    }
+  }
+
+  private audit(): void {
     const faults = this.vm.audit(this.memory);
     if (faults.length > 0) {
       throw new InvariantError(
@@ -390,6 +436,7 @@ export class Replay {
       process.tally.kernelFault(fault.kind, handled);
       return;
     }
+    if (!fault.explained && this.metMappedAhead(process, fault)) return;
     const trapsNow = this.wouldFault(address, errorCode);
     const alike = fault.explained || trapsNow;
     if (!alike) this.unmapForRetry(address);
@@ -397,6 +444,39 @@ export class Replay {
     const handled = alike && !trapsNow ? true : this.handle(process, address, errorCode);
     process.tally.kernelFault(fault.kind, alike && handled);
     if (!alike || !handled) this.note(`unexplained: ${this.describeFault(address, errorCode)}`);
+    else this.touchedAhead(process, address, errorCode);
+  }
+
+  /**
+   * Whether prefault mapped what the kernel's fault found missing, or read-only. With us the access does not trap, or
+   * for another reason: a write to the zero page, or to a page that parent and child share.
+   */
+  private metMappedAhead(process: Process, { address, errorCode, kind }: PendingFault): boolean {
+    const ahead = process.space?.ahead;
+    if (kind === 'fileRead' || kind === 'fileWrite') return false;
+    if (ahead?.has(address) !== true || this.wouldFault(address, errorCode)) return false;
+    const ours = this.errorCodeNow(address, errorCode);
+    if (this.wouldFault(address, ours)) {
+      const handled = this.handle(process, address, ours);
+      process.tally.kernelFault(kind, handled);
+      process.tally.prefault.otherReason++;
+    } else {
+      process.tally.avoidedFault(kind);
+    }
+    this.touchedAhead(process, address, errorCode);
+    return true;
+  }
+
+  /** After a recorded fault is dealt with: its page is touched, whether it was mapped ahead or not. */
+  private touchedAhead(process: Process, address: Vaddr, errorCode: number): void {
+    const ahead = process.space?.ahead;
+    if (ahead === undefined) return;
+    // Another thread's run mapped the zero page between the trap and its handling: the write traps again.
+    if (ahead.has(address) && this.traps(address, errorCode)) {
+      this.extraFault(process, address, this.errorCodeNow(address, errorCode));
+    }
+    ahead.touch(address, (errorCode & this.vm.PF_WRITE) !== 0);
+    ahead.sample();
   }
 
   /**
@@ -445,10 +525,26 @@ export class Replay {
 
   private doFault(process: Process, address: Vaddr, errorCode: number): boolean {
     const { vm } = this;
-    const result = vm.doPageFault(this.cpu, address, errorCode);
+    const result = this.watchPrefault(process, address, errorCode, () =>
+      vm.doPageFault(this.cpu, address, errorCode),
+    );
     if (result === vm.VM_FAULT_OOM) throw this.full(`the page at ${show(address)}`);
     if (result === vm.VM_FAULT_MAJOR) process.tally.majors++;
     return result >= vm.VM_FAULT_MINOR;
+  }
+
+  /** Lets `handle` handle a fault; of one that may map pages ahead it is noted which. */
+  private watchPrefault(
+    process: Process,
+    address: Vaddr,
+    errorCode: number,
+    handle: () => number,
+  ): number {
+    const ahead = process.space?.ahead;
+    if (ahead === undefined) return handle();
+    const kind = this.kindOf(address, errorCode);
+    const anonymous = kind === 'anonRead' || kind === 'anonWrite';
+    return anonymous ? ahead.watchFault(process.tally.prefault, address, handle) : handle();
   }
 
   /** Whether an access traps, for whatever reason. */
@@ -494,6 +590,7 @@ export class Replay {
     // munmap takes effect at once: others may map its range before it returns.
     if (name === 'munmap' && this.run(process, thread)) {
       this.calls.munmap(args[0], args[1]);
+      process.space?.ahead?.sweep();
     }
   }
 
@@ -502,7 +599,10 @@ export class Replay {
     thread.call = undefined;
     if (isExec(name)) thread.inExec = false;
     if (call?.name !== name || !this.run(process, thread)) return;
-    this.calls.returned(process.space!, call, result);
+    const space = process.space!;
+    const make = (): void => this.calls.returned(space, call, result);
+    if (space.ahead === undefined) make();
+    else space.ahead.watchCall(process.tally.prefault, call, result, make);
   }
 
   /** A mapping that appears outside of the calls: exec's, or the growth of a stack. */
@@ -518,6 +618,7 @@ export class Replay {
     }
     if (!thread.inExec || !this.run(process, thread)) return;
     this.calls.mapForExec(process.space!, thread.execPages, event);
+    process.space?.ahead?.sample();
   }
 
   private exec(process: Process, thread: TracedThread, comm: string): void {
@@ -529,7 +630,11 @@ export class Replay {
     const kernel = new KernelRss();
     kernel.set('MM_ANONPAGES', thread.execPages * this.vm.PAGE_SIZE);
     if (thread.execMmId !== undefined) this.kernelMms.set(thread.execMmId, kernel);
-    process.space = { mm, kernel, files: new Map(), brkKnown: false };
+    const ahead =
+      this.design.prefault === undefined
+        ? undefined
+        : new MappedAhead(this.vm, this.memory, this.cpu, mm);
+    process.space = { mm, kernel, files: new Map(), brkKnown: false, ahead };
     process.finished = false;
     process.borrows = false;
     thread.inExec = true;
@@ -546,7 +651,7 @@ export class Replay {
     if (!this.run(parent, thread)) return;
     const borrows = (cloneFlags & CLONE_VM) !== 0;
     const { vm, cpu } = this;
-    const { mm, files, kernel, brkKnown } = parent.space!;
+    const { mm, files, kernel, brkKnown, ahead } = parent.space!;
     const task = borrows ? vm.createTask(cpu, mm, childPid) : vm.sysFork(cpu, childPid);
     if (task <= 0) throw this.full('a process');
     const child = this.processOf({ pid: childPid, comm: parent.comm });
@@ -557,6 +662,7 @@ export class Replay {
       kernel: borrows ? kernel : this.kernelRssOf(childMm),
       files: new Map(files),
       brkKnown,
+      ahead: borrows ? ahead : ahead?.inheritedBy(childMm, child.tally.prefault),
     };
     this.threadOf({ pid: childPid, tid: childPid }).task = task;
   }
@@ -591,21 +697,25 @@ export class Replay {
   /** Takes down what a process was, before its memory goes. */
   private finish(process: Process): void {
     if (process.space === undefined || process.finished) return;
-    const { mm, kernel } = process.space;
     // What it borrowed is shown as its parent's.
-    if (!process.borrows) {
-      this.finished.push({
-        pid: process.pid,
-        comm: process.comm,
-        tally: process.tally,
-        kernelPeakBytes: kernel.peakBytes,
-        counts: this.vm.readMm(this.memory, mm),
-        ranShort: this.ranShort,
-        pages: this.pagesOf(mm),
-      });
-    }
+    if (!process.borrows) this.finished.push(this.takeDown(process));
     process.finished = true;
     this.leave(process);
+  }
+
+  private takeDown({ pid, comm, tally, space }: Process): FinishedProcess {
+    const { mm, kernel, ahead } = space!;
+    const counts = this.vm.readMm(this.memory, mm);
+    return {
+      pid,
+      comm,
+      tally,
+      kernelPeakBytes: kernel.peakBytes,
+      counts,
+      ranShort: this.ranShort,
+      pages: this.pagesOf(mm),
+      prefault: ahead?.atExit(counts.hiwaterRss),
+    };
   }
 
   private pagesOf(mm: Word): Map<Vaddr, 1 | 2> {
@@ -651,6 +761,7 @@ export class Replay {
       kernel.set(member, bytes);
       if (thread.call?.name === 'madvise' && this.run(process, thread)) {
         this.calls.dontneed(thread.call);
+        process.space?.ahead?.sweep();
       }
       return;
     }

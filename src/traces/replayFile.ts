@@ -2,10 +2,11 @@
 import { InputError } from '../base/errors.js';
 import type { VmDesign } from '../mm/design.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
-import { FAULT_KINDS, type FaultKind } from './faultKinds.js';
+import { FAULT_KINDS, type FaultKind, type PrefaultTally } from './faultKinds.js';
 import { readLines } from './lines.js';
+import type { PrefaultAtExit } from './mappedAhead.js';
 import { PerfScriptParser } from './perfScript.js';
-import { Replay, type FinishedProcess, type Pressure } from './replay.js';
+import { Replay, type FinishedProcess, type Pressure, type Stopped } from './replay.js';
 import { compareExit, type ExitComparison } from './exitComparison.js';
 import { readTruth, type Truth } from './truth.js';
 
@@ -35,8 +36,10 @@ export interface ProcessReport extends ExitComparison {
   readonly faults: {
     /** Faults that the kernel handled after exec. */
     readonly kernel: number;
-    /** Of those, the ones on which our MMU trapped with the same error code. */
+    /** Of those, the ones on which our MMU trapped with the same error code, or for prefault's sake with another. */
     readonly model: number;
+    /** Of those, the ones that prefault spares. kernel = model + avoided + unexplained. */
+    readonly avoided: number;
     readonly unexplained: number;
     /** Faults of ours that read from a device. */
     readonly major: number;
@@ -44,9 +47,44 @@ export interface ProcessReport extends ExitComparison {
     readonly extra: number;
     readonly byKind: Readonly<Record<FaultKind, Pair>>;
   };
+  /** Where the design has prefault. */
+  readonly prefault?: PrefaultReport | undefined;
   readonly rssPeakKb: Pair;
   /** Page-table pages of all levels but the top, at exit; the kernel's from the truth. */
   readonly pageTableKb: { readonly kernel: number | null; readonly model: number };
+}
+
+/** What prefault did for a process, in pages if not said otherwise. docs/prefault.md. */
+export interface PrefaultReport {
+  /** Recorded faults that are not taken. */
+  readonly avoidedByKind: Readonly<Record<FaultKind, number>>;
+  /** Faults that are taken as a write to a page that was mapped ahead read-only. */
+  readonly otherReason: number;
+  readonly mapped: number;
+  readonly neverTouched: number;
+  /** The same of pages that a parent had mapped ahead when it forked. */
+  readonly inherited: number;
+  readonly inheritedNeverTouched: number;
+  /** Memory that the process has more than without prefault: at exit, and at its peak. */
+  readonly extraAtExit: number;
+  readonly extraAtPeak: number;
+  /** Pages with contents that read as zeros since: prefault as posted may do that. */
+  readonly zeroed: number;
+}
+
+/** The same for all processes of a trace. */
+export interface PrefaultTotals {
+  /** recorded = taken + avoided + unexplained. */
+  readonly recorded: number;
+  readonly taken: number;
+  readonly avoided: number;
+  readonly mapped: number;
+  readonly neverTouched: number;
+  /** The most that any process had at its peak. */
+  readonly extraAtPeak: number;
+  readonly zeroed: number;
+  /** Why these figures may be wrong; empty where they are exact for the recorded order of events. */
+  readonly inexact: readonly string[];
 }
 
 export interface ReplayReport {
@@ -58,6 +96,9 @@ export interface ReplayReport {
   readonly meminfo: Readonly<Record<string, number>>;
   /** What memory pressure did, where memory ran short or there is swap. */
   readonly pressure?: Pressure | undefined;
+  readonly prefault?: PrefaultTotals | undefined;
+  /** Where and why the replay of a design that is known to be broken ended. */
+  readonly stopped?: Stopped | undefined;
   readonly notes: readonly { readonly note: string; readonly times: number }[];
 }
 
@@ -123,7 +164,7 @@ async function feedAll(
     });
   }
   for (const replay of replays) {
-    const unfinished = replay.unfinished();
+    const unfinished = replay.stopped === undefined ? replay.unfinished() : [];
     if (unfinished.length > 0 && !options.partial) {
       throw new InputError(
         'TRACE_CUT',
@@ -133,7 +174,7 @@ async function feedAll(
       );
     }
     replay.close();
-    if (replay.finished.length === 0) {
+    if (replay.finished.length === 0 && replay.stopped === undefined) {
       throw new InputError(
         'TRACE_NO_EXEC',
         'no process in the trace execs a program; record with perf record ... -- PROGRAM',
@@ -144,13 +185,17 @@ async function feedAll(
 }
 
 function report(path: string, replay: Replay, truth: Truth | undefined): ReplayReport {
+  const processes = replay.finished.map((process) => processReport(process, truth));
   return {
     trace: path,
     design: replay.design.name,
     events: replay.eventCount,
-    processes: replay.finished.map((process) => processReport(process, truth)),
+    processes,
     meminfo: meminfo(replay),
     pressure: replay.pressure(),
+    prefault:
+      replay.design.prefault === undefined ? undefined : prefaultTotals(replay, processes, truth),
+    stopped: replay.stopped,
     notes: [
       ...[...replay.notes].map(([note, times]) => ({ note, times })),
       ...(replay.ranShort ? RAN_SHORT.map((note) => ({ note, times: 1 })) : []),
@@ -171,15 +216,73 @@ function processReport(process: FinishedProcess, truth: Truth | undefined): Proc
     faults: {
       kernel: tally.kernel,
       model: tally.explained,
+      avoided: tally.prefault.avoided,
       unexplained: tally.unexplained,
       major: tally.majors,
       extra: tally.extraFaults,
       byKind: Object.fromEntries(byKind) as Record<FaultKind, Pair>,
     },
+    prefault: process.prefault && prefaultReport(tally.prefault, process.prefault),
     rssPeakKb: { kernel: process.kernelPeakBytes / 1024, model: counts.hiwaterRss * PAGE_KB },
     pageTableKb: { kernel: comparison.vmPteKb, model: (counts.tables - 1) * PAGE_KB },
     ...comparison,
   };
+}
+
+function prefaultReport(tally: PrefaultTally, atExit: PrefaultAtExit): PrefaultReport {
+  return {
+    avoidedByKind: tally.avoidedByKind,
+    otherReason: tally.otherReason,
+    mapped: tally.mapped,
+    neverTouched: tally.mapped - tally.touched,
+    inherited: tally.inherited,
+    inheritedNeverTouched: tally.inherited - tally.inheritedTouched,
+    extraAtExit: atExit.extraPages,
+    extraAtPeak: atExit.extraAtPeakPages,
+    zeroed: tally.zeroed,
+  };
+}
+
+function prefaultTotals(
+  replay: Replay,
+  finished: readonly ProcessReport[],
+  truth: Truth | undefined,
+): PrefaultTotals {
+  const running = replay.running.map((process) => processReport(process, truth));
+  const processes = [...finished, ...running];
+  const sum = sumOver(processes);
+  return {
+    recorded: sum(({ faults }) => faults.kernel),
+    taken: sum(({ faults }) => faults.model),
+    avoided: sum(({ faults }) => faults.avoided),
+    mapped: sum(({ prefault }) => prefault!.mapped),
+    neverTouched: sum(({ prefault }) => prefault!.neverTouched),
+    extraAtPeak: Math.max(0, ...processes.map(({ prefault }) => prefault!.extraAtPeak)),
+    zeroed: sum(({ prefault }) => prefault!.zeroed),
+    inexact: whyInexact(replay, finished),
+  };
+}
+
+/** Why pages may have been touched that no recorded fault tells of. */
+function whyInexact(replay: Replay, processes: readonly ProcessReport[]): string[] {
+  const sum = sumOver(processes);
+  const missing = sum(({ minflt }) => Math.max(0, (minflt.kernel ?? 0) - minflt.trace));
+  const unseen = sum(({ exitPages }) => exitPages.touchedUnseen);
+  const reasons: readonly (readonly [boolean, string])[] = [
+    [replay.stopped !== undefined, 'the replay stopped'],
+    [replay.lostRecords, 'the recording lost events'],
+    [replay.cutOff, 'the trace ends before its processes do'],
+    [replay.ranShort, 'memory ran short'],
+    [missing > 0, `the kernel counted ${missing} faults that are in no event`],
+    [unseen > 0, `${unseen} pages never touched were mapped by the kernel at exit`],
+  ];
+  return reasons.flatMap(([holds, text]) => (holds ? [text] : []));
+}
+
+function sumOver(
+  processes: readonly ProcessReport[],
+): (of: (process: ProcessReport) => number) => number {
+  return (of) => processes.reduce((total, process) => total + of(process), 0);
 }
 
 /** Names as V18 prints them (patch 3 of 4, fs/proc/proc_misc.c). */

@@ -7,6 +7,7 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { PlainVm } from '../engines/instance.js';
 import type { PlainCpu } from '../engines/parallel/plainCpu.js';
 import type { KernelRss } from './kernelRss.js';
+import type { MappedAhead } from './mappedAhead.js';
 import type { TraceEvent } from './perfScript.js';
 import type { TracedFile, TracedFiles } from './tracedFiles.js';
 
@@ -20,6 +21,8 @@ export interface Space {
   /** Files mapped, by the VM's record. */
   readonly files: Map<Word, TracedFile>;
   brkKnown: boolean;
+  /** What is mapped ahead, where the design has prefault. */
+  readonly ahead: MappedAhead | undefined;
 }
 
 /** A call that has been entered and has not returned. */
