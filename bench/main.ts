@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { count, formatTable } from '../src/cli/output.js';
 import type { Run } from './checker.js';
+import type { SimulatorRun } from './simulator.js';
 import { LOCKINGS } from './lockingNames.js';
 
 const PROCESSES = 5;
@@ -118,6 +119,7 @@ try {
   process.stdout.write(`\n${lockingsTable()}\n`);
   process.stdout.write(`\n${replayTable()}\n`);
   process.stdout.write(`\n${checkerTable()}\n`);
+  process.stdout.write(`\n${simulatorTable()}\n`);
   process.stdout.write(
     `\nMedians of ${PROCESSES} processes. The host is likely a virtual machine, whose faults are slow, and our ` +
       'VM has no trap:\nthe ratio to it says what the library costs its users, not that it is faster than Linux.\n',
@@ -162,6 +164,19 @@ function checkerTable(): string {
     rows.map(({ what, executions, steps, seconds, megabytes, target }) => {
       const rates = [executions / seconds, steps / seconds].map((rate) => count(Math.round(rate)));
       return [what, count(executions), ...rates, seconds.toFixed(2), megabytes, target];
+    }),
+  );
+}
+
+/** What the simulator makes of a second: one process. */
+function simulatorTable(): string {
+  const script = fileURLToPath(new URL('simulator.js', import.meta.url));
+  const output = execFileSync(process.execPath, [script], { encoding: 'utf8' });
+  return formatTable(
+    ['the page-fault test simulated, ia64', 'faults/s', 'target'],
+    (JSON.parse(output) as SimulatorRun[]).map(({ what, rate, target }) => {
+      const figure = rate < 1000 ? `${rate.toFixed(2)} ×` : count(Math.round(rate));
+      return [what, figure, target];
     }),
   );
 }

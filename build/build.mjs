@@ -1,6 +1,6 @@
 /**
- * Builds everything: TypeScript to dist/, then the two forms of the VM, each in one file with a source
- * map back to src/: dist/vm/stepped.js, a module, and dist/vm/plain.js, a template; and the scripts of pages.
+ * Builds everything: TypeScript to dist/, then the forms of the VM, each in one file with a source map back to
+ * src/: dist/vm/stepped.js, a module, and the others of dist/vm/, templates; and the scripts of pages.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

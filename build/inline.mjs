@@ -1,5 +1,5 @@
 /**
- * Writes small pure functions and field offsets of the plain form out where they are used.
+ * Writes small pure functions and field offsets of a form that is a template out where they are used.
  *
  *   frameOf(entryPfn(entry)) + Page.refcount   becomes   (FRAME_BASE + ((entry >>> PAGE_SHIFT)) * PAGE_WORDS) + 1
  *

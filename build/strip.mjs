@@ -1,5 +1,5 @@
 /**
- * Makes two forms of the VM from its one source. Works on the JavaScript that TypeScript emits.
+ * Makes four forms of the VM from its one source. Works on the JavaScript that TypeScript emits.
  *
  *   source                          plain form                      stepped form
  *   function* f(cpu) {              function f(cpu) {               function* f(cpu) {
@@ -14,6 +14,16 @@
  * Stepped: an operation is written into the CPU's record and yielded to the engine; a call yields
  * the callee's generator, and the engine keeps the stack (engines/stepping.ts). (V8 resumes through
  * every level of a `yield*` chain: 269 ns an operation at depth 8; so: 70.)
+ *
+ * Timed, plain or stepped: for the simulator. Before a load, store or atomic operation it is asked whether the CPU
+ * holds the line, which moves the CPU's clock; then the operation is performed where it stands. All others go into the
+ * CPU's record, and the engine performs them:
+ *
+ *   v = (reads(a) ? words[a] : (cpu.op = 0, cpu.x = a, cpu.stepAlone()));
+ *   v = (reads(a) ? words[a] : (cpu.op = 0, cpu.x = a, cpu.mayStep() ? cpu.step() : yield));
+ *
+ * A generator of the timed stepped form runs those that it calls. Only where one yields before its end does the caller
+ * leave it to the engine, and yield too.
  */
 import MagicString from 'magic-string';
 import { parseAst } from '@rollup/wasm-node/parseAst';
@@ -80,7 +90,7 @@ const ARGUMENTS = ['x', 'y', 'z'];
 
 /**
  * @param code - an emitted module
- * @param form - 'plain' or 'stepped'
+ * @param form - 'plain', 'stepped', 'timedPlain' or 'timedStepped'
  * @param operations - OPERATIONS of hardware/operations.ts
  * @param codes - OPERATION_CODE of the same
  * @param file - for messages

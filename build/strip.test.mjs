@@ -6,6 +6,8 @@ import { strip } from './strip.mjs';
 const options = { operations: OPERATIONS, codes: OPERATION_CODE, file: 'x.js' };
 const plain = (code) => strip(code, 'plain', options).code;
 const stepped = (code) => strip(code, 'stepped', options).code;
+const timedPlain = (code) => strip(code, 'timedPlain', options).code;
+const timedStepped = (code) => strip(code, 'timedStepped', options).code;
 
 describe('the strip', () => {
   it('makes plain functions with word operations written out', () => {
@@ -22,6 +24,27 @@ describe('the strip', () => {
       ),
     );
     assert.match(stepped(source), /f\.prototype\.functionName = 'f';/);
+  });
+
+  it('makes timed functions that perform an operation where the CPU holds the line, and else ask the engine', () => {
+    const source = 'function* f(cpu, a) { return yield* cpu.load(a); }';
+    const asks = `(reads(a) ? words[a] : (cpu.op = ${OPERATION_CODE.load}, cpu.x = a,`;
+    assert.ok(timedPlain(source).includes(`return ${asks} cpu.stepAlone()));`));
+    assert.ok(
+      timedStepped(source).includes(`return ${asks} cpu.mayStep() ? cpu.step() : yield));`),
+    );
+  });
+
+  it('works out the word of a timed operation once', () => {
+    const source = 'function* f(cpu) { yield* cpu.store(g(1), 2); }';
+    assert.match(timedPlain(source), /\(writes\(\(\$at = g\(1\)\)\) \? \(words\[\$at\] = 2\)/);
+  });
+
+  it('runs what a timed generator calls, and leaves it to the engine where it yields', () => {
+    assert.match(
+      timedStepped('function* f(cpu) { return yield* g(cpu, 1); }'),
+      /\$callee = g\(cpu, 1\)\)\.next\(\)\)\.done \? \$result\.value : \(cpu\.calls\.push\(\$callee\), yield\)/,
+    );
   });
 
   it('lets additions commute whose result is unused', () => {

@@ -1,6 +1,6 @@
 /**
- * Turns the plain form into a template that engines/specialize.ts compiles once per machine: the
- * body of a function of (instanceUrl, words, wides), with a list of where each constant stands.
+ * Turns a form into a template that engines/specialize.ts compiles once per machine: the body of a
+ * function of TEMPLATE_PARAMETERS, with a list of where each constant stands.
  *
  * V8 does not fold module-level constants into code as literals are folded: a table walk measured
  * 33 ns with constants by name and 10 with their values written out.
@@ -9,7 +9,7 @@ import MagicString from 'magic-string';
 import { parseAst } from '@rollup/wasm-node/parseAst';
 import { isPropertyName, visit } from './inline.mjs';
 
-/** Parameters of the template's function. */
+/** Parameters of the template's function; the last three are for the timed forms, see engines/simulate/cacheLines.ts. */
 export const TEMPLATE_PARAMETERS = ['instanceUrl', 'words', 'wides', 'reads', 'writes', 'updates'];
 
 /** A rollup plugin that makes the module's exports the function's result. */

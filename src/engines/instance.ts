@@ -1,5 +1,5 @@
 /**
- * Loads the built forms of the VM: the stepped form once per configuration, the plain form once per
+ * Loads the built forms of the VM: the stepped form once per configuration, the others once per
  * machine.
  */
 import { instanceUrl } from '../base/instance.js';
@@ -24,7 +24,7 @@ export type PlainVm = {
     : PlainFunction<SteppedVm[Name]>;
 };
 
-/** Where the build puts the two forms. */
+/** Where the build puts the forms. */
 const BUILT = new URL('../../vm/', import.meta.url);
 
 export async function loadStepped(config: VmConfig): Promise<SteppedVm> {

@@ -1,5 +1,5 @@
 /**
- * Compiles the plain form for one machine: its constants written out as literals, its memory bound.
+ * Compiles a form of the VM that is a template for one machine: its constants written out as literals, its memory bound.
  *
  * An instance of its own has closures of its own, which V8 specialises to the very arrays they use;
  * and unlike a module it can be collected when the machine is.

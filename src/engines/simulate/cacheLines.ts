@@ -17,9 +17,6 @@ const WORD_BYTES = 4;
 const UNTOUCHED = 0;
 const SHARED = -1;
 
-/** How long a line must not have moved for its holder to run ahead on it: others may be after it. */
-const SETTLED_NS = 5000;
-
 /** Transfers and waiting on one line, by the name of a word on it. */
 export interface LineTraffic {
   readonly word: Word;
@@ -109,10 +106,11 @@ export class CacheLines {
   /** The same for the CPU that a clock shows, without the engine: priced as `read` and `write` price a hit. */
   hits(clock: Clock): Hits {
     const { running } = clock;
-    const { holders, shift } = this;
+    const { holders, recordOf, shift } = this;
     const { hitNs, atomicNs } = this.costs;
+    // Ahead of the others only where none has ever been: else races would go unseen.
     const mayGo = (line: number): boolean => {
-      return clock.inTurn || (clock.mayRunAhead && this.isSettled(line, clock.nowNs));
+      return clock.inTurn || (clock.mayRunAhead && recordOf[line] === 0);
     };
     return {
       reads: (word) => {
@@ -138,12 +136,6 @@ export class CacheLines {
         return true;
       },
     };
-  }
-
-  /** Whether a line has not moved of late. */
-  private isSettled(line: number, nowNs: number): boolean {
-    const record = this.recordOf[line] - 1;
-    return record < 0 || nowNs - this.freeAtNs[record] > SETTLED_NS;
   }
 
   /**

@@ -315,6 +315,11 @@ export class SimulateEngine implements Engine, Stepper {
       case CODE.storeWide:
       case CODE.writeOnceWide:
         return lines.write(cpu.x, cpu.id, now, false);
+      case CODE.spinLock:
+      case CODE.lockBit: {
+        const spinners = this.waiting.on(cpu.x);
+        return lines.write(cpu.x, cpu.id, now, true, spinners * costs.spinnerNs);
+      }
       case CODE.zeroPage:
       case CODE.zeroPageOnce:
         return this.pageDone(cpu, costs.zeroPageNs, now);
