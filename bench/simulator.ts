@@ -7,7 +7,7 @@ import { count } from '../src/cli/output.js';
 import { designNamed } from '../src/designs/index.js';
 import { vmConfig } from '../src/engines/configuration.js';
 import { runAlone, type Thread } from '../src/engines/engine.js';
-import { COSTS_BY_ARCH } from '../src/engines/simulate/costs.js';
+import { machineForArch } from '../src/engines/simulate/machine.js';
 import { SimulateEngine } from '../src/engines/simulate/simulateEngine.js';
 
 export interface SimulatorRun {
@@ -58,7 +58,7 @@ async function timeRounds(name: string, cpus: number): Promise<Round[]> {
   const frames = PAGES + 64 * (cpus + 1) + 64;
   const machine = { arch: ARCH, frames, cpus, nodes: Math.ceil(cpus / 2) } as const;
   const config = vmConfig(machine, designNamed(name), { tasks: cpus + 2 });
-  const engine = await SimulateEngine.create(config, COSTS_BY_ARCH[ARCH]);
+  const engine = await SimulateEngine.create(config, machineForArch(ARCH));
   const rounds: Round[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const tasks = [await runAlone(engine, 'pftStart', PAGES)];

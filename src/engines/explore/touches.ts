@@ -36,6 +36,9 @@ export const FOLLOWS = 256;
 /** It changes whether a frame is in use: before or after an access, but no access itself. */
 export const FREES = 512;
 
+/** It may find anything, and knows (Linux: data_race()): what it meets in no order is no data race. */
+export const TOLERATES = 1024;
+
 const plainCodes = codesWhere(({ plain }) => plain === true);
 const takingCodes = codesWhere(({ lock }) => lock === 'takes');
 const givingCodes = codesWhere(({ lock }) => lock === 'gives');
@@ -98,7 +101,7 @@ export function interferes(one: number, other: number): boolean {
 
 /** Whether it is a data race if two ways that depend on each other have no order. */
 export function isDataRace(one: number, other: number): boolean {
-  return ((one | other) & (PLAIN | FREES)) === PLAIN;
+  return ((one | other) & (PLAIN | FREES | TOLERATES)) === PLAIN;
 }
 
 /** Whether the order of two operations can matter. */
@@ -227,8 +230,12 @@ export class Places {
       case CODE.copyPage:
       case CODE.copyPageOnce:
         this.page(into, x, WRITE | (flags | PLAIN));
-        // Programs may be storing to what is copied.
-        this.page(into, cpu.y, READ | (flags & ~PLAIN));
+        // Programs may be storing to what is copied; and it may have gone, where the copier looks at that afterwards.
+        this.page(
+          into,
+          cpu.y,
+          READ | (flags & ~PLAIN) | (op === CODE.copyPageOnce ? TOLERATES : 0),
+        );
         return;
       case CODE.readDevice:
       case CODE.writeDevice:
