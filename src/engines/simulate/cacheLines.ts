@@ -5,6 +5,7 @@
  */
 import type { Word } from '../../base/units.js';
 import type { MachineCosts } from './costs.js';
+import type { LineWatch } from './lineWatch.js';
 import { hops, type Topology } from './machine.js';
 
 /** Bytes of a word. */
@@ -19,6 +20,8 @@ export interface LineTraffic {
 }
 
 export class CacheLines {
+  /** Accounts for transfers, where asked to. */
+  watch: LineWatch | undefined;
   /** log2 of the words of a line. */
   private readonly shift: number;
   private readonly costs: MachineCosts;
@@ -89,6 +92,7 @@ export class CacheLines {
     this.freeAtNs[line] = done;
     this.transfers[line] = this.transfers[line] + 1;
     this.waits[line] = this.waits[line] + done - nowNs;
+    this.watch?.transferred(cpu, done - nowNs);
     return done;
   }
 

@@ -17,6 +17,7 @@ import { SteppedMachine, SteppedThread, isRequest, type SteppedCpu } from '../st
 import { CacheLines } from './cacheLines.js';
 import type { MachineCosts } from './costs.js';
 import { EventQueue } from './eventQueue.js';
+import { LineWatch } from './lineWatch.js';
 import type { SimulatedMachine } from './machine.js';
 import { MemoryBuses } from './memoryBuses.js';
 
@@ -48,6 +49,7 @@ export class SimulateEngine implements Engine {
   /** What its programs noted, in order of time. */
   notes: SimulatedNote[] = [];
   readonly lines: CacheLines;
+  private readonly lineWords: number;
   private readonly costs: MachineCosts;
   private readonly buses: MemoryBuses;
   /** CPUs that wait for a word: a lock or a semaphore. */
@@ -65,6 +67,7 @@ export class SimulateEngine implements Engine {
     { costs, ...topology }: SimulatedMachine,
   ) {
     this.costs = costs;
+    this.lineWords = topology.lineBytes / 4;
     this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, { costs, ...topology });
     this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs.pageBusNs);
     this.asleepNs = new Float64Array(vm.CPUS);
@@ -90,6 +93,11 @@ export class SimulateEngine implements Engine {
     const engine = new SimulateEngine(machine.vm, machine, model);
     await engine.run([{ cpu: 0, program: 'boot', args: [] }]);
     return engine;
+  }
+
+  /** Accounts from now on for what CPUs wait for. */
+  watchLines(): LineWatch {
+    return (this.lines.watch = new LineWatch(this.machine.cpus, this.lineWords));
   }
 
   run(threads: readonly Thread[]): Promise<number[]> {
@@ -130,6 +138,7 @@ export class SimulateEngine implements Engine {
         if (!machine.isEnabled(cpu)) {
           this.waitersOf(cpu.x).push(id);
           if (sleeps.has(cpu.op)) this.asleepFrom.set(id, now);
+          this.lines.watch?.waits(id, now);
           break;
         }
         if (isRequest(cpu.op) && !requested.delete(id)) {
@@ -185,6 +194,7 @@ export class SimulateEngine implements Engine {
       queue.push(time, cpu);
       this.asleepNs[cpu] += time - (this.asleepFrom.get(cpu) ?? time);
       this.asleepFrom.delete(cpu);
+      this.lines.watch?.woken(cpu, time);
     }
     waiting.length = 0;
   }
