@@ -38,6 +38,9 @@ export interface SimulatedNote {
 /** Operations that may let go on who waits for the same word. */
 const releases = codesWhere(({ lock }) => lock === 'gives');
 
+/** Of those who wait for the same, one can go at a time. */
+const alone = new Set<number>([CODE.spinLock, CODE.downWrite]);
+
 /** Operations that sleep until they can go. */
 const sleeps = new Set<number>([CODE.downRead, CODE.downWrite, CODE.sleepOn]);
 
@@ -186,17 +189,30 @@ export class SimulateEngine implements Engine {
     return waiting;
   }
 
-  /** Lets those who wait for a word try again; whoever comes first gets it. */
+  /**
+   * A word was let go: lets those try again who can go now, of a lock the one who came first. Who is overtaken before its
+   * turn comes waits anew, and who overtook wakes the next.
+   */
   private wake(word: Word, time: number, queue: EventQueue): void {
     const waiting = this.waiters.get(word);
-    if (waiting === undefined || waiting.length === 0) return;
-    for (const cpu of waiting) {
-      queue.push(time, cpu);
-      this.asleepNs[cpu] += time - (this.asleepFrom.get(cpu) ?? time);
-      this.asleepFrom.delete(cpu);
-      this.lines.watch?.woken(cpu, time);
+    if (waiting === undefined) return;
+    let woken = 0;
+    for (let place = 0; place < waiting.length;) {
+      const id = waiting[place];
+      const cpu = this.machine.cpus[id];
+      const exclusive = alone.has(cpu.op);
+      if ((exclusive && woken > 0) || !this.machine.isEnabled(cpu)) {
+        place++;
+        continue;
+      }
+      waiting.splice(place, 1);
+      woken++;
+      queue.push(time, id);
+      this.asleepNs[id] += time - (this.asleepFrom.get(id) ?? time);
+      this.asleepFrom.delete(id);
+      this.lines.watch?.woken(id, time);
+      if (exclusive) return;
     }
-    waiting.length = 0;
   }
 
   /** When the pending operation of a CPU, started now, is done. */
