@@ -115,10 +115,13 @@ function hotLines(
   totalNs: number,
 ): HotLine[] {
   const tables = vm.tableNames(memory);
-  /** A frame's words are an entry of a table, or a page's. */
+  /** Entries of page tables are named by their table, and the lock of a table as such. */
   const nameOf = (word: number): string => {
     const table = tables.get(vm.wordPfn(word));
-    return table === undefined ? vm.nameOf(word) : `${table.name}[${table.pfn}]`;
+    if (table !== undefined) return `${table.name}[${table.pfn}]`;
+    const name = vm.nameOf(word);
+    const lockOf = /^page\[(\d+)\]\.mapping$/.exec(name);
+    return lockOf !== null && tables.has(Number(lockOf[1])) ? `page[${lockOf[1]}].ptl` : name;
   };
   const alike = new Map<string, WatchedLine[]>();
   for (const line of watched) {
