@@ -16,7 +16,7 @@ const chart = JSON.parse(document.getElementById('data')!.textContent) as ScaleC
 const place = document.getElementById('chart')!;
 
 function colourOf({ colour }: ChartSeries): string {
-  return COLOURS[colour % COLOURS.length]!;
+  return COLOURS[colour % COLOURS.length];
 }
 
 function seriesOptions(series: ChartSeries): uPlot.Series {
@@ -36,13 +36,13 @@ function drawErrorBars(plot: uPlot): void {
   ctx.save();
   ctx.lineWidth = devicePixelRatio;
   chart.series.forEach((series, number) => {
-    if (series.kind === 'measured' || !plot.series[number + 1]!.show) return;
+    if (series.kind === 'measured' || !plot.series[number + 1].show) return;
     ctx.strokeStyle = colourOf(series);
     ctx.beginPath();
     chart.cpus.forEach((cpus, at) => {
       const least = series.least[at];
       const most = series.most[at];
-      if (least == null || most == null) return;
+      if (least === null || most === null) return;
       const x = plot.valToPos(cpus, 'x', true);
       const low = plot.valToPos(least, 'y', true);
       const high = plot.valToPos(most, 'y', true);

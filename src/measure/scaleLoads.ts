@@ -126,7 +126,7 @@ function mapping(program: ProgramName, roundPages: number): Pick<ScaleLoad, 'roo
       limits: recordsFor(cpus, 2 * cpus),
     }),
     start: async (engine, shape) => {
-      const tasks = await startThreads(engine, shape, roundPages, 1);
+      const tasks = await startThreads(engine, shape, roundPages, 0);
       const run = (rounds: number): Thread[] =>
         tasks.map((task, cpu) => ({ cpu, program, args: [task, shape.seed, cpu, rounds] }));
       return { warmUp: run(1), measured: run(Math.ceil(shape.pages / roundPages)) };

@@ -12,7 +12,7 @@ import { expectTrue, mapAt, seedOf, steadyBase, steadySpan, storePage } from './
 /**
  * Starts a process whose threads have `pages` each.
  *
- * @param mappings - one for all threads, or as many as there are threads
+ * @param mappings - one for all threads, or as many as there are threads; or none
  * @returns the first task
  */
 export function* steadyTouchStart(
