@@ -43,9 +43,11 @@ export interface ScaleLoad {
 /** Touched by a CPU before it is measured: prefault has its longest runs from the 16th page on. */
 const WARM_UP_PAGES = 16;
 /** Pages of a round of the loads that map and unmap, as their programs have them. */
-const PAGE_MISS_PAGES = 64;
+const PAGE_MISS_PAGES = 32;
 const UNMAP_MIX_PAGES = 16;
 const FORK_HEAVY_NOTES = 32;
+/** Rounds of those loads, at least: in the first all map at the same time, and in the last of them all unmap. */
+const LEAST_ROUNDS = 4;
 /** Frames of a process that forks, with its child and the tables of both. */
 const FORK_HEAVY_FRAMES = 96;
 /** Tasks of the multi-task load to a CPU. */
@@ -129,9 +131,13 @@ function mapping(program: ProgramName, roundPages: number): Pick<ScaleLoad, 'roo
       const tasks = await startThreads(engine, shape, roundPages, 0);
       const run = (rounds: number): Thread[] =>
         tasks.map((task, cpu) => ({ cpu, program, args: [task, shape.seed, cpu, rounds] }));
-      return { warmUp: run(1), measured: run(Math.ceil(shape.pages / roundPages)) };
+      return { warmUp: run(1), measured: run(roundsOf(shape, roundPages)) };
     },
   };
+}
+
+function roundsOf({ pages }: LoadShape, roundPages: number): number {
+  return Math.max(LEAST_ROUNDS, Math.ceil(pages / roundPages));
 }
 
 async function startThreads(
@@ -147,10 +153,8 @@ async function startThreads(
   return tasks;
 }
 
-async function startForkHeavy(
-  engine: Engine,
-  { cpus, seed, pages }: LoadShape,
-): Promise<StartedLoad> {
+async function startForkHeavy(engine: Engine, shape: LoadShape): Promise<StartedLoad> {
+  const { cpus, seed } = shape;
   const all = Array.from({ length: cpus }, (_, cpu) => cpu);
   const starting = all.map((cpu): Thread => {
     return { cpu, program: 'forkHeavyStart', args: [seed, cpu] };
@@ -158,7 +162,7 @@ async function startForkHeavy(
   const tasks = await engine.run(starting);
   const run = (rounds: number): Thread[] =>
     all.map((cpu) => ({ cpu, program: 'forkHeavy', args: [tasks[cpu], seed, cpu, rounds] }));
-  return { warmUp: run(1), measured: run(Math.ceil(pages / FORK_HEAVY_NOTES)) };
+  return { warmUp: run(1), measured: run(roundsOf(shape, FORK_HEAVY_NOTES)) };
 }
 
 async function startMultitask(engine: Engine, { cpus, seed }: LoadShape): Promise<StartedLoad> {

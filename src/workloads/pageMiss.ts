@@ -10,7 +10,7 @@ import { switchTo } from '../mm/process.js';
 import { loadPage, mapAt, seedOf, steadyBase, storePage, unmapAt } from './steadyLoad.js';
 
 /** Pages of a mapping, and of how many one is written to. */
-export const PAGE_MISS_PAGES = 64;
+export const PAGE_MISS_PAGES = 32;
 const WRITTEN_OF = 16;
 
 /** Does so as often as told. @returns pages touched */
