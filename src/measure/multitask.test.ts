@@ -87,8 +87,12 @@ describe('the multi-task load', () => {
       // What differs between architectures is not the locking.
       const arches = design.name.startsWith('page-table-lock') ? ARCH_NAMES : (['ia64'] as const);
       for (const arch of arches) {
-        const setup = setupOf(design.name, { arch, cpus: 8, tasks: 16 });
-        const { spuriousFaults } = await runMultitask(setup);
+        // Few tasks are quick; but whether any CPU comes by in a moment is left to chance, and so to seeds.
+        let spuriousFaults = 0;
+        for (let seed = 1; seed <= 4 && spuriousFaults === 0; seed++) {
+          const setup = setupOf(design.name, { arch, cpus: 8, tasks: 16, seed });
+          ({ spuriousFaults } = await runMultitask(setup));
+        }
         // Without an exchange of ptes they are cleared and set all the same.
         const expected = some || !ARCHES[arch].atomicPtes;
         assert.equal(spuriousFaults > 0, expected, `${arch}: ${spuriousFaults}`);

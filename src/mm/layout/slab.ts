@@ -1,6 +1,6 @@
 /**
  * slab: tables of equal records that come and go (Linux: kmem_cache).
- * Shape: SLAB_RECORD = 16 words per table. A free record's first word is the next free record.
+ * Shape: SLAB_RECORD = 32 words per table. A free record's first word is the next free record.
  */
 import type { Word } from '../../base/units.js';
 import { LINE_WORDS, alignWord } from '../../hardware/machine.js';
@@ -20,7 +20,12 @@ export const Slab = {
   inUse: 4,
 } as const;
 
-export const SLAB_RECORD = LINE_WORDS;
+/**
+ * Tables begin where the longest lines do (ia64: 128 bytes), and each slab has one to itself: which records share such a
+ * line must not hang on how many others lie before them.
+ */
+const TABLE_ALIGNMENT = 2 * LINE_WORDS;
+export const SLAB_RECORD = TABLE_ALIGNMENT;
 
 /** A table of records: its slab, where it lies, and how long each record is, in words. */
 export interface SlabTable {
@@ -33,12 +38,7 @@ export interface SlabTable {
   readonly end: Word;
 }
 
-/**
- * Tables begin where the longest lines do (ia64: 128 bytes): which records share such a line must not hang on how many
- * others lie before them.
- */
-const TABLE_ALIGNMENT = 2 * LINE_WORDS;
-const SLABS: Word = alignWord(SWAP_END, LINE_WORDS);
+const SLABS: Word = alignWord(SWAP_END, TABLE_ALIGNMENT);
 const names = ['task', 'mm', 'vma', 'vmaNode', 'anonVma', 'anonVmaChain', 'file'] as const;
 /** Words of each table's records. */
 export const RECORD_WORDS = {
