@@ -3,7 +3,7 @@
  * src/: dist/vm/stepped.js, a module, and the others of dist/vm/, templates; and the scripts of pages.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -15,7 +15,8 @@ import { TEMPLATE_PARAMETERS, constantUses, templating } from './template.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 
-const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+const require = createRequire(import.meta.url);
+const tsc = require.resolve('typescript/bin/tsc');
 for (const project of [root, join(root, 'web')]) {
   try {
     execFileSync(process.execPath, [tsc, '-p', project], { stdio: 'inherit' });
@@ -35,14 +36,28 @@ for (const form of ['plain', 'timedPlain', 'timedStepped']) {
   writeFileSync(join(dist, `vm/${form}.constants.json`), JSON.stringify(sidecar));
 }
 await bundlePage('schedulePage');
+await bundlePage('scalePage', 'uplot/dist/uPlot.min.css');
 chmodSync(join(dist, 'src/cli/main.js'), 0o755);
 
-/** Writes the script of a page as one file without imports, for src/cli/scheduleHtml.ts to put into it. */
-async function bundlePage(name) {
-  const build = await rollup({ input: join(dist, `web/${name}.js`), onwarn });
+/**
+ * Writes the script of a page as one file without imports, and its style, for src/cli/html.ts to put into it.
+ *
+ * @param styles - of packages, to go before the page's own
+ */
+async function bundlePage(name, ...styles) {
+  const build = await rollup({ input: join(dist, `web/${name}.js`), plugins: [charts()], onwarn });
   await build.write({ file: join(dist, `web/${name}.bundle.js`), format: 'iife' });
   await build.close();
-  copyFileSync(join(root, `web/${name}.css`), join(dist, `web/${name}.css`));
+  const files = [...styles.map((style) => require.resolve(style)), join(root, `web/${name}.css`)];
+  const text = files.map((file) => readFileSync(file, 'utf8')).join('\n');
+  writeFileSync(join(dist, `web/${name}.css`), text);
+}
+
+/** Finds the library of charts: the module of it, where Node would take the form for require. */
+function charts() {
+  const resolveId = (source) =>
+    source === 'uplot' ? require.resolve('uplot/dist/uPlot.esm.js') : null;
+  return { name: 'charts', resolveId };
 }
 
 /** Writes one form of src/vm.ts. @returns its code */

@@ -17,11 +17,7 @@ export type { Bounds, SearchResult } from './engines/explore/search.js';
 export { searchAll } from './engines/explore/sourceSets.js';
 export { ParallelEngine } from './engines/parallel/parallelEngine.js';
 export type { MachineCosts } from './engines/simulate/costs.js';
-export {
-  MACHINES,
-  machineForArch,
-  type SimulatedMachine,
-} from './engines/simulate/machine.js';
+export { MACHINES, machineForArch, type SimulatedMachine } from './engines/simulate/machine.js';
 export { SimulateEngine } from './engines/simulate/simulateEngine.js';
 export type { VmDesign } from './mm/design.js';
 export { replayFile, type ReplayReport } from './traces/replayFile.js';

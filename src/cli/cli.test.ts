@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { Aim7Row, MultitaskResult } from '../measure/multitask.js';
 import type { PftResult } from '../measure/pft.js';
+import type { ScaleResult } from '../measure/scale.js';
 import type { ReplayReport } from '../traces/replayFile.js';
 import { classicWall } from './pft.js';
 
@@ -362,6 +363,45 @@ describe('minorfault pft', () => {
     assert.ok(sustained.prezeroed < 1 && sustained.factor > 1.1, JSON.stringify(sustained));
     assert.ok(sustained.factor < burst.factor);
   });
+});
+
+describe('minorfault scale', () => {
+  const few = ['scale', '--design', 'v18,linux-6', '--cpus', '1,2', '--seeds', '1'];
+
+  it('prints rates by CPUs, where each design saturates, and its hottest lines', () => {
+    const { status, stdout } = run(...few, '--lines', '2');
+    assert.equal(status, 0);
+    assert.match(stdout, /pft on altix-512: faults a second, simulated; seeds 1\n/);
+    assert.match(stdout, /CPUs +v18 +linux-6\n +1 +[\d,]+ +[\d,]+\n +2 +[\d,]+ +[\d,]+\n/);
+    assert.match(stdout, /v18 +[\d,]+ +[\d,]+ +2 +not seen +±0\.0 %/);
+    assert.match(stdout, /linux-6, 2 CPUs: hottest lines\nwords +lines +share/);
+  });
+
+  it('prints JSON, and writes a page', () => {
+    const page = join(folder, 'scale.html');
+    const { status, stdout } = run(...few, '--workload', 'vma-each', '--json', '--html', page);
+    assert.equal(status, 0);
+    const { machine, load, curves } = JSON.parse(stdout) as ScaleResult;
+    assert.deepEqual([machine, load, curves.length], ['altix-512', 'vma-each', 2]);
+    assert.match(readFileSync(page, 'utf8'), /^<!doctype html>[^]*vma-each on altix-512/);
+  });
+
+  const bad: [string, string[], RegExp][] = [
+    ['an unknown machine', ['--machine', 'cray'], /no machine is called "cray"/],
+    ['an unknown workload', ['--workload', 'idle'], /got workload "idle", expected one of pft/],
+    ['an unknown design', ['--design', 'v19'], /no design is called "v19"/],
+    ['no number of CPUs', ['--cpus', '1,x'], /got "x", expected a whole number/],
+    ['CPUs out of order', ['--cpus', '4,2'], /got "4,2", expected each number to be above/],
+    ['more CPUs than there are', ['--cpus', '513'], /got 513 CPUs, and altix-512 has 512/],
+    ['more pages than memory holds', ['--cpus', '512', '--pages', '600'], /at most 4 GiB/],
+  ];
+  for (const [what, args, message] of bad) {
+    it(`refuses ${what}`, () => {
+      const { status, stderr } = run('scale', ...args);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, message);
+    });
+  }
 });
 
 describe('minorfault', () => {

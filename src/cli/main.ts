@@ -9,6 +9,7 @@ import { addMachinesCommand } from './machines.js';
 import { addMultitaskCommand } from './multitask.js';
 import { addPftCommand } from './pft.js';
 import { addReplayCommand } from './replay.js';
+import { addScaleCommand } from './scale.js';
 
 const program = new Command('minorfault')
   .description(
@@ -19,6 +20,7 @@ const program = new Command('minorfault')
 addReplayCommand(program);
 addPftCommand(program);
 addMultitaskCommand(program);
+addScaleCommand(program);
 addCalibrateCommand(program);
 addMachinesCommand(program);
 addCheckCommand(program);

@@ -2,25 +2,17 @@
  * A failing schedule as a page: a lane for each CPU, time downwards, and at each step the words and the stacks. All
  * in one file that loads nothing, so that it can be kept beside a bug report.
  */
-import { fileURLToPath } from 'node:url';
 import { ARCHES, type Arch } from '../hardware/arch/index.js';
 import type { ScheduleStep } from '../engines/explore/schedule.js';
 import type { Counterexample } from '../scenarios/counterexample.js';
 import { deadlockInWords, explain, type Row } from '../scenarios/explainSchedule.js';
 import { onlyReads, stepInWords, stepValue, valueInWords } from '../scenarios/stepWords.js';
-import { readText } from '../traces/lines.js';
+import { HEAD_LINES, embedded, escaped, pageAssets } from './html.js';
 import type { PageData, PageStep, Touched } from './scheduleState.js';
 import { threadInWords, verdictInWords } from './scheduleText.js';
 
-/** What the build makes of web/. */
-const ASSETS = new URL('../../web/', import.meta.url);
-
 export async function scheduleHtml(counterexample: Counterexample): Promise<string> {
-  const [script, style] = await Promise.all(
-    ['schedulePage.bundle.js', 'schedulePage.css'].map((name) =>
-      readText(fileURLToPath(new URL(name, ASSETS))),
-    ),
-  );
+  const { script, style } = await pageAssets('schedulePage');
   const { words, rows } = explain(counterexample);
   const page = new Page(counterexample, words);
   const { scenario, design, failures, kind } = counterexample;
@@ -28,9 +20,7 @@ export async function scheduleHtml(counterexample: Counterexample): Promise<stri
   return `<!doctype html>
 <html lang="en">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+${HEAD_LINES}
 <title>${escaped(title)}</title>
 <style>
 ${style}</style>
@@ -197,20 +187,3 @@ function cell(thread: number, html: string): string {
 
 /** Lanes that have a colour of their own. */
 const LANES = 4;
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
-}
-
-/** JSON inside of a script element, which a "</script" in a text would end. */
-function embedded(data: PageData): string {
-  return JSON.stringify(data).replaceAll('<', '\\u003c');
-}

@@ -10,7 +10,7 @@ import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
 import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
 import type { ArchName } from '../hardware/arch/index.js';
-import type { VmDesign } from '../mm/design.js';
+import type { Limits, VmDesign } from '../mm/design.js';
 
 export type MultitaskEngine = 'parallel' | 'simulate';
 
@@ -113,19 +113,29 @@ export async function runMultitask(setup: MultitaskSetup): Promise<MultitaskResu
 
 /** A machine with room for all tasks at once. */
 export function configFor(setup: MultitaskSetup): VmConfig {
-  const { arch, design, cpus, cpusPerNode } = setup;
-  const most = Math.max(setup.tasks, WARM_UP_TASKS);
-  const frames = TASK_FRAMES * most + CPU_FRAMES * cpus + COMMON_FRAMES;
+  const { arch, design, cpus, cpusPerNode, tasks } = setup;
+  const { frames, limits } = roomFor(Math.max(tasks, WARM_UP_TASKS), cpus);
   const nodes = Math.ceil(cpus / cpusPerNode);
+  return vmConfig({ arch, frames, cpus, nodes }, design, limits);
+}
+
+/** What so many tasks need of a machine. */
+export function roomFor(
+  tasks: number,
+  cpus: number,
+): { readonly frames: number; readonly limits: Partial<Limits> } {
   // The parent, the tasks, and a child of one on each CPU.
-  const processes = most + cpus + 1;
-  return vmConfig({ arch, frames, cpus, nodes }, design, {
-    tasks: 2 * processes,
-    mms: processes,
-    vmas: 6 * processes,
-    anonVmas: 6 * processes,
-    anonVmaChains: 16 * processes,
-  });
+  const processes = tasks + cpus + 1;
+  return {
+    frames: TASK_FRAMES * tasks + CPU_FRAMES * cpus + COMMON_FRAMES,
+    limits: {
+      tasks: 2 * processes,
+      mms: processes,
+      vmas: 6 * processes,
+      anonVmas: 6 * processes,
+      anonVmaChains: 16 * processes,
+    },
+  };
 }
 
 /** Forks tasks of two threads each. @returns the threads' records, as `multitaskShare` takes them */

@@ -30,6 +30,7 @@ import {
 import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
+import { forkHeavy, forkHeavyStart } from './forkHeavy.js';
 import { litmus } from './litmus.js';
 import {
   multitaskFile,
@@ -38,6 +39,7 @@ import {
   multitaskShare,
   multitaskThread,
 } from './multitask.js';
+import { pageMiss } from './pageMiss.js';
 import {
   pairDontneed,
   pairExit,
@@ -76,6 +78,8 @@ import { drainCpu } from './quiet.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
+import { steadyTouch, steadyTouchStart } from './steadyTouch.js';
+import { unmapMix } from './unmapMix.js';
 import {
   backOff,
   countPlain,
@@ -114,6 +118,8 @@ export const PROGRAMS = {
   firstFault,
   firstFaultSetup,
   forkAndStore,
+  forkHeavy,
+  forkHeavyStart,
   forkedSetup,
   frameSetup,
   freeFrame,
@@ -130,6 +136,7 @@ export const PROGRAMS = {
   missingTablesSetup,
   movePage,
   neighbourFrameSetup,
+  pageMiss,
   pageOutAndLoad,
   prefaultSetup,
   multitaskFile,
@@ -175,6 +182,8 @@ export const PROGRAMS = {
   sharedOperations,
   sharedStart,
   spinThenSemaphore,
+  steadyTouch,
+  steadyTouchStart,
   storeAndBringBack,
   storeAndPut,
   storeAndSync,
@@ -192,6 +201,7 @@ export const PROGRAMS = {
   touchTwice,
   truncateAll,
   tryUntilTaken,
+  unmapMix,
   unmapShared,
   writePages,
   writeProtect,

@@ -8,6 +8,7 @@
 import type { Word } from '../../base/units.js';
 import type { Clock } from './clock.js';
 import type { MachineCosts } from './costs.js';
+import type { LineWatch } from './lineWatch.js';
 import { hops, type Topology } from './machine.js';
 
 /** Bytes of a word. */
@@ -38,6 +39,8 @@ export interface Hits {
 }
 
 export class CacheLines {
+  /** Accounts for transfers, where asked to. */
+  watch: LineWatch | undefined;
   /** Words of a line, and log2 of that. */
   readonly lineWords: number;
   private readonly shift: number;
@@ -170,6 +173,7 @@ export class CacheLines {
     this.freeAtNs[record] = done;
     this.transfers[record] = this.transfers[record] + 1;
     this.waits[record] = this.waits[record] + done - nowNs;
+    this.watch?.transferred(cpu, done - nowNs);
     return done;
   }
 

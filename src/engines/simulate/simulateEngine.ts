@@ -18,6 +18,7 @@ import { CacheLines } from './cacheLines.js';
 import { Clock } from './clock.js';
 import type { MachineCosts } from './costs.js';
 import { EventQueue } from './eventQueue.js';
+import { LineWatch } from './lineWatch.js';
 import type { SimulatedMachine } from './machine.js';
 import { MemoryBuses } from './memoryBuses.js';
 import { TimedCpu, TimedThread, type Stepper } from './timedCpu.js';
@@ -72,7 +73,7 @@ export class SimulateEngine implements Engine, Stepper {
   /** The two timed forms of the VM: for a thread that is alone, and for several. */
   private readonly plain: () => PlainVm;
   private readonly stepped: () => SteppedVm;
-  private readonly runAheadNs: number;
+  private runAheadNs: number;
   private readonly zeroing: Zeroing;
   private readonly queue: EventQueue;
   /** CPUs that wait for a lock or a semaphore, since when, and for how long each has slept in this run. */
@@ -151,6 +152,12 @@ export class SimulateEngine implements Engine, Stepper {
     return engine;
   }
 
+  /** Accounts from now on for what CPUs wait for. So that it is known who waits, all operations come to the engine. */
+  watchLines(): LineWatch {
+    this.runAheadNs = -Infinity;
+    return (this.lines.watch = new LineWatch(this.machine.cpus, this.lines.lineWords));
+  }
+
   run(threads: readonly Thread[]): Promise<number[]> {
     const { machine, cpus, asleepNs, endNs } = this;
     const startNs = this.nowNs;
@@ -173,7 +180,7 @@ export class SimulateEngine implements Engine, Stepper {
   }
 
   private get runsPlain(): boolean {
-    return this.options.plain !== false && !this.vm.DEBUG_PAGEALLOC;
+    return this.options.plain !== false && this.runAheadNs !== -Infinity;
   }
 
   /** Runs a thread with no other on the machine, as functions that call each other. @returns what it returned */
@@ -235,6 +242,7 @@ export class SimulateEngine implements Engine, Stepper {
       if (!this.machine.isEnabled(cpu)) {
         this.waiting.add(cpu.x, cpu.id);
         this.waitsFromNs[cpu.id] = clock.nowNs;
+        this.lines.watch?.waits(cpu.id, clock.nowNs);
         return false;
       }
       if (isRequest(cpu.op) && (this.requested[cpu.id] ^= 1) === 1) {
@@ -281,6 +289,7 @@ export class SimulateEngine implements Engine, Stepper {
   /** Lets a CPU that waits try again; whoever comes first gets what it waits for. */
   private goOnAt(cpu: SteppedCpu, atNs: number): void {
     this.queue.push(atNs, cpu.id);
+    this.lines.watch?.woken(cpu.id, atNs);
     if (sleeps[cpu.op]) this.asleepNs[cpu.id] += atNs - this.waitsFromNs[cpu.id];
   }
 

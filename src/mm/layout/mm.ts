@@ -63,7 +63,7 @@ export const RLIM_INFINITY = 0x7fff_ffff;
 
 /**
  * task: a thread (Linux: struct task_struct).
- * Shape: 16 words, one cache line. Written only by its own CPU, but for the list.
+ * Shape: 32 words, one of the longest cache lines. Written only by its own CPU, but for the list.
  */
 export const Task = {
   /** Also the free link of an unused record. */

@@ -1,10 +1,10 @@
 /**
  * slab: tables of equal records that come and go (Linux: kmem_cache).
- * Shape: SLAB_RECORD = 16 words per table. A free record's first word is the next free record.
+ * Shape: SLAB_RECORD = 32 words per table. A free record's first word is the next free record.
  */
 import type { Word } from '../../base/units.js';
 import { LINE_WORDS, alignWord } from '../../hardware/machine.js';
-import { LIMITS } from '../design.js';
+import { LIMITS, VMA_LOCK } from '../design.js';
 import { AnonVma, Vma } from './vma.js';
 import { SWAP_END } from './swap.js';
 
@@ -20,7 +20,12 @@ export const Slab = {
   inUse: 4,
 } as const;
 
-export const SLAB_RECORD = LINE_WORDS;
+/**
+ * Tables begin where the longest lines do (ia64: 128 bytes), and each slab has one to itself: which records share such a
+ * line must not hang on how many others lie before them.
+ */
+const TABLE_ALIGNMENT = 2 * LINE_WORDS;
+export const SLAB_RECORD = TABLE_ALIGNMENT;
 
 /** A table of records: its slab, where it lies, and how long each record is, in words. */
 export interface SlabTable {
@@ -33,13 +38,13 @@ export interface SlabTable {
   readonly end: Word;
 }
 
-const SLABS: Word = alignWord(SWAP_END, LINE_WORDS);
+const SLABS: Word = alignWord(SWAP_END, TABLE_ALIGNMENT);
 const names = ['task', 'mm', 'vma', 'vmaNode', 'anonVma', 'anonVmaChain', 'file'] as const;
 /** Words of each table's records. */
 export const RECORD_WORDS = {
-  task: 16,
+  task: 32,
   mm: 64,
-  vma: 32,
+  vma: VMA_LOCK ? 64 : 32,
   vmaNode: 64,
   anonVma: 16,
   anonVmaChain: 8,
@@ -63,8 +68,9 @@ const counts = {
 } as const;
 
 function layOut(): Record<(typeof names)[number], SlabTable> {
-  let base = SLABS + names.length * SLAB_RECORD;
+  let next = SLABS + names.length * SLAB_RECORD;
   const tables = names.map((name, index): [string, SlabTable] => {
+    const base = alignWord(next, TABLE_ALIGNMENT);
     const end = base + counts[name] * RECORD_WORDS[name];
     const table = {
       name,
@@ -74,7 +80,7 @@ function layOut(): Record<(typeof names)[number], SlabTable> {
       cleared: CLEARED_WORDS[name] ?? RECORD_WORDS[name],
       end,
     };
-    base = end;
+    next = end;
     return [name, table];
   });
   return Object.fromEntries(tables) as Record<(typeof names)[number], SlabTable>;

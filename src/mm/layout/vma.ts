@@ -1,7 +1,8 @@
 /**
  * vma: one mapping (Linux: struct vm_area_struct, include/linux/mm.h, 2.6.10).
- * Shape: 32 words, two cache lines; faults read the first. All under the mm's mmapSem, but where it
- * says otherwise.
+ * Shape: 32 words, two cache lines; faults read the first. In designs that lock VMAs 64 words: the lock has a line of
+ * its own, of 128 bytes too, as in Linux since 6.4, so that who locks does not take what faults read away from others.
+ * All under the mm's mmapSem, but where it says otherwise.
  */
 export const Vma = {
   /** First address, and one past the last: wide. The free link of an unused record. */
@@ -28,7 +29,7 @@ export const Vma = {
    * Reader-writer semaphore, two words, in designs that lock VMAs. The last words: who finds the VMA without a lock
    * takes it before he knows whether the record is still what it was.
    */
-  vmLock: 30,
+  vmLock: 32,
 } as const;
 
 /** Children that a node of the tree of VMAs has at most. */
