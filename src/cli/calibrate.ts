@@ -72,7 +72,7 @@ async function fit(
   { seeds, evaluations, workers }: CalibrateOptions,
 ): Promise<SimulatedMachine> {
   const bar = progressBar(
-    'fit {bar} {value}/{total}, error {error}, {eta_formatted} left',
+    'fit {bar} {value}/{total}, deviation {deviation}, {eta_formatted} left',
     evaluations,
   );
   try {
@@ -80,7 +80,9 @@ async function fit(
       seeds,
       evaluations,
       workers,
-      progress: (done, error) => bar.update(Math.min(done, evaluations), { error: percent(error) }),
+      progress: (done, deviation) => {
+        bar.update(Math.min(done, evaluations), { deviation: deviation.toFixed(2) });
+      },
     });
   } finally {
     bar.stop();
@@ -93,14 +95,15 @@ function printCalibration(
   { machine, rows, errors, seeds, scale }: Calibration,
 ): void {
   print(`${table.title} (${table.source})\n`);
-  const constants = table.constants.map((name) => [
+  const constants = table.constants.map(({ name, prior }) => [
     name,
     number(machine.costs[name]),
     number(before.costs[name]),
+    number(prior),
     COST_FIELDS[name].unit,
     COST_FIELDS[name].text,
   ]);
-  print(formatTable(['constant', 'value', 'in the file', 'unit', 'of'], constants));
+  print(formatTable(['constant', 'value', 'in the file', 'beforehand', 'unit', 'of'], constants));
   print('');
   const head = ['design', 'memory', 'threads', 'use'];
   const columns = ['measured', 'predicted', 'range', 'error'];

@@ -33,17 +33,18 @@ async function madeUp(zeroPageNs: number): Promise<MeasuredTable> {
     title: '',
     source: '',
     machine: machine.name,
-    constants: ['zeroPageNs'],
+    constants: [{ name: 'zeroPageNs', prior: machine.costs.zeroPageNs, source: '' }],
     rows: measured,
   };
 }
 
 describe('calibration', () => {
   it('finds the constant that a made-up machine has, and predicts its held-out row', async () => {
-    const table = await madeUp(7000);
+    const table = await madeUp(5000);
     const options = { seeds: [1], workers: 1, evaluations: 25 };
     const fitted = await fitMachine(machine, table, options);
-    assert.ok(Math.abs(fitted.costs.zeroPageNs / 7000 - 1) < 0.02, `${fitted.costs.zeroPageNs}`);
+    // What is known beforehand holds it back a little.
+    assert.ok(Math.abs(fitted.costs.zeroPageNs / 5000 - 1) < 0.05, `${fitted.costs.zeroPageNs}`);
     const { errors } = await predictTable(fitted, table, options);
     assert.equal(errors['held out']!.rows, 1);
     assert.ok(errors['held out']!.columns.faultsPerWallSecond.worst < 0.05);

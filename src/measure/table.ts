@@ -15,13 +15,20 @@ export interface TableRow {
   readonly use: 'fit' | 'held out';
 }
 
+/** A constant that is fitted. */
+export interface FittedConstant {
+  readonly name: CostName;
+  /** What it is held to be beforehand, in its unit, and why. */
+  readonly prior: number;
+  readonly source: string;
+}
+
 export interface MeasuredTable {
   readonly title: string;
   readonly source: string;
   /** The simulated one that stands for the table's. */
   readonly machine: string;
-  /** Constants of it that are fitted. */
-  readonly constants: readonly CostName[];
+  readonly constants: readonly FittedConstant[];
   readonly rows: readonly TableRow[];
 }
 
@@ -33,7 +40,11 @@ function readTable(value: JsonValue): MeasuredTable {
     title: value.field('title').text(),
     source: value.field('source').text(),
     machine: value.field('machine').text(),
-    constants: value.field('constants').list((name) => name.choice(COST_NAMES)),
+    constants: value.field('constants').list((constant) => ({
+      name: constant.field('name').choice(COST_NAMES),
+      prior: constant.field('prior').positive(),
+      source: constant.field('source').text(),
+    })),
     rows: value.field('rows').list((row) => ({
       design: row.field('design').text(),
       bytes: row.field('bytes').count(1),

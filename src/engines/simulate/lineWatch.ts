@@ -2,7 +2,8 @@
  * Accounts for what CPUs wait for, by cache line: for the line to come to them, and for a lock or a value in it that
  * another CPU holds back; on which words of it, and in which functions. What `perf c2c` shows, for any machine.
  *
- * It only looks on: simulated times are the same with it and without.
+ * It only looks on. But the engine then performs all operations itself, in order of time: where CPUs would run ahead
+ * on lines of their own, times differ by a little.
  */
 import type { Word } from '../../base/units.js';
 import type { SteppedCpu } from '../stepping.js';
