@@ -47,7 +47,7 @@ const ENGINES = ['simulate', 'parallel'] as const;
 
 const LABELS: Readonly<Record<MultitaskEngine, string>> = {
   parallel: 'worker threads of this library; not the speed of a kernel',
-  simulate: 'simulated, with costs that are not calibrated yet',
+  simulate: 'simulated with the costs of docs/simulator.md; a load that nothing was fitted to',
 };
 const DEFAULT_CPUS: Readonly<Record<MultitaskEngine, number>> = { parallel: 2, simulate: 8 };
 
