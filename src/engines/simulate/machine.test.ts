@@ -46,7 +46,10 @@ describe('a simulated machine', () => {
         text.replace('"value": 5,', '"value": "5",'),
         /costs\.hitNs\.value: got "5", expected a number/,
       ],
-      [text.replace('"value": 1.45', '"value": 0.5'), /remotePage\.value: .*1 or more, in factor/],
+      [
+        text.replace(/("remotePage": \{\s*"value": )[\d.]+/, '$10.5'),
+        /remotePage\.value: .*1 or more, in factor/,
+      ],
       [text.replace('"lineBytes": 128', '"lineBytes": 100'), /lineBytes: got 100/],
       [text.replace('"ia64"', '"vax"'), /arch: got "vax"/],
       [text.slice(0, 100), /is not JSON/],
