@@ -6,7 +6,6 @@ import { MACHINES, formatMachine, type SimulatedMachine } from '../engines/simul
 import {
   fitMachine,
   predictTable,
-  withFitted,
   type Calibration,
   type Prediction,
 } from '../measure/calibrate.js';
@@ -59,7 +58,7 @@ export function addCalibrateCommand(program: Command): void {
       const fitted = options.fit ? await fit(machine, table, options) : machine;
       const calibration = await predictTable(fitted, table, options);
       if (options.save !== undefined) {
-        await writeText(options.save, formatMachine(withFitted(fitted, table)));
+        await writeText(options.save, formatMachine(fitted));
       }
       if (options.json) printJson({ table, ...calibration });
       else printCalibration(table, machine, calibration);

@@ -13,6 +13,7 @@ import { WorkerPool } from '../engines/workerPool.js';
 import { nelderMead } from './nelderMead.js';
 import { runPft } from './pft.js';
 import { scaleOf } from './pftSimulated.js';
+import { overSeeds } from './seeds.js';
 import type { MeasuredTable, TableRow } from './table.js';
 
 /** The two columns of a row, in pages a second. */
@@ -55,7 +56,7 @@ export async function simulateRow({ machine, row, seed, scale }: RowTask): Promi
 /** One column of a row: what was measured, and what is predicted over all seeds. */
 export interface Prediction {
   readonly measured: number;
-  /** Mean over the seeds, as rates are averaged: of the times. */
+  /** Over all seeds. */
   readonly predicted: number;
   readonly least: number;
   readonly most: number;
@@ -124,7 +125,7 @@ export async function fitMachine(
   const begin = table.constants.map(({ prior }) => Math.log(prior));
   try {
     const { point } = await nelderMead(errorOf, begin, { step: FIRST_STEP, evaluations, progress });
-    return withConstants(machine, names, point.map(Math.exp));
+    return sourced(withConstants(machine, names, point.map(Math.exp)), table);
   } finally {
     await pool.close();
   }
@@ -144,7 +145,7 @@ export function withConstants(
 }
 
 /** Says of the fitted constants where they are from. */
-export function withFitted(machine: SimulatedMachine, table: MeasuredTable): SimulatedMachine {
+function sourced(machine: SimulatedMachine, table: MeasuredTable): SimulatedMachine {
   const rows = table.rows.filter(({ use }) => use === 'fit').length;
   const source = `fitted to ${rows} rows of: ${table.title} (${table.source})`;
   const sources: Record<CostName, string> = { ...machine.sources };
@@ -191,16 +192,9 @@ async function predictRows(
 }
 
 function predictionOf(row: TableRow, rates: readonly Rates[], column: Column): Prediction {
-  const values = rates.map((rate) => rate[column]);
-  const predicted = values.length / values.reduce((sum, value) => sum + 1 / value, 0);
+  const { mean: predicted, least, most } = overSeeds(rates.map((rate) => rate[column]));
   const measured = row[column];
-  return {
-    measured,
-    predicted,
-    least: Math.min(...values),
-    most: Math.max(...values),
-    error: predicted / measured - 1,
-  };
+  return { measured, predicted, least, most, error: predicted / measured - 1 };
 }
 
 function errorsOf(rows: readonly PredictedRow[], use: TableRow['use']): Errors | undefined {

@@ -6,6 +6,7 @@ import { InputError } from '../base/errors.js';
 import type { SimulatedMachine } from '../engines/simulate/machine.js';
 import { runTasks } from '../engines/workerPool.js';
 import type { ScaleLoadName } from './scaleLoads.js';
+import { overSeeds } from './seeds.js';
 import { POINT_TASKS, type HotLine, type PointTask, type ScalePoint } from './scalePoint.js';
 
 export interface ScaleSetup {
@@ -28,7 +29,7 @@ export interface ScaleSetup {
 /** A design on so many CPUs, over all seeds. */
 export interface CurvePoint {
   readonly cpus: number;
-  /** Mean over the seeds, as rates are averaged: of the times. */
+  /** Over all seeds. */
   readonly faultsPerSecond: number;
   readonly least: number;
   readonly most: number;
@@ -106,14 +107,8 @@ async function simulate(
 }
 
 function curvePoint(cpus: number, points: readonly ScalePoint[]): CurvePoint {
-  const rates = points.map(({ faultsPerSecond }) => faultsPerSecond);
-  return {
-    cpus,
-    faultsPerSecond: rates.length / rates.reduce((sum, rate) => sum + 1 / rate, 0),
-    least: Math.min(...rates),
-    most: Math.max(...rates),
-    lines: points[0].lines,
-  };
+  const { mean, least, most } = overSeeds(points.map(({ faultsPerSecond }) => faultsPerSecond));
+  return { cpus, faultsPerSecond: mean, least, most, lines: points[0].lines };
 }
 
 /** @param points - in order of CPUs */
