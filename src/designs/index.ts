@@ -14,6 +14,14 @@ import {
 } from './broken.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
+import {
+  brokenRelocateAtOnce,
+  brokenRelocateFlush,
+  brokenRelocateRcu,
+  linuxRelocate,
+  relocate,
+  v18Relocate,
+} from './relocate.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
 import { v18, v18Debug, v18First, v18Held, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
 
@@ -37,6 +45,9 @@ export const DESIGNS: readonly VmDesign[] = [
   linuxPrefault,
   prefaultV1,
   prefaultV2,
+  relocate,
+  v18Relocate,
+  linuxRelocate,
   brokenCheckThenInstall,
   brokenPlainRss,
   brokenLruBeforeInstall,
@@ -46,6 +57,9 @@ export const DESIGNS: readonly VmDesign[] = [
   brokenUnmapRss,
   brokenPopulateStore,
   brokenPopulateLeak,
+  brokenRelocateAtOnce,
+  brokenRelocateFlush,
+  brokenRelocateRcu,
 ];
 
 /** What commands compare when no design is named, as a user would type it: before, and after. */

@@ -51,8 +51,10 @@ export function vmConfig(
       `got ${swapPages} pages of swap, expected 0 to ${MAX_SWAP_PAGES}: entries hold no more`,
     );
   }
+  // Tables that move are what such caches can be behind of.
+  const caches = design.relocation === undefined ? {} : { walkCache: true };
   return {
-    machine: { arch, frames, cpus, nodes, swapPages, oomKiller },
+    machine: { arch, frames, cpus, nodes, swapPages, oomKiller, ...caches },
     design,
     limits: { ...DEFAULT_LIMITS, ...limits },
   };

@@ -8,10 +8,11 @@ import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { OOM_KILLER, SWAP_SLOTS } from '../hardware/machine.js';
-import { PREZERO } from './design.js';
+import { FREE_AFTER_RCU, PREZERO } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { outOfMemory } from './oomKill.js';
 import { drainLocalPages, refillZeroed, takePage, takePages, takeZeroed } from './pagealloc.js';
+import { quiescentState } from './rcu.js';
 import { tryToFreePages } from './vmscan.js';
 
 /** How often who asks reclaims and finds that others were faster. */
@@ -25,6 +26,7 @@ const TRIES_IN_VAIN = SWAP_SLOTS === 0 ? 1 : 3;
  * @returns the frame, or 0 when memory is full
  */
 export function* allocPage(cpu: Cpu): Op<Pfn> {
+  if (FREE_AFTER_RCU) yield* quiescentState(cpu);
   if (yield* shouldFail(cpu)) return 0;
   const pfn = yield* takePage(cpu, false);
   return pfn !== 0 ? pfn : yield* allocSlowly(cpu, 0);

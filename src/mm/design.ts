@@ -100,6 +100,25 @@ export interface Prezero {
  */
 export type Prefault = 'v1' | 'v2' | 'ours';
 
+/** Page tables can be moved to other frames while they are in use (SPEC S2): see relocate.ts. */
+export interface Relocation {
+  /**
+   * How those learn of it who have read where a table was:
+   *   mark   each entry of the old table says that it has moved (ours)
+   *   limbo  while tables of an mm move, who has taken a pte's lock walks to the pte again (2008): relocatePosted.ts
+   *   limbo-unheeded  the same, but nobody does
+   */
+  readonly tells: 'mark' | 'limbo' | 'limbo-unheeded';
+  /**
+   * When an old table is freed:
+   *   walkers  when nobody can be on his way through it any more (ours)
+   *   rcu      after the flush, and once each CPU has been in user mode or has slept (2008)
+   *   flush    after the flush
+   *   at-once  before the flush
+   */
+  readonly frees: 'walkers' | 'rcu' | 'flush' | 'at-once';
+}
+
 export interface VmDesign {
   /** As typed on the command line. */
   readonly name: string;
@@ -120,6 +139,8 @@ export interface VmDesign {
   readonly prezero?: Prezero;
   /** Without, a fault on anonymous memory maps one page. */
   readonly prefault?: Prefault;
+  /** Without, a page table stays where it is. */
+  readonly relocation?: Relocation;
   /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
   readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
@@ -204,6 +225,15 @@ export const SCRUB_STOP = design.prezero?.scrubStop ?? 0;
 export const PREFAULT = design.prefault !== undefined;
 export const PREFAULT_V1 = design.prefault === 'v1';
 export const PREFAULT_POSTED = PREFAULT_V1 || design.prefault === 'v2';
+export const RELOCATION = design.relocation !== undefined;
+/** Tables move, and the entries of an old one say so. */
+export const MOVE_MARKS = design.relocation?.tells === 'mark';
+/** Tables move, and the mm says so. */
+export const MOVE_LIMBO = design.relocation !== undefined && !MOVE_MARKS;
+export const MOVE_REWALK = design.relocation?.tells === 'limbo';
+export const FREE_AFTER_WALKERS = design.relocation?.frees === 'walkers';
+export const FREE_AFTER_RCU = design.relocation?.frees === 'rcu';
+export const FREE_AT_ONCE = design.relocation?.frees === 'at-once';
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 /** A plain word; under page_table_lock, which is taken where the path does not hold it. */
 export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';

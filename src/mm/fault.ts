@@ -14,10 +14,16 @@ import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { MMF_OOM_KILLED, Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
-import { pageTableAtomicStart, sectionStart, sectionStop } from './locking.js';
+import {
+  pageTableAtomicStart,
+  pageTableAtomicStop,
+  sectionStart,
+  sectionStop,
+  waitForMove,
+} from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
 import { pteAllocMap } from './pgtable.js';
-import { ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
+import { pteMoved, ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
 import { growStack } from './stack.js';
 import { doSwapPage } from './swapin.js';
 import { findVma } from './vmatree.js';
@@ -143,6 +149,11 @@ function* handlePteFault(
 ): Op<number> {
   const entry = yield* ptepGet(cpu, ptep);
   if (!ptePresent(entry)) {
+    if (pteMoved(entry)) {
+      yield* pageTableAtomicStop(cpu, mm);
+      yield* waitForMove(cpu, mm, address);
+      return VM_FAULT_MINOR;
+    }
     if (pteSwap(entry)) return yield* doSwapPage(cpu, mm, vma, address, write, ptep, entry);
     if (entry !== 0) return yield* doNonlinearFault(cpu, mm, vma, address, write, ptep, entry);
     return yield* doNoPage(cpu, mm, vma, address, write, ptep);

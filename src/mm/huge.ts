@@ -34,7 +34,7 @@ import {
 import { PageState } from './layout/percpu.js';
 import { VM_HUGEPAGE, Vma } from './layout/vma.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { entryLock, entryUnlock, pageTableAtomicStop } from './locking.js';
+import { entryLock, entryUnlock, pageTableAtomicStop, waitForMove } from './locking.js';
 import { lruCacheAddActive } from './lru.js';
 import {
   NEW_PAGE_REFERENCES,
@@ -50,6 +50,7 @@ import {
   mkDirtyWritable,
   mkPte,
   pmdHuge,
+  pteMoved,
   ptepGet,
   ptepReuse,
   ptepSetAccessFlags,
@@ -84,7 +85,14 @@ export function* doHugePmdAnonymousPage(
   write: boolean,
 ): Op<number> {
   const present = yield* findPmd(cpu, mm, address);
-  if (present !== 0 && (yield* cpu.readOnce(present)) !== 0) return VM_FAULT_FALLBACK;
+  if (present !== 0) {
+    const entry = yield* cpu.readOnce(present);
+    if (pteMoved(entry)) {
+      yield* waitForMove(cpu, mm, address);
+      return VM_FAULT_MINOR;
+    }
+    if (entry !== 0) return VM_FAULT_FALLBACK;
+  }
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const spare = yield* allocTable(cpu, 0);
   if (spare === 0) return VM_FAULT_OOM;

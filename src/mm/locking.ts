@@ -17,7 +17,7 @@
  * Order: mmap_sem, the VMA's lock, the file's iSem, a page's lock, the file's mmapLock, the anon_vma's lock, locks of ptes,
  * the file's treeLock, the swap lock, a zone's locks.
  */
-import type { Word } from '../base/units.js';
+import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { wordPfn } from '../hardware/frames.js';
 import { ATOMIC_POPULATE } from '../hardware/machine.js';
@@ -127,6 +127,20 @@ function pteLockptr(mm: Word, table: Word): Word {
   if (PTE_LOCK_MM) return mm + Mm.pageTableLock;
   const pfn = wordPfn(table);
   return PTE_LOCK_HASHED ? hashedPteLock(pfn) : pageOf(pfn) + PAGE_PTL;
+}
+
+/**
+ * Waits until a table that is being moved has its new place, after one of its entries said that it has moved. What this
+ * CPU knows of tables is as old as that.
+ *
+ * Locks: none over page tables; takes page_table_lock, which is held over the move of a table.
+ */
+export function* waitForMove(cpu: Cpu, mm: Word, address: Vaddr): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (mm !== cpu.mm) return;
+  cpu.tlb.drop(address);
+  cpu.pgd = yield* cpu.readOnce(mm + Mm.pgd);
 }
 
 /** Begins work on two leaf tables: their locks in order, and one only where both have the same. */

@@ -6,9 +6,10 @@ import { PAGE_SIZE, TASK_SIZE, pageAlign, pageMask, pteOffset } from '../hardwar
 import { findGetPage } from './pagecache.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
+import { waitForMove } from './locking.js';
 import { putPage } from './lru.js';
 import { HUGE_LEAF, leafTable } from './pgwalk.js';
-import { pteFile, pteSwap, pteToPgoff, pteToSlot } from './pte.js';
+import { pteFile, pteMoved, pteSwap, pteToPgoff, pteToSlot } from './pte.js';
 import { linearPageIndex } from './rmap.js';
 import { lookupSwapCache } from './swapstate.js';
 import { findVma } from './vmatree.js';
@@ -44,6 +45,10 @@ function* inCore(cpu: Cpu, mm: Word, vma: Word, page: Vaddr): Op<boolean> {
   const table = yield* leafTable(cpu, mm, page);
   if (table === HUGE_LEAF) return true;
   const entry = table < 0 ? 0 : yield* cpu.readOnce(table + pteOffset(page));
+  if (pteMoved(entry)) {
+    yield* waitForMove(cpu, mm, page);
+    return yield* inCore(cpu, mm, vma, page);
+  }
   if (pteSwap(entry)) return yield* inSwapCache(cpu, pteToSlot(entry));
   if (entry !== 0 && !pteFile(entry)) return true;
   const file = yield* cpu.load(vma + Vma.vmFile);

@@ -4,12 +4,15 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, PTE_ACCESSED, entryPfn, pfnNode, pteOffset } from '../hardware/machine.js';
 import { LRU_NONE, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { pteLock, pteUnlock } from './locking.js';
+import { pteLock, pteUnlock, waitForMove } from './locking.js';
 import { delFromList, lruAddDrain, putPage } from './lru.js';
 import { leafTable, nextSpan } from './pgwalk.js';
-import { ptePresent, ptepClearBits, ptepGet } from './pte.js';
+import { pteMoved, ptePresent, ptepClearBits, ptepGet } from './pte.js';
 import { compoundHead, getPage } from './rmap.js';
 import { reclaimIsolated } from './vmscan.js';
+
+/** What getIdlePage gives instead of a frame where the pte is in another table by now. */
+const TABLE_MOVED: Pfn = -1;
 
 /** Huge pages are left alone. Locks: mmap_sem for reading. */
 export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<void> {
@@ -22,12 +25,20 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
       continue;
     }
     const pfn = yield* getIdlePage(cpu, mm, table + pteOffset(address));
+    if (pfn === TABLE_MOVED) {
+      yield* waitForMove(cpu, mm, address);
+      continue;
+    }
     if (pfn !== ZERO_PFN) yield* reclaimHeld(cpu, pfn);
     address += PAGE_SIZE;
   }
 }
 
-/** Takes a reference to the page of a pte, and the mark that it was used from it. @returns it, or ZERO_PFN if none */
+/**
+ * Takes a reference to the page of a pte, and the mark that it was used from it.
+ *
+ * @returns it, or ZERO_PFN if none, or TABLE_MOVED
+ */
 function* getIdlePage(cpu: Cpu, mm: Word, ptep: Word): Op<Pfn> {
   if ((yield* cpu.readOnce(ptep)) === 0) return ZERO_PFN;
   yield* pteLock(cpu, mm, ptep);
@@ -39,7 +50,7 @@ function* getIdlePage(cpu: Cpu, mm: Word, ptep: Word): Op<Pfn> {
     yield* ptepClearBits(cpu, ptep, PTE_ACCESSED);
   }
   yield* pteUnlock(cpu, mm, ptep);
-  return pfn;
+  return pteMoved(entry) ? TABLE_MOVED : pfn;
 }
 
 /** Reclaims a page with the caller's reference, unless it waits in a pagevec or somebody else is at it. */

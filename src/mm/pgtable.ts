@@ -11,9 +11,15 @@ import { POPULATE_LOSER_KEEPS } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
-import { pageTableAtomicStart, pageTableAtomicStop, testAndPopulate } from './locking.js';
+import {
+  pageTableAtomicStart,
+  pageTableAtomicStop,
+  testAndPopulate,
+  waitForMove,
+} from './locking.js';
+import { topTable } from './pgwalk.js';
 import { allocZeroedPage, allocZeroedPages } from './allocpages.js';
-import { pmdHuge, tableEntry, tableGet } from './pte.js';
+import { pmdHuge, pteMoved, tableEntry, tableGet } from './pte.js';
 import { freeTable } from './freepgtables.js';
 import { NEW_PAGE_REFERENCES, setNewReferences } from './pagealloc.js';
 
@@ -41,7 +47,7 @@ export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
  * Locks: as for `pteAllocMap`.
  */
 function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
-  let table = frameOf(yield* cpu.load(mm + Mm.pgd));
+  let table = frameOf(yield* topTable(cpu, mm));
   for (let above = TOP_LEVEL; above > level; above--) {
     const entryp = table + entryOffset(address, above);
     let entry = yield* tableGet(cpu, entryp);
@@ -57,6 +63,12 @@ function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<n
         yield* freeTable(cpu, pfn, above - 1);
       }
       entry = yield* tableGet(cpu, entryp);
+    }
+    if (pteMoved(entry)) {
+      yield* pageTableAtomicStop(cpu, mm);
+      yield* waitForMove(cpu, mm, address);
+      yield* pageTableAtomicStart(cpu, mm);
+      return yield* entryAllocMap(cpu, mm, address, level);
     }
     if (above === 1 && pmdHuge(entry)) return -entryp;
     table = frameOf(entryPfn(entry));
@@ -86,11 +98,20 @@ export function* allocTable(cpu: Cpu, level: number): Op<Pfn> {
   const order = TABLE_ORDER[level];
   const pfn = order === 0 ? yield* allocZeroedPage(cpu) : yield* allocZeroedPages(cpu, order);
   if (pfn === 0) return 0;
+  // A frame of several has no reference yet, a single one those of any new page.
+  yield* makeTable(cpu, pfn, order, order === 0 ? NEW_PAGE_REFERENCES : 0);
+  return pfn;
+}
+
+/**
+ * Makes frames of zeros a table.
+ *
+ * @param references - that its owner alone has to each of them
+ */
+export function* makeTable(cpu: Cpu, pfn: Pfn, order: number, references: number): Op<void> {
   for (let frame = 0; frame < 2 ** order; frame++) {
     yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, PG_table);
-    // A frame of several has none yet, a single one those of any new page.
-    yield* setNewReferences(cpu, pfn + frame, order === 0 ? NEW_PAGE_REFERENCES : 0, 1);
+    yield* setNewReferences(cpu, pfn + frame, references, 1);
   }
   yield* countEvents(cpu, PageState.nr_page_table_pages, 2 ** order);
-  return pfn;
 }

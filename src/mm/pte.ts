@@ -19,6 +19,7 @@ import {
   PTE_EXEC,
   PTE_FILE,
   PTE_HASHED,
+  PTE_MOVED,
   PTE_PRESENT,
   PTE_PROTNONE,
   PTE_SPLIT,
@@ -29,7 +30,13 @@ import {
 } from '../hardware/machine.js';
 import { busyClearBits, busyExchange, busyInstall } from './busyPte.js';
 import { countEvents } from './counters.js';
-import { ATOMIC_INSTALL, PTE_EXCHANGE, PTE_LOCKED, PTE_READ_MODIFY_WRITE } from './design.js';
+import {
+  ATOMIC_INSTALL,
+  MOVE_MARKS,
+  PTE_EXCHANGE,
+  PTE_LOCKED,
+  PTE_READ_MODIFY_WRITE,
+} from './design.js';
 import { PageState } from './layout/percpu.js';
 import { VM_ACCESS, VM_EXEC, VM_WRITE } from './layout/vma.js';
 import { splitClearBits, splitGet, splitGetAndClear, splitInstall, splitSet } from './splitPte.js';
@@ -90,6 +97,11 @@ export function swpEntryToPte(slot: number): number {
 /** Whether an entry is such a one (Linux: is_swap_pte). */
 export function pteSwap(entry: number): boolean {
   return entry !== 0 && !ptePresent(entry) && (entry & PTE_FILE) === 0;
+}
+
+/** Whether an entry is in another table now: this one is not in use any more, see relocate.ts. */
+export function pteMoved(entry: number): boolean {
+  return MOVE_MARKS && entry === PTE_MOVED;
 }
 
 export function pteToSlot(entry: number): number {

@@ -11,9 +11,9 @@ import { PAGES_PER_BYTE, PAGE_SIZE, entryPfn, pteOffset } from '../hardware/mach
 import { File } from './layout/file.js';
 import { PAGE_MAPPING_ANON, PG_head, Page, pageOf } from './layout/page.js';
 import { AnonVma, AnonVmaChain, VM_NONLINEAR, Vma } from './layout/vma.js';
-import { pteLock, pteUnlock } from './locking.js';
+import { pteLock, pteUnlock, waitForMove } from './locking.js';
 import { leafTable } from './pgwalk.js';
-import { ptePresent, ptepGet } from './pte.js';
+import { pteMoved, ptePresent, ptepGet } from './pte.js';
 import { anonVmaUnlock } from './anonvma.js';
 
 /** A pte that maps the page, its lock held. */
@@ -122,17 +122,20 @@ function* visitPte(
   found: Found,
 ): Op<boolean> {
   const mm = yield* cpu.load(vma + Vma.vmMm);
-  // Its tables stay while the VMA is on the list that led here.
-  const table = yield* leafTable(cpu, mm, address);
-  if (table <= 0) return true;
-  const ptep = table + pteOffset(address);
-  if ((yield* cpu.readOnce(ptep)) === 0) return true;
-  yield* pteLock(cpu, mm, ptep);
-  const entry = yield* ptepGet(cpu, ptep);
-  let goOn = true;
-  if (ptePresent(entry) && entryPfn(entry) === pfn) {
-    goOn = yield* visit(cpu, pfn, { mm, vma, vmFlags, address, ptep, entry }, found);
+  for (;;) {
+    // Its tables stay, or can be walked through, while the VMA is on the list that led here.
+    const table = yield* leafTable(cpu, mm, address);
+    if (table <= 0) return true;
+    const ptep = table + pteOffset(address);
+    if ((yield* cpu.readOnce(ptep)) === 0) return true;
+    yield* pteLock(cpu, mm, ptep);
+    const entry = yield* ptepGet(cpu, ptep);
+    let goOn = true;
+    if (ptePresent(entry) && entryPfn(entry) === pfn) {
+      goOn = yield* visit(cpu, pfn, { mm, vma, vmFlags, address, ptep, entry }, found);
+    }
+    yield* pteUnlock(cpu, mm, ptep);
+    if (!pteMoved(entry)) return goOn;
+    yield* waitForMove(cpu, mm, address);
   }
-  yield* pteUnlock(cpu, mm, ptep);
-  return goOn;
 }

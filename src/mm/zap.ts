@@ -17,10 +17,10 @@ import { clearHugePmd, hugeMask, splitHugePmd } from './hugeSplit.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, VM_PFNMAP, Vma } from './layout/vma.js';
-import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
+import { entryLock, entryUnlock, ptesUnlock } from './locking.js';
 import { freePageAndSwapCache, freeSwapAndCache } from './swapstate.js';
 import { freePgtables } from './freepgtables.js';
-import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
+import { HUGE_LEAF, findPmd, leafTable, leafTableLock, nextSpan } from './pgwalk.js';
 import {
   clearPteHigh,
   pgoffToPte,
@@ -135,7 +135,7 @@ function* zapRange(
   yield* updateHiwaterRss(cpu, mm);
   let address = start;
   while (address < end) {
-    const table = yield* leafTable(cpu, mm, address);
+    const table = yield* leafTableLock(cpu, mm, address);
     if (table < 0) {
       address = nextSpan(address, -table);
       continue;
@@ -145,7 +145,6 @@ function* zapRange(
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
-    yield* ptesLock(cpu, mm, table);
     for (; address < stop && gather.cleared < GATHER_PAGES; address += PAGE_SIZE) {
       yield* zapPte(cpu, table + pteOffset(address), gather, details);
     }

@@ -10,6 +10,7 @@ import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import { PAIR_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
+import { relocateFault } from './relocateFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
@@ -30,6 +31,7 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
   prefaultFault,
+  relocateFault,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,
@@ -41,11 +43,12 @@ export const SCENARIOS: readonly Scenario[] = [
 
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
- * allocator; nor those with prefault, which do where pages are touched in sequence.
+ * allocator; nor those with prefault, which do where pages are touched in sequence; nor those whose tables can move,
+ * which do while one does.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero, prefault }) => {
-    return broken === undefined && prezero === undefined && prefault === undefined;
+  ({ broken, prezero, prefault, relocation }) => {
+    return [broken, prezero, prefault, relocation].every((value) => value === undefined);
   },
 );
 

@@ -75,6 +75,7 @@ import {
   writeProtect,
 } from './postedRaces.js';
 import { drainCpu } from './quiet.js';
+import { loadAndLeave, loadThenStore, relocateOwn, relocateSetup } from './relocationRaces.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
@@ -131,8 +132,10 @@ export const PROGRAMS = {
   kswapd,
   kscrubd,
   litmus,
+  loadAndLeave,
   loadOwn,
   loadPages,
+  loadThenStore,
   missingTablesSetup,
   movePage,
   neighbourFrameSetup,
@@ -174,6 +177,8 @@ export const PROGRAMS = {
   reclaimAll,
   referenceFault,
   referenceReclaim,
+  relocateOwn,
+  relocateSetup,
   scrubNode,
   semaphoreThenSpin,
   servingDaemon,

@@ -63,6 +63,8 @@ export class PlainCpu {
   private readonly activeMm: Word;
   private readonly ipiRequested: Word;
   private readonly ipiDone: Word;
+  /** Where an mm has its top-level table. */
+  private readonly topWord: number;
   private interruptsDone: number;
   private readonly nap = new Int32Array(new SharedArrayBuffer(4));
 
@@ -91,6 +93,7 @@ export class PlainCpu {
     this.debugged = vm.DEBUG_PAGEALLOC ? vm : undefined;
     this.cpuLine = vm.cpuLine;
     this.layout = vm.CpuLine;
+    this.topWord = vm.Mm.pgd;
     const line = vm.cpuLine(id);
     this.activeMm = line + vm.CpuLine.activeMm;
     this.ipiRequested = line + vm.CpuLine.ipiRequested;
@@ -189,6 +192,12 @@ export class PlainCpu {
     wait();
     this.tlb.drop(-1);
     Atomics.store(this.words, this.activeMm, mm);
+    this.reloadTop();
+  }
+
+  /** Looks anew where the top-level table is: after `activeMm` is set, so that who moves it finds this CPU. */
+  private reloadTop(): void {
+    if (this.mm !== 0) this.pgd = Atomics.load(this.words, this.mm + this.topWord);
   }
 
   /** A free frame is touched by nobody. */
@@ -319,6 +328,7 @@ export class PlainCpu {
   invalidate(cpu: number, address: Vaddr): void {
     if (cpu === this.id) {
       this.tlb.drop(address);
+      this.reloadTop();
       return;
     }
     const line = this.cpuLine(cpu);
@@ -340,6 +350,7 @@ export class PlainCpu {
     if (this.words[this.ipiRequested] === this.interruptsDone) return;
     this.interruptsDone = Atomics.load(this.words, this.ipiRequested);
     this.tlb.drop(-1);
+    this.reloadTop();
     Atomics.store(this.words, this.ipiDone, this.interruptsDone);
   }
 

@@ -10,7 +10,7 @@ export const Mm = {
   vmaTree: 1,
   /** The VMA last found; a hint. Races on purpose. */
   mmapCache: 2,
-  /** Frame of the top-level table. Constant. */
+  /** Frame of the top-level table. Constant where tables do not move; else under pageTableLock, races on purpose. */
   pgd: 3,
   /** Tasks that run in this space. Atomic. */
   mmUsers: 16,

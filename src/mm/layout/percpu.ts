@@ -38,6 +38,9 @@ export const Percpu = {
   /** Of a thousand allocations how many are to fail, and what chooses them: a number that each changes. */
   failPermille: 130,
   failSeed: 131,
+  /** By level: page tables that a hypervisor was told of, and told to forget, as they moved (paravirt.ts). */
+  tablesPinned: 132,
+  tablesUnpinned: 136,
   /**
    * STACK_WORDS of the kernel's stack: the frame numbers of the posted prefault's pagevec and, behind them, where
    * its function returns to.

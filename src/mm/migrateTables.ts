@@ -1,0 +1,40 @@
+/**
+ * What page tables are moved for (Biro, April 2008: process migration between nodes, memory that is taken off-line,
+ * memory in pieces that are too small).
+ */
+import type { Pfn, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { frameOf } from '../hardware/frames.js';
+import { pfnNode } from '../hardware/machine.js';
+import { shouldFail } from './failpoint.js';
+import { drainLocalPages, takePagesOfNode } from './pagealloc.js';
+import { makeTable } from './pgtable.js';
+import { relocateTables, type Moved } from './relocate.js';
+
+/**
+ * Moves the page tables of an address space that are on one node to another.
+ *
+ * @returns what became of them
+ */
+export function* migratePageTables(cpu: Cpu, mm: Word, from: number, to: number): Op<Moved> {
+  return yield* relocateTables(cpu, mm, {
+    wants: (pfn) => pfnNode(pfn) === from,
+    *alloc(taker: Cpu): Op<Pfn> {
+      return yield* allocTableOfNode(taker, to);
+    },
+  });
+}
+
+/** Takes an empty table of one frame from a node alone. @returns 0 where it has none free */
+function* allocTableOfNode(cpu: Cpu, node: number): Op<Pfn> {
+  if (yield* shouldFail(cpu)) return 0;
+  let pfn = yield* takePagesOfNode(cpu, node, 0, false);
+  if (pfn === 0) {
+    yield* drainLocalPages(cpu);
+    pfn = yield* takePagesOfNode(cpu, node, 0, false);
+  }
+  if (pfn === 0) return 0;
+  yield* cpu.zeroPage(frameOf(pfn));
+  yield* makeTable(cpu, pfn, 0, 0);
+  return pfn;
+}
