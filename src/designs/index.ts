@@ -18,8 +18,10 @@ import {
   brokenRelocateAtOnce,
   brokenRelocateFlush,
   brokenRelocateRcu,
+  brokenRelocateStale,
   linuxRelocate,
   relocate,
+  relocatePosted,
   v18Relocate,
 } from './relocate.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
@@ -48,6 +50,7 @@ export const DESIGNS: readonly VmDesign[] = [
   relocate,
   v18Relocate,
   linuxRelocate,
+  relocatePosted,
   brokenCheckThenInstall,
   brokenPlainRss,
   brokenLruBeforeInstall,
@@ -60,6 +63,7 @@ export const DESIGNS: readonly VmDesign[] = [
   brokenRelocateAtOnce,
   brokenRelocateFlush,
   brokenRelocateRcu,
+  brokenRelocateStale,
 ];
 
 /** What commands compare when no design is named, as a user would type it: before, and after. */

@@ -31,6 +31,28 @@ export const linuxRelocate: VmDesign = {
   relocation: OURS,
 };
 
+/** The patch of 2008, in the kernel that it is for. SPEC S2-a, S2-b, S2-c, S2-d. */
+export const relocatePosted: VmDesign = {
+  ...tableLock,
+  name: 'relocate-posted',
+  summary:
+    'table-lock, and page tables can move, as posted: copied, and who takes a lock walks again',
+  source: 'Biro, April 2008, Make Page Tables Relocatable; review by Fitzhardinge, 30 April 2008',
+  broken:
+    'a dirty bit that the MMU sets in the old copy is lost; without memory old tables are neither freed nor flushed; the node that counts is that of the table above',
+  relocation: { tells: 'limbo', frees: 'rcu' },
+};
+
+/** SPEC S2-e: an update must not go to the old copy. */
+export const brokenRelocateStale: VmDesign = {
+  ...relocatePosted,
+  name: 'broken-relocate-stale',
+  summary: 'relocate-posted, but who takes a lock of ptes does not walk again',
+  source: 'what the _delimbo functions of the patch are there to avoid',
+  broken: 'a page is mapped in a table that nobody walks any more, and goes with it',
+  relocation: { tells: 'limbo-unheeded', frees: 'rcu' },
+};
+
 /** SPEC S2-b: an old table must not be freed while the MMU may walk through it. */
 export const brokenRelocateAtOnce: VmDesign = {
   ...relocate,

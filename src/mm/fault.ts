@@ -9,11 +9,12 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { OOM_KILLER, PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
-import { SECTION_LOCK, VMA_LOCK } from './design.js';
+import { MOVE_LIMBO, MOVE_REWALK, SECTION_LOCK, VMA_LOCK } from './design.js';
 import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { MMF_OOM_KILLED, Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
+import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import {
   pageTableAtomicStart,
   pageTableAtomicStop,
@@ -159,16 +160,18 @@ function* handlePteFault(
     return yield* doNoPage(cpu, mm, vma, address, write, ptep);
   }
   yield* sectionStart(cpu, mm, ptep);
-  if (SECTION_LOCK && (yield* ptepGet(cpu, ptep)) !== entry) {
-    yield* sectionStop(cpu, mm, ptep);
+  const here = MOVE_REWALK ? yield* delimbo(cpu, mm, ptep, address) : ptep;
+  if (SECTION_LOCK && (yield* ptepGet(cpu, here)) !== entry) {
+    yield* sectionStop(cpu, mm, here);
     return VM_FAULT_MINOR;
   }
   if (write && (entry & PTE_WRITE) === 0) {
-    return yield* doWpPage(cpu, mm, vma, address, ptep, entry);
+    return yield* doWpPage(cpu, mm, vma, address, here, entry);
   }
   // Another CPU was faster.
-  const updated = yield* ptepSetAccessFlags(cpu, address, ptep, entry, write);
-  yield* sectionStop(cpu, mm, ptep);
+  const updated = yield* ptepSetAccessFlags(cpu, address, here, entry, write);
+  if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
+  yield* sectionStop(cpu, mm, here);
   if (updated === entry) yield* countEvent(cpu, PageState.spurious_page_faults);
   return VM_FAULT_MINOR;
 }

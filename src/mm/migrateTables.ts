@@ -9,7 +9,15 @@ import { pfnNode } from '../hardware/machine.js';
 import { shouldFail } from './failpoint.js';
 import { drainLocalPages, takePagesOfNode } from './pagealloc.js';
 import { makeTable } from './pgtable.js';
-import { relocateTables, type Moved } from './relocate.js';
+import { MOVE_LIMBO } from './design.js';
+import { relocateTables, type Move, type Moved } from './relocate.js';
+import { relocateTablesPosted } from './relocatePosted.js';
+
+/** Moves the page tables of an address space as the design does. Locks: none. */
+export function* moveTables(cpu: Cpu, mm: Word, move: Move): Op<Moved> {
+  if (MOVE_LIMBO) return yield* relocateTablesPosted(cpu, mm, move);
+  return yield* relocateTables(cpu, mm, move);
+}
 
 /**
  * Moves the page tables of an address space that are on one node to another.
@@ -17,7 +25,7 @@ import { relocateTables, type Moved } from './relocate.js';
  * @returns what became of them
  */
 export function* migratePageTables(cpu: Cpu, mm: Word, from: number, to: number): Op<Moved> {
-  return yield* relocateTables(cpu, mm, {
+  return yield* moveTables(cpu, mm, {
     wants: (pfn) => pfnNode(pfn) === from,
     *alloc(taker: Cpu): Op<Pfn> {
       return yield* allocTableOfNode(taker, to);
@@ -26,7 +34,7 @@ export function* migratePageTables(cpu: Cpu, mm: Word, from: number, to: number)
 }
 
 /** Takes an empty table of one frame from a node alone. @returns 0 where it has none free */
-function* allocTableOfNode(cpu: Cpu, node: number): Op<Pfn> {
+export function* allocTableOfNode(cpu: Cpu, node: number): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;
   let pfn = yield* takePagesOfNode(cpu, node, 0, false);
   if (pfn === 0) {

@@ -15,13 +15,21 @@ import {
 import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
-import { FAULT_AROUND_PAGES, PREFAULT, PREFAULT_POSTED, PTE_LOCK_BIT } from './design.js';
+import {
+  FAULT_AROUND_PAGES,
+  MOVE_LIMBO,
+  MOVE_REWALK,
+  PREFAULT,
+  PREFAULT_POSTED,
+  PTE_LOCK_BIT,
+} from './design.js';
 import { CACHE_FULL, addCachePage, waitForPage } from './filemap.js';
 import { findGetPage, isCached, isOnDevice, mayMapAround } from './pagecache.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
 import { PG_dirty, PG_readahead, PG_uptodate, Page, folioPages, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_PFNMAP, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
+import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import {
   entryLock,
   entryUnlock,
@@ -127,7 +135,7 @@ function* mapFilePage(
   address: Vaddr,
   pgoff: number,
   write: boolean,
-  ptep: Word,
+  found: Word,
   origEntry: number,
 ): Op<number> {
   const sequence = yield* cpu.readOnce(file + File.truncateCount);
@@ -140,7 +148,8 @@ function* mapFilePage(
   const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
   yield* noteReadahead(cpu, file, pgoff, pfn, folio);
-  yield* ptesLock(cpu, mm, ptep);
+  yield* ptesLock(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   if ((yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
     yield* ptesUnlock(cpu, mm, ptep);
     yield* putPage(cpu, pfn);
@@ -166,6 +175,7 @@ function* mapFilePage(
     yield* putPage(cpu, pfn);
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
+  if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
   yield* ptesUnlock(cpu, mm, ptep);
   if (!settled) return VM_FAULT_RETRY;
   return result;
@@ -183,7 +193,7 @@ function* doCowFault(
   file: Word,
   address: Vaddr,
   pgoff: number,
-  ptep: Word,
+  found: Word,
 ): Op<number> {
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const sequence = yield* cpu.readOnce(file + File.truncateCount);
@@ -201,7 +211,8 @@ function* doCowFault(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteLock(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   const settled = (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
   if (settled) yield* setPteHigh(cpu, ptep, vmFlags);
   const installed = settled && (yield* ptepInstall(cpu, ptep, 0, entry));

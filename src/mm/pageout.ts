@@ -2,8 +2,10 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, PTE_ACCESSED, entryPfn, pfnNode, pteOffset } from '../hardware/machine.js';
+import { MOVE_REWALK } from './design.js';
 import { LRU_NONE, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { Zone, zoneOf } from './layout/zone.js';
+import { delimbo } from './limbo.js';
 import { pteLock, pteUnlock, waitForMove } from './locking.js';
 import { delFromList, lruAddDrain, putPage } from './lru.js';
 import { leafTable, nextSpan } from './pgwalk.js';
@@ -24,7 +26,7 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
       address = nextSpan(address, Math.max(1, -table));
       continue;
     }
-    const pfn = yield* getIdlePage(cpu, mm, table + pteOffset(address));
+    const pfn = yield* getIdlePage(cpu, mm, table + pteOffset(address), address);
     if (pfn === TABLE_MOVED) {
       yield* waitForMove(cpu, mm, address);
       continue;
@@ -39,9 +41,10 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
  *
  * @returns it, or ZERO_PFN if none, or TABLE_MOVED
  */
-function* getIdlePage(cpu: Cpu, mm: Word, ptep: Word): Op<Pfn> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return ZERO_PFN;
-  yield* pteLock(cpu, mm, ptep);
+function* getIdlePage(cpu: Cpu, mm: Word, found: Word, address: Vaddr): Op<Pfn> {
+  if ((yield* cpu.readOnce(found)) === 0) return ZERO_PFN;
+  yield* pteLock(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   const entry = yield* ptepGet(cpu, ptep);
   let pfn = ptePresent(entry) ? entryPfn(entry) : ZERO_PFN;
   if (pfn !== ZERO_PFN && (yield* compoundHead(cpu, pfn)) !== pfn) pfn = ZERO_PFN;

@@ -7,13 +7,14 @@ import { frameOf } from '../hardware/frames.js';
 import { TABLE_ORDER, TOP_LEVEL, entryOffset, entryPfn } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
-import { POPULATE_LOSER_KEEPS } from './design.js';
+import { MOVE_REWALK, POPULATE_LOSER_KEEPS } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import {
   pageTableAtomicStart,
   pageTableAtomicStop,
+  populateIfNone,
   testAndPopulate,
   waitForMove,
 } from './locking.js';
@@ -56,12 +57,16 @@ function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<n
       const pfn = yield* allocTable(cpu, above - 1);
       if (pfn === 0) return 0;
       yield* pageTableAtomicStart(cpu, mm);
-      if (yield* testAndPopulate(cpu, mm, entryp, tableEntry(pfn))) {
+      const populated = MOVE_REWALK
+        ? yield* populateInLimbo(cpu, mm, address, above, tableEntry(pfn))
+        : yield* testAndPopulate(cpu, mm, entryp, tableEntry(pfn));
+      if (populated) {
         // Atomic: V18 increments nr_ptes with no lock held, and two CPUs could lose a count.
         yield* cpu.add(mm + Mm.nrTables, 1);
       } else if (!POPULATE_LOSER_KEEPS) {
         yield* freeTable(cpu, pfn, above - 1);
       }
+      if (MOVE_REWALK) return yield* entryAllocMap(cpu, mm, address, level);
       entry = yield* tableGet(cpu, entryp);
     }
     if (pteMoved(entry)) {
@@ -74,6 +79,24 @@ function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<n
     table = frameOf(entryPfn(entry));
   }
   return table + entryOffset(address, level);
+}
+
+/** Hangs a table into the entry that is in use by then (2008: __pte_alloc with delimbo_pmd, and its like). */
+function* populateInLimbo(
+  cpu: Cpu,
+  mm: Word,
+  address: Vaddr,
+  level: number,
+  entry: number,
+): Op<boolean> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  let table = frameOf(yield* topTable(cpu, mm));
+  for (let above = TOP_LEVEL; above > level; above--) {
+    table = frameOf(entryPfn(yield* tableGet(cpu, table + entryOffset(address, above))));
+  }
+  const populated = yield* populateIfNone(cpu, table + entryOffset(address, level), entry);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  return populated;
 }
 
 /**

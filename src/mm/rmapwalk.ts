@@ -8,9 +8,11 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, PAGE_SIZE, entryPfn, pteOffset } from '../hardware/machine.js';
+import { MOVE_REWALK } from './design.js';
 import { File } from './layout/file.js';
 import { PAGE_MAPPING_ANON, PG_head, Page, pageOf } from './layout/page.js';
 import { AnonVma, AnonVmaChain, VM_NONLINEAR, Vma } from './layout/vma.js';
+import { delimbo } from './limbo.js';
 import { pteLock, pteUnlock, waitForMove } from './locking.js';
 import { leafTable } from './pgwalk.js';
 import { pteMoved, ptePresent, ptepGet } from './pte.js';
@@ -126,9 +128,10 @@ function* visitPte(
     // Its tables stay, or can be walked through, while the VMA is on the list that led here.
     const table = yield* leafTable(cpu, mm, address);
     if (table <= 0) return true;
-    const ptep = table + pteOffset(address);
-    if ((yield* cpu.readOnce(ptep)) === 0) return true;
-    yield* pteLock(cpu, mm, ptep);
+    const there = table + pteOffset(address);
+    if ((yield* cpu.readOnce(there)) === 0) return true;
+    yield* pteLock(cpu, mm, there);
+    const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, there, address) : there;
     const entry = yield* ptepGet(cpu, ptep);
     let goOn = true;
     if (ptePresent(entry) && entryPfn(entry) === pfn) {

@@ -10,6 +10,7 @@ import { FRAMES, PTE_WRITE, SWAP_SLOTS } from '../hardware/machine.js';
 import { allocPage } from './allocpages.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
+import { MOVE_LIMBO, MOVE_REWALK } from './design.js';
 import {
   PG_anon_exclusive,
   PG_locked,
@@ -22,6 +23,7 @@ import {
 import { PageState } from './layout/percpu.js';
 import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from './layout/swap.js';
 import { Vma } from './layout/vma.js';
+import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import {
   pageTableAtomicStart,
   pageTableAtomicStop,
@@ -120,14 +122,15 @@ function* mapSwapPage(
   vma: Word,
   address: Vaddr,
   write: boolean,
-  ptep: Word,
+  found: Word,
   origEntry: number,
   pfn: Pfn,
   slot: number,
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const page = pageOf(pfn);
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteLock(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   if ((yield* ptepGet(cpu, ptep)) !== origEntry) {
     yield* pteUnlock(cpu, mm, ptep);
     return 0;
@@ -144,6 +147,7 @@ function* mapSwapPage(
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   yield* swapFree(cpu, slot);
   yield* cpu.or(page + Page.flags, PG_referenced);
+  if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
   yield* pteUnlock(cpu, mm, ptep);
   return entry;
 }
@@ -154,11 +158,12 @@ function* copyAtOnce(
   mm: Word,
   vma: Word,
   address: Vaddr,
-  ptep: Word,
+  found: Word,
   entry: number,
 ): Op<boolean> {
   yield* pageTableAtomicStart(cpu, mm);
-  yield* sectionStart(cpu, mm, ptep);
+  yield* sectionStart(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   if ((yield* ptepGet(cpu, ptep)) !== entry) {
     yield* sectionStop(cpu, mm, ptep);
     return true;

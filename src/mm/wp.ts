@@ -8,7 +8,14 @@ import { frameOf } from '../hardware/frames.js';
 import { SWAP_SLOTS, entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { SECTION_LOCK, WALK_LOCK, WP_HOLD, WP_LOCK_AND_HOLD, WP_TRY_HOLD } from './design.js';
+import {
+  MOVE_REWALK,
+  SECTION_LOCK,
+  WALK_LOCK,
+  WP_HOLD,
+  WP_LOCK_AND_HOLD,
+  WP_TRY_HOLD,
+} from './design.js';
 import {
   PG_anon_exclusive,
   PG_dirty,
@@ -21,6 +28,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
+import { delimbo } from './limbo.js';
 import { pteLock, pteUnlock, sectionStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, allocZeroedPage } from './allocpages.js';
@@ -156,11 +164,12 @@ function* makeSharedWritable(
   cpu: Cpu,
   mm: Word,
   address: Vaddr,
-  ptep: Word,
+  found: Word,
   entry: number,
   vmFlags: number,
 ): Op<void> {
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteLock(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   if ((yield* ptepGet(cpu, ptep)) === entry) {
     yield* cpu.or(pageOf(entryPfn(entry)) + Page.flags, PG_dirty);
     // The MMU may have set a bit since.
@@ -210,7 +219,7 @@ function* copyPage(
   mm: Word,
   vma: Word,
   address: Vaddr,
-  ptep: Word,
+  found: Word,
   entry: number,
 ): Op<number> {
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
@@ -226,7 +235,8 @@ function* copyPage(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteLock(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   yield* setPteHigh(cpu, ptep, vmFlags);
   const stale = HELD && !fromZero && (yield* becameExclusive(cpu, oldPfn));
   if (stale || !(yield* ptepInstall(cpu, ptep, entry, copy))) {

@@ -10,7 +10,7 @@ import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import { PAIR_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
-import { relocateFault } from './relocateFault.js';
+import { relocateDirty, relocateFault, relocateNode } from './relocateFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
@@ -32,6 +32,8 @@ export const SCENARIOS: readonly Scenario[] = [
   swapFault,
   prefaultFault,
   relocateFault,
+  relocateDirty,
+  relocateNode,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,

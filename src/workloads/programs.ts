@@ -75,7 +75,16 @@ import {
   writeProtect,
 } from './postedRaces.js';
 import { drainCpu } from './quiet.js';
-import { loadAndLeave, loadThenStore, relocateOwn, relocateSetup } from './relocationRaces.js';
+import {
+  loadAndLeave,
+  loadThenDirty,
+  loadThenStore,
+  migrateOwn,
+  relocateAndPageOut,
+  relocateOwn,
+  relocateSetup,
+  spreadSetup,
+} from './relocationRaces.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
@@ -135,7 +144,9 @@ export const PROGRAMS = {
   loadAndLeave,
   loadOwn,
   loadPages,
+  loadThenDirty,
   loadThenStore,
+  migrateOwn,
   missingTablesSetup,
   movePage,
   neighbourFrameSetup,
@@ -177,8 +188,10 @@ export const PROGRAMS = {
   reclaimAll,
   referenceFault,
   referenceReclaim,
+  relocateAndPageOut,
   relocateOwn,
   relocateSetup,
+  spreadSetup,
   scrubNode,
   semaphoreThenSpin,
   servingDaemon,

@@ -2,23 +2,30 @@
 import { InvariantError } from '../base/errors.js';
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { PAGE_SIZE } from '../hardware/machine.js';
+import { wordPfn } from '../hardware/frames.js';
+import { PAGE_SIZE, pfnNode } from '../hardware/machine.js';
 import { Task } from '../mm/layout/mm.js';
 import { allocTable } from '../mm/pgtable.js';
 import { switchTo } from '../mm/process.js';
-import { relocateTables, type Move } from '../mm/relocate.js';
+import { allocTableOfNode, migratePageTables, moveTables } from '../mm/migrateTables.js';
+import { leafTable } from '../mm/pgwalk.js';
+import type { Move } from '../mm/relocate.js';
 import {
   addThread,
   expectWord,
   loadWord,
   mapAnonymous,
+  pageOut,
   startProcess,
   storeWord,
 } from './raceSteps.js';
+import { contentsError } from './report.js';
 
 const PAGE: Vaddr = 0x4000_0000;
 /** What the first page holds before the race. */
 const BEFORE = 7;
+/** What `loadThenDirty` stores to it. */
+export const STORED = 9;
 
 /**
  * A process with two threads, whose tasks follow each other, and two pages, of which the second was not touched.
@@ -56,12 +63,13 @@ export function* loadAndLeave(cpu: Cpu, task: Word): Op<number> {
   return 0;
 }
 
-/** Which tables `relocateOwn` moves: those of each level whose bit is set. */
-function tablesOf(levels: number): Move {
+/** Which tables move: those of each level whose bit is set, as long as there are frames for them. */
+function tablesOf(levels: number, frames: number): Move {
+  let left = frames;
   return {
     wants: (_pfn, level) => (levels & (1 << level)) !== 0,
     *alloc(taker: Cpu): Op<Pfn> {
-      return yield* allocTable(taker, 0);
+      return left-- > 0 ? yield* allocTable(taker, 0) : 0;
     },
   };
 }
@@ -70,14 +78,65 @@ function tablesOf(levels: number): Move {
  * Moves tables of a task's process to other frames, as that task.
  *
  * @param levels - bits of the levels that move; of some there are none
- * @param least - tables that must move
+ * @param frames - that there are for it
  * @returns 0
  */
-export function* relocateOwn(cpu: Cpu, task: Word, levels: number, least: number): Op<number> {
+export function* relocateOwn(cpu: Cpu, task: Word, levels: number, frames: number): Op<number> {
   yield* switchTo(cpu, task);
-  const mm = yield* cpu.load(task + Task.mm);
-  const { moved, noMemory } = yield* relocateTables(cpu, mm, tablesOf(levels));
-  if (noMemory || moved < least) throw new InvariantError(`${moved} tables moved, not ${least}`);
+  yield* moveTables(cpu, cpu.mm, tablesOf(levels, frames));
+  yield* switchTo(cpu, 0);
+  return 0;
+}
+
+/**
+ * Loads from the first page as a task, so that its CPU knows it as a page that it may store to, and stores to it: the
+ * MMU marks its pte dirty by itself.
+ *
+ * @returns 0
+ */
+export function* loadThenDirty(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* loadWord(cpu, PAGE);
+  yield* storeWord(cpu, PAGE, STORED);
+  yield* switchTo(cpu, 0);
+  return 0;
+}
+
+/** Moves leaf tables, has the first page taken out, and brings it back: what it held is there. @returns 0 */
+export function* relocateAndPageOut(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* moveTables(cpu, cpu.mm, tablesOf(1, 1));
+  const held = yield* loadWord(cpu, PAGE);
+  yield* pageOut(cpu, PAGE);
+  const brought = yield* loadWord(cpu, PAGE);
+  if (held !== BEFORE && brought === BEFORE) {
+    throw contentsError(`the page holds ${brought} again, should hold ${held}`);
+  }
+  yield* switchTo(cpu, 0);
+  return 0;
+}
+
+/** As `relocateSetup`, and the leaf table is on node 1, apart from the top. @returns the first task */
+export function* spreadSetup(cpu: Cpu): Op<Word> {
+  const first = yield* relocateSetup(cpu);
+  const mm = yield* cpu.load(first + Task.mm);
+  yield* moveTables(cpu, mm, {
+    wants: (_pfn, level) => level === 0,
+    *alloc(taker: Cpu): Op<Pfn> {
+      return yield* allocTableOfNode(taker, 1);
+    },
+  });
+  return first;
+}
+
+/** Moves all tables of a task's process from one node to another: none is left there. @returns 0 */
+export function* migrateOwn(cpu: Cpu, task: Word, from: number, to: number): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* migratePageTables(cpu, cpu.mm, from, to);
+  const table = yield* leafTable(cpu, cpu.mm, PAGE);
+  if (pfnNode(wordPfn(table)) === from) {
+    throw new InvariantError(`the leaf table in frame ${wordPfn(table)} is still on node ${from}`);
+  }
   yield* switchTo(cpu, 0);
   return 0;
 }
