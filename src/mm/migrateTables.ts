@@ -8,10 +8,18 @@ import { frameOf } from '../hardware/frames.js';
 import { pfnNode } from '../hardware/machine.js';
 import { shouldFail } from './failpoint.js';
 import { drainLocalPages, takePagesOfNode } from './pagealloc.js';
-import { makeTable } from './pgtable.js';
+import { allocTable, makeTable } from './pgtable.js';
 import { MOVE_LIMBO } from './design.js';
 import { relocateTables, type Move, type Moved } from './relocate.js';
 import { relocateTablesPosted } from './relocatePosted.js';
+
+/** All tables, to wherever there are frames. */
+export const ALL_TABLES: Move = {
+  wants: () => true,
+  *alloc(cpu: Cpu): Op<Pfn> {
+    return yield* allocTable(cpu, 0);
+  },
+};
 
 /** Moves the page tables of an address space as the design does. Locks: none. */
 export function* moveTables(cpu: Cpu, mm: Word, move: Move): Op<Moved> {

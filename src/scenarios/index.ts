@@ -11,6 +11,7 @@ import { munmapFault } from './munmapFault.js';
 import { PAIR_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { relocateDirty, relocateFault, relocateNode } from './relocateFault.js';
+import { RELOCATE_PAIRS } from './relocatePairs.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
@@ -63,7 +64,7 @@ export function designsFor({ holds, fails, cases }: Scenario): readonly VmDesign
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {
-  const all = [...SCENARIOS, ...PAIR_SCENARIOS];
+  const all = [...SCENARIOS, ...PAIR_SCENARIOS, ...RELOCATE_PAIRS];
   const scenario = all.find((candidate) => candidate.name === name);
   if (scenario !== undefined) return scenario;
   const known = all.map((candidate) => candidate.name).join(', ');

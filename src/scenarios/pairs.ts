@@ -39,7 +39,7 @@ const PRIVATE: readonly PairKind[] = [
   PairKind.FORKED_SWAPPED,
 ];
 
-const OPERATIONS: readonly PairOperation[] = [
+export const OPERATIONS: readonly PairOperation[] = [
   { name: 'read', program: 'pairRead', effects: 0 },
   { name: 'write', program: 'pairWrite', effects: 0 },
   { name: 'munmap', program: 'pairMunmap', effects: PairEffect.UNMAPS },
@@ -75,7 +75,8 @@ const OPERATIONS: readonly PairOperation[] = [
   },
 ];
 
-const KINDS: readonly { kind: PairKind; name: string; memory: string }[] = [
+/** The kinds of memory. */
+export const KINDS: readonly { kind: PairKind; name: string; memory: string }[] = [
   { kind: PairKind.FRESH, name: 'fresh', memory: 'an anonymous page that is not there yet' },
   { kind: PairKind.ZERO, name: 'zero', memory: 'an anonymous page that was only read' },
   { kind: PairKind.ANON, name: 'anon', memory: 'an anonymous page' },
@@ -95,7 +96,8 @@ const KINDS: readonly { kind: PairKind; name: string; memory: string }[] = [
   },
 ];
 
-function pairCase(kind: PairKind, first: PairOperation, second: PairOperation): PairCase {
+/** Two operations on a page of a kind, each on a CPU of its own. */
+export function pairCase(kind: PairKind, first: PairOperation, second: PairOperation): PairCase {
   // Processes have page tables of their own.
   const apart = isForked(kind);
   return {
