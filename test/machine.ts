@@ -95,12 +95,14 @@ export interface TestMachineOptions {
   /** Slots of the swap file; without, none. */
   readonly swapPages?: number;
   readonly oomKiller?: boolean;
+  /** With a CPU each, of which the first runs. */
+  readonly nodes?: number;
 }
 
 export async function testMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
   const { arch = 'x86_64', frames = 512, design = RIGHT_DESIGNS[0] } = options;
-  const { swapPages = 0, oomKiller = false } = options;
-  const config = vmConfig({ arch, frames, cpus: 1, nodes: 1, swapPages, oomKiller }, design);
+  const { swapPages = 0, oomKiller = false, nodes = 1 } = options;
+  const config = vmConfig({ arch, frames, cpus: nodes, nodes, swapPages, oomKiller }, design);
   const { vm, memory } = await createPlain(config);
   const requests = new DeviceRequests();
   const device = new CountedDevice(new MemoryDevice(vm.PAGE_WORDS), requests);

@@ -49,14 +49,14 @@ import {
   tableSet,
 } from './pte.js';
 import { synchronizeRcu } from './rcu.js';
+import { allocTableFrom, type TableSource } from './tableSource.js';
 import { flushTlbMm } from './tlbflush.js';
 import { rmapLock, rmapUnlock } from './vmas.js';
 
 /** Which tables are to move, and to where. */
 export interface Move {
   readonly wants: (pfn: Pfn, level: number) => boolean;
-  /** Takes a frame for a table, see allocTable; 0 when there is none. */
-  readonly alloc: (cpu: Cpu) => Op<Pfn>;
+  readonly source: TableSource;
 }
 
 /** What became of it. */
@@ -129,7 +129,7 @@ function* moveIfWanted(
     result.skipped++;
     return;
   }
-  const to = yield* move.alloc(cpu);
+  const to = yield* allocTableFrom(cpu, move.source);
   if (to === 0) {
     result.noMemory = true;
     return;

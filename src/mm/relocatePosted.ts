@@ -28,6 +28,7 @@ import { pmdHuge, tableEntry, tableGet, tableSet } from './pte.js';
 import { synchronizeRcu } from './rcu.js';
 import { topTable } from './pgwalk.js';
 import type { Move, Moved } from './relocate.js';
+import { allocTableFrom } from './tableSource.js';
 
 /** Moves the page tables of an address space (migrate_page_tables_mm). Locks: takes mmap_sem for reading. */
 export function* relocateTablesPosted(cpu: Cpu, mm: Word, move: Move): Op<Moved> {
@@ -72,7 +73,7 @@ function* migrateBelow(
     if (entry === 0 || (level === 1 && pmdHuge(entry))) continue;
     // The table that holds the entry: page_to_nid(virt_to_page(pmd)).
     if (move.wants(wordPfn(entryp), level - 1)) {
-      const to = yield* move.alloc(cpu);
+      const to = yield* allocTableFrom(cpu, move.source);
       if (to === 0) {
         result.noMemory = true;
         return;
@@ -110,7 +111,7 @@ function* migrateTable(
 function* migrateTop(cpu: Cpu, mm: Word, move: Move, result: Moved, old: Pfn[]): Op<void> {
   const from = yield* topTable(cpu, mm);
   if (!move.wants(from, TOP_LEVEL)) return;
-  const to = yield* move.alloc(cpu);
+  const to = yield* allocTableFrom(cpu, move.source);
   if (to === 0) {
     result.noMemory = true;
     return;

@@ -1,13 +1,12 @@
 /** A CPU moves the page tables of a process while others use them. */
 import { InvariantError } from '../base/errors.js';
-import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { wordPfn } from '../hardware/frames.js';
 import { PAGE_SIZE, pfnNode } from '../hardware/machine.js';
 import { Task } from '../mm/layout/mm.js';
-import { allocTable } from '../mm/pgtable.js';
 import { switchTo } from '../mm/process.js';
-import { allocTableOfNode, migratePageTables, moveTables } from '../mm/migrateTables.js';
+import { migratePageTables, moveTables } from '../mm/migrateTables.js';
 import { leafTable } from '../mm/pgwalk.js';
 import type { Move } from '../mm/relocate.js';
 import {
@@ -65,13 +64,7 @@ export function* loadAndLeave(cpu: Cpu, task: Word): Op<number> {
 
 /** Which tables move: those of each level whose bit is set, as long as there are frames for them. */
 function tablesOf(levels: number, frames: number): Move {
-  let left = frames;
-  return {
-    wants: (_pfn, level) => (levels & (1 << level)) !== 0,
-    *alloc(taker: Cpu): Op<Pfn> {
-      return left-- > 0 ? yield* allocTable(taker, 0) : 0;
-    },
-  };
+  return { wants: (_pfn, level) => (levels & (1 << level)) !== 0, source: { left: frames } };
 }
 
 /**
@@ -120,12 +113,7 @@ export function* relocateAndPageOut(cpu: Cpu, task: Word): Op<number> {
 export function* spreadSetup(cpu: Cpu): Op<Word> {
   const first = yield* relocateSetup(cpu);
   const mm = yield* cpu.load(first + Task.mm);
-  yield* moveTables(cpu, mm, {
-    wants: (_pfn, level) => level === 0,
-    *alloc(taker: Cpu): Op<Pfn> {
-      return yield* allocTableOfNode(taker, 1);
-    },
-  });
+  yield* moveTables(cpu, mm, { wants: (_pfn, level) => level === 0, source: { node: 1 } });
   return first;
 }
 
