@@ -23,24 +23,40 @@ import { allocTableFrom } from './tableSource.js';
  * @param end - one past the last
  */
 export function* moveTablesOutOf(cpu: Cpu, start: Pfn, end: Pfn): Op<Moved> {
-  const total: Moved = { moved: 0, skipped: 0, noMemory: false };
   const taken: Pfn[] = [];
-  const move: Move = {
+  const moved = yield* moveTablesOfAll(cpu, {
     wants: (pfn) => pfn >= start && pfn < end,
     source: { refused: { start, end, taken } },
-  };
-  const { slab, base, record } = TABLES.mm;
-  const last = yield* cpu.readOnce(slab + Slab.fresh);
-  for (let mm = base; mm < last && !total.noMemory; mm += record) {
-    if (!(yield* mmgetNotZero(cpu, mm))) continue;
-    const { moved, skipped, noMemory } = yield* moveTables(cpu, mm, move);
-    total.moved += moved + (yield* moveSpareTables(cpu, mm, move));
-    total.skipped += skipped;
-    total.noMemory = noMemory;
-    yield* mmPut(cpu, mm);
-  }
+  });
   for (const pfn of taken) yield* freeTable(cpu, pfn, 0);
+  return moved;
+}
+
+/** Moves the page tables of all address spaces, spare ones too. */
+export function* moveTablesOfAll(cpu: Cpu, move: Move): Op<Moved> {
+  const total: Moved = { moved: 0, skipped: 0, noMemory: false };
+  let mm = yield* getNextMm(cpu, 0);
+  while (mm !== 0) {
+    const { moved, skipped, noMemory } = yield* moveTables(cpu, mm, move);
+    total.moved += moved;
+    total.skipped += skipped;
+    total.noMemory ||= noMemory;
+    if (!noMemory) total.moved += yield* moveSpareTables(cpu, mm, move);
+    const next = yield* getNextMm(cpu, mm);
+    yield* mmPut(cpu, mm);
+    mm = next;
+  }
   return total;
+}
+
+/** Takes a use of the first address space behind one, or of the first. @returns it, or 0 where there is none */
+export function* getNextMm(cpu: Cpu, after: Word): Op<Word> {
+  const { slab, base, record } = TABLES.mm;
+  const end = yield* cpu.readOnce(slab + Slab.fresh);
+  for (let mm = after === 0 ? base : after + record; mm < end; mm += record) {
+    if (yield* mmgetNotZero(cpu, mm)) return mm;
+  }
+  return 0;
 }
 
 /** Takes a use of an address space that has any (Linux: mmget_not_zero). @returns whether it did */
@@ -54,22 +70,31 @@ function* mmgetNotZero(cpu: Cpu, mm: Word): Op<boolean> {
 
 /** Gives spare tables of huge pages other frames: nothing leads to them but the list. @returns how many */
 function* moveSpareTables(cpu: Cpu, mm: Word, move: Move): Op<number> {
+  const wanted = yield* countSpareTables(cpu, mm, move);
   let moved = 0;
-  while (yield* hasSpareTable(cpu, mm, move)) {
+  while (moved < wanted) {
     const to = yield* allocTableFrom(cpu, move.source);
     if (to === 0) break;
     const from = yield* replaceSpareTable(cpu, mm, move, to);
     yield* freeTable(cpu, from === 0 ? to : from, 0);
-    if (from !== 0) moved++;
+    if (from === 0) break;
+    moved++;
   }
   return moved;
 }
 
-function* hasSpareTable(cpu: Cpu, mm: Word, move: Move): Op<boolean> {
+function* countSpareTables(cpu: Cpu, mm: Word, move: Move): Op<number> {
+  let wanted = 0;
   yield* cpu.spinLock(mm + Mm.pageTableLock);
-  const link = yield* findSpareTable(cpu, mm, move);
+  for (
+    let table = yield* cpu.load(mm + Mm.spareTables);
+    table !== 0;
+    table = yield* cpu.load(pageOf(table) + Page.lruNext)
+  ) {
+    if (move.wants(table, 0)) wanted++;
+  }
   yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  return link !== 0;
+  return wanted;
 }
 
 /** Puts a table in the place of a wanted one. @returns that, or 0 where there is none any more */

@@ -90,6 +90,7 @@ import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 import { steadyTouch, steadyTouchStart } from './steadyTouch.js';
+import { tableMover } from './tableMover.js';
 import { unmapMix } from './unmapMix.js';
 import {
   backOff,
@@ -194,6 +195,7 @@ export const PROGRAMS = {
   relocateOwn,
   relocateSetup,
   spreadSetup,
+  tableMover,
   scrubNode,
   semaphoreThenSpin,
   servingDaemon,
