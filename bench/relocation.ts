@@ -18,7 +18,7 @@ const MISS_ROUNDS = 400;
 const MISS_PAGES = 32;
 const ROUNDS = 60;
 const WARM_UP_ROUNDS = 20;
-/** Leaf tables of the process that moves, half full. */
+/** Leaf tables of the process that moves, all full. */
 const TABLES = 32;
 const PAGES_OF_TABLE = 512;
 const MOVES = 40;
