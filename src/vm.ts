@@ -57,6 +57,7 @@ export * from './mm/mremap.js';
 export * from './mm/msync.js';
 export { sysMunmap } from './mm/munmap.js';
 export * from './mm/process.js';
+export { procStatm } from './mm/statm.js';
 export { sysRemapFilePages } from './mm/remapFilePages.js';
 export { dropPages, truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';

@@ -19,6 +19,8 @@ const MAX_SWAP_PAGES = 2 ** 18 - 2;
 export const MAX_SWAP_BYTES = MAX_SWAP_PAGES * 4 * KIB;
 /** The zero page, a process's tables and a page or two. */
 const MIN_FRAMES = 12;
+/** The zero page, and the upper tables of a process or two. */
+const MIN_LOW_FRAMES = 4;
 /** A move needs two page tables at a time. */
 const MIN_KMAPS = 2;
 
@@ -75,10 +77,10 @@ function expectHighMemory(machine: MachineConfig, lowFrames: number, design: VmD
   if (!ARCHES[arch].highMemory) {
     throw new InputError('MACHINE_LOW_FRAMES', `${arch} maps all of its memory: it has none that is high`);
   }
-  if (!(lowFrames >= MIN_FRAMES) || lowFrames > frames) {
+  if (!(lowFrames >= MIN_LOW_FRAMES) || lowFrames > frames) {
     throw new InputError(
       'MACHINE_LOW_FRAMES',
-      `got ${lowFrames} low frames, expected ${MIN_FRAMES} to all ${frames}`,
+      `got ${lowFrames} low frames, expected ${MIN_LOW_FRAMES} to all ${frames}`,
     );
   }
   if (design.prezero !== undefined) {

@@ -231,6 +231,8 @@ export const KMAP_POOL =
 export const KMAP_WINDOW = HIGHPTE && highpte === 'window';
 /** What reaches a pte in a fault is lost when the task sleeps; otherwise the fault holds it to its end. */
 export const KMAP_FAULT_ATOMIC = HIGHPTE && !KMAP_WINDOW && (!KMAP_POOL || highpte === 'hybrid');
+/** The same of other walks: they hold theirs as they like. */
+export const KMAP_WALK_ATOMIC = HIGHPTE && !KMAP_POOL && !KMAP_WINDOW;
 export const KMAP_ONE_BY_ONE = highpte === 'two-kmaps';
 export const MREMAP_POSTED = HIGHPTE && (highpte === 'backport' || highpte === '2.5.7');
 export const MREMAP_BACKPORT = highpte === 'backport';

@@ -213,15 +213,19 @@ function* unpinSlot(cpu: Cpu, slot: number): Op<number> {
 }
 
 /**
- * Gives a frame the next free slot. Each time round, those that nobody uses are emptied first (Linux: map_new_virtual).
+ * Gives a frame the next free slot. Each time round, those that nobody uses are emptied first, and all are looked at
+ * once more (Linux: map_new_virtual).
  *
  * Locks: the pool's.
  */
 function* takeSlot(cpu: Cpu, pfn: Pfn): Op<number> {
   let slot = yield* cpu.load(KMAP + Kmap.lastSlot);
-  for (let tries = 0; tries < KMAPS; tries++) {
+  for (let left = KMAPS; left > 0; left--) {
     slot = (slot + 1) % KMAPS;
-    if (slot === 0) yield* flushAllZeroPkmaps(cpu);
+    if (slot === 0) {
+      yield* flushAllZeroPkmaps(cpu);
+      left = KMAPS;
+    }
     if ((yield* cpu.load(slotRecord(slot) + KmapSlot.pins)) !== 0) continue;
     yield* cpu.store(KMAP + Kmap.lastSlot, slot);
     yield* cpu.writeOnce(slotRecord(slot) + KmapSlot.pfn, pfn);

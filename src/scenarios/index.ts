@@ -12,6 +12,7 @@ import { PAIR_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
+import { highpteMove } from './highpteMove.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
 import { lruBeforeInstall } from './lruBeforeInstall.js';
 import { populateTables } from './populateTables.js';
@@ -30,6 +31,7 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
   prefaultFault,
+  highpteMove,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,
