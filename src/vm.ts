@@ -11,7 +11,7 @@ export { Tlb } from './hardware/tlb.js';
 export { sysBrk } from './mm/brk.js';
 export { oops, unmappedWord } from './mm/debugPagealloc.js';
 export { DEBUG_PAGEALLOC, HIGHPTE, KMAP_CHECKED } from './mm/design.js';
-export { preemptCount, sleepsWithKmap } from './mm/kmap.js';
+export { kmapHigh, preemptCount, sleepsWithKmap } from './mm/kmap.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
 export { warmCachePage } from './mm/filemap.js';
 export { deleteFromPageCache, openFile } from './mm/pagecache.js';

@@ -23,7 +23,8 @@ export const highpteAtomic: VmDesign = {
 export const highpteHybrid: VmDesign = {
   ...pageTableLock,
   name: 'highpte-hybrid',
-  summary: 'page-table-lock, and leaf tables in high memory: slots of the CPU in faults, else the pool',
+  summary:
+    'page-table-lock, and leaf tables in high memory: slots of the CPU in faults, else the pool',
   source: 'Arcangeli, 26 March 2002 (2.4 pte-highmem will remain an hybrid)',
   highpte: 'hybrid',
 };
@@ -46,6 +47,7 @@ export const highpteBackport: VmDesign = {
   broken:
     'copy_one_pte writes to a pte that is not there if the allocation of its table fails; and as 2.5.7',
   highpte: 'backport',
+  kmapUnchecked: true,
 };
 
 /** SPEC S3-b. */
@@ -57,6 +59,7 @@ export const highpte257: VmDesign = {
   broken:
     'mremap allocates a table while it has a slot of the CPU: another task takes the slot, and the wrong pte is moved',
   highpte: '2.5.7',
+  kmapUnchecked: true,
 };
 
 /** SPEC S3-c. */
@@ -64,7 +67,8 @@ export const highpteTwoKmaps: VmDesign = {
   ...highptePersistent,
   name: 'highpte-two-kmaps',
   summary: 'highpte-persistent, but two tables are mapped one after the other',
-  source: 'what the persistent kmaps of pte-highmem in mremap must not do (Arcangeli, 26 March 2002)',
+  source:
+    'what the persistent kmaps of pte-highmem in mremap must not do (Arcangeli, 26 March 2002)',
   broken: 'tasks that have a slot each wait for a second one for ever',
   highpte: 'two-kmaps',
 };

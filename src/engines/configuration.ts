@@ -75,7 +75,10 @@ export function vmConfig(
 function expectHighMemory(machine: MachineConfig, lowFrames: number, design: VmDesign): void {
   const { arch, frames } = machine;
   if (!ARCHES[arch].highMemory) {
-    throw new InputError('MACHINE_LOW_FRAMES', `${arch} maps all of its memory: it has none that is high`);
+    throw new InputError(
+      'MACHINE_LOW_FRAMES',
+      `${arch} maps all of its memory: it has none that is high`,
+    );
   }
   if (!(lowFrames >= MIN_LOW_FRAMES) || lowFrames > frames) {
     throw new InputError(

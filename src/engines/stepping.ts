@@ -373,7 +373,9 @@ export class SteppedMachine {
     const { vm } = this;
     const name = OPERATION_NAMES[cpu.op];
     if (!wordless.has(cpu.op) && cpu.x >= vm.KMAP_BASE) {
-      throw new InvariantError(`cpu ${cpu.id} ${name}s an address in a kmap slot, which is no word`);
+      throw new InvariantError(
+        `cpu ${cpu.id} ${name}s an address in a kmap slot, which is no word`,
+      );
     }
     if (!vm.KMAP_CHECKED || this.words[vm.preemptCount(cpu.id)] === 0) return;
     if (cpu.op === CODE.interrupts || isRequest(cpu.op) || this.sleepsAt(cpu)) {

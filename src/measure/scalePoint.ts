@@ -79,7 +79,9 @@ export async function simulatePoint(task: PointTask): Promise<ScalePoint> {
   const shape = { arch: machine.arch, cpus, pages, seed };
   const { frames, limits } = load.room(shape);
   const nodes = Math.ceil(cpus / machine.cpusPerNode);
-  const config = vmConfig({ arch: machine.arch, frames, cpus, nodes }, designNamed(design), limits);
+  const highmem = machine.lowBytes === undefined ? {} : highMemory(machine, frames, cpus);
+  const memory = { arch: machine.arch, frames, cpus, nodes, ...highmem };
+  const config = vmConfig(memory, designNamed(design), limits);
   const engine = await SimulateEngine.create(config, { ...machine, cpus });
   const { warmUp, measured } = await load.start(engine, shape);
   await engine.run(warmUp);
@@ -95,6 +97,21 @@ export async function simulatePoint(task: PointTask): Promise<ScalePoint> {
   const rate = load.counts === 'faults' ? faults / spentNs : steadyRate(engine, cpus);
   const lines = watch === undefined ? [] : hotLines(engine, watch.hottest(), cpus * spentNs);
   return { design, cpus, seed, faultsPerSecond: rate * 1e9, lines: lines.slice(0, task.lines) };
+}
+
+/** Of a process's memory, what must be low at least: the tops of its tables; and a few more of the kernel's. */
+const LOW_FRAMES_PER_CPU = 8;
+
+/** A machine that has only what the load needs has as large a part of that in low memory as the whole; but enough. */
+function highMemory(
+  { nodeBytes, lowBytes = 0, cpus, cpusPerNode }: SimulatedMachine,
+  frames: number,
+  running: number,
+): { lowFrames: number } {
+  const part = lowBytes / (nodeBytes * Math.ceil(cpus / cpusPerNode));
+  const least = LOW_FRAMES_PER_CPU * (running + 1);
+  const room = Math.max(least, Math.floor(frames * part));
+  return { lowFrames: Math.min(frames, room) };
 }
 
 /**

@@ -11,13 +11,7 @@ import { Mm } from './layout/mm.js';
 import { PG_referenced, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Vma } from './layout/vma.js';
-import {
-  anonWriteStart,
-  anonWriteStop,
-  sectionStart,
-  sectionStop,
-  walkStop,
-} from './locking.js';
+import { anonWriteStart, anonWriteStop, sectionStart, sectionStop, walkStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocZeroedPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';

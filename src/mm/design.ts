@@ -137,6 +137,8 @@ export interface VmDesign {
   readonly prefault?: Prefault;
   /** Without, page tables are in low memory. */
   readonly highpte?: HighPte;
+  /** Whether nobody looks if a task sleeps with a slot of its CPU (the kernels of the posted forms did not). */
+  readonly kmapUnchecked?: boolean;
   /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
   readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
@@ -238,9 +240,9 @@ export const MREMAP_POSTED = HIGHPTE && (highpte === 'backport' || highpte === '
 export const MREMAP_BACKPORT = highpte === 'backport';
 /**
  * Slots are emptied when they are given back, must be empty when they are taken, and who has one of the CPU's must not
- * sleep (CONFIG_DEBUG_HIGHMEM and might_sleep: the kernels of the posted forms had neither).
+ * sleep (CONFIG_DEBUG_HIGHMEM and might_sleep).
  */
-export const KMAP_CHECKED = HIGHPTE && !MREMAP_POSTED;
+export const KMAP_CHECKED = HIGHPTE && design.kmapUnchecked !== true;
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 /** A plain word; under page_table_lock, which is taken where the path does not hold it. */
 export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';

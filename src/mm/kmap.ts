@@ -20,15 +20,7 @@ import { frameOf } from '../hardware/frames.js';
 import { CPUS, KMAPS, LOW_FRAMES, PAGE_WORDS } from '../hardware/machine.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { KMAP_CHECKED, KMAP_ONE_BY_ONE, KMAP_WINDOW } from './design.js';
-import {
-  KMAP,
-  KMAP_BASE,
-  Kmap,
-  KmapSlot,
-  ownedSlot,
-  pageKmap,
-  slotRecord,
-} from './layout/kmap.js';
+import { KMAP, KMAP_BASE, Kmap, KmapSlot, ownedSlot, pageKmap, slotRecord } from './layout/kmap.js';
 import { Percpu, percpuOf } from './layout/percpu.js';
 import { RECORD_WORDS, TABLES } from './layout/slab.js';
 

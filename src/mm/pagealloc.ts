@@ -26,7 +26,14 @@ import {
 } from '../hardware/machine.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { countEvent, countEvents } from './counters.js';
-import { DEBUG_PAGEALLOC, KMAP_CHECKED, PREZERO, SCRUB_START, SCRUB_STOP, WP_TRY_HOLD } from './design.js';
+import {
+  DEBUG_PAGEALLOC,
+  KMAP_CHECKED,
+  PREZERO,
+  SCRUB_START,
+  SCRUB_STOP,
+  WP_TRY_HOLD,
+} from './design.js';
 import { shouldFail } from './failpoint.js';
 import { mightSleep } from './kmap.js';
 import { PG_buddy, PG_head, PG_tail, PG_zeroed, Page, pageOf, unmappedBy } from './layout/page.js';
@@ -112,7 +119,11 @@ export function* takeZeroed(cpu: Cpu): Op<Pfn> {
 export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* clearPage(cpu, pageOf(pfn));
   yield* countEvent(cpu, PageState.pgfree);
-
+  if (HIGHMEM && pfn < LOW_FRAMES) {
+    // Not to a list from which it would be taken for what could be in high memory.
+    yield* freeToZone(cpu, pfn, 0);
+    return;
+  }
   const pcpu = percpuOf(cpu.id);
   let count = yield* cpu.load(pcpu + Percpu.pcpCount);
   if (count === PCP_HIGH) count = yield* freePagesBulk(cpu, pcpu, count);

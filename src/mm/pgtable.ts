@@ -105,7 +105,8 @@ export function* pteAlloc(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op
  */
 export function* allocTable(cpu: Cpu, level: number): Op<Pfn> {
   const order = TABLE_ORDER[level];
-  const pfn = order === 0 ? yield* allocTableFrame(cpu, level) : yield* allocZeroedPages(cpu, order);
+  const pfn =
+    order === 0 ? yield* allocTableFrame(cpu, level) : yield* allocZeroedPages(cpu, order);
   if (pfn === 0) return 0;
   for (let frame = 0; frame < 2 ** order; frame++) {
     yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, PG_table);

@@ -157,9 +157,7 @@ function* zapRange(
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
-    const mapped = atomic
-      ? yield* pteOffsetMapAtomic(cpu, table)
-      : yield* pteOffsetMap(cpu, table);
+    const mapped = atomic ? yield* pteOffsetMapAtomic(cpu, table) : yield* pteOffsetMap(cpu, table);
     yield* ptesLock(cpu, mm, table);
     for (; address < stop && gather.cleared < GATHER_PAGES; address += PAGE_SIZE) {
       yield* zapPte(cpu, mapped + pteOffset(address), gather, details);

@@ -13,6 +13,7 @@ import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
 import { highpteMove } from './highpteMove.js';
+import { highpteWalk } from './highpteWalk.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
 import { lruBeforeInstall } from './lruBeforeInstall.js';
 import { populateTables } from './populateTables.js';
@@ -32,6 +33,7 @@ export const SCENARIOS: readonly Scenario[] = [
   swapFault,
   prefaultFault,
   highpteMove,
+  highpteWalk,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,

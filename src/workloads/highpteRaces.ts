@@ -48,12 +48,7 @@ export const enum Left {
  * @param left - memory, a `Left`
  * @returns the first task
  */
-export function* highpteSetup(
-  cpu: Cpu,
-  processes: number,
-  beside: number,
-  left: Left,
-): Op<Word> {
+export function* highpteSetup(cpu: Cpu, processes: number, beside: number, left: Left): Op<Word> {
   let first = 0;
   for (let number = 0; number < processes; number++) {
     const task = yield* createTask(cpu, yield* mmAlloc(cpu), number + 1);
