@@ -10,7 +10,7 @@ export { Access, translate, walk } from './hardware/mmu.js';
 export { Tlb } from './hardware/tlb.js';
 export { sysBrk } from './mm/brk.js';
 export { oops, unmappedWord } from './mm/debugPagealloc.js';
-export { DEBUG_PAGEALLOC, HIGHPTE, KMAP_CHECKED } from './mm/design.js';
+export { DEBUG_PAGEALLOC, HIGHPTE, KMAP_CHECKED, KMAP_POOL } from './mm/design.js';
 export { kmapHigh, preemptCount, sleepsWithKmap } from './mm/kmap.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
 export { warmCachePage } from './mm/filemap.js';

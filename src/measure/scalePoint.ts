@@ -23,6 +23,18 @@ export interface PointTask {
   readonly pages: number;
   /** Hottest lines to be told; 0 for none, which is faster. */
   readonly lines: number;
+  /** Slots of the pool by which page tables in high memory are reached; as many as i386 has if left out. */
+  readonly kmaps?: number;
+}
+
+/** What became of the pool of slots, in designs that have one. */
+export interface PoolEvents {
+  /** Times that a task slept because no slot was free. */
+  readonly sleeps: number;
+  /** Times that the slots that nobody used were emptied, and TLBs flushed. */
+  readonly flushes: number;
+  /** Slots given back for which somebody slept. */
+  readonly handOvers: number;
 }
 
 export interface ScalePoint {
@@ -33,6 +45,7 @@ export interface ScalePoint {
   readonly faultsPerSecond: number;
   /** Hottest first. */
   readonly lines: readonly HotLine[];
+  readonly pool: PoolEvents | undefined;
 }
 
 /** Functions that wait for a line. */
@@ -79,7 +92,7 @@ export async function simulatePoint(task: PointTask): Promise<ScalePoint> {
   const shape = { arch: machine.arch, cpus, pages, seed };
   const { frames, limits } = load.room(shape);
   const nodes = Math.ceil(cpus / machine.cpusPerNode);
-  const highmem = machine.lowBytes === undefined ? {} : highMemory(machine, frames, cpus);
+  const highmem = machine.lowBytes === undefined ? {} : highMemory(machine, frames, task);
   const memory = { arch: machine.arch, frames, cpus, nodes, ...highmem };
   const config = vmConfig(memory, designNamed(design), limits);
   const engine = await SimulateEngine.create(config, { ...machine, cpus });
@@ -96,7 +109,19 @@ export async function simulatePoint(task: PointTask): Promise<ScalePoint> {
   const faults = engine.vm.pageStates(engine.memory).pgfault - before;
   const rate = load.counts === 'faults' ? faults / spentNs : steadyRate(engine, cpus);
   const lines = watch === undefined ? [] : hotLines(engine, watch.hottest(), cpus * spentNs);
-  return { design, cpus, seed, faultsPerSecond: rate * 1e9, lines: lines.slice(0, task.lines) };
+  const pool = engine.vm.KMAP_POOL ? poolEvents(engine) : undefined;
+  const told = lines.slice(0, task.lines);
+  return { design, cpus, seed, faultsPerSecond: rate * 1e9, lines: told, pool };
+}
+
+/** Since the machine was booted. */
+function poolEvents({ vm, memory }: SimulateEngine): PoolEvents {
+  const { KMAP, Kmap } = vm;
+  return {
+    sleeps: memory.words[KMAP + Kmap.sleeps],
+    flushes: memory.words[KMAP + Kmap.flushes],
+    handOvers: memory.words[KMAP + Kmap.handOvers],
+  };
 }
 
 /** Of a process's memory, what must be low at least: the tops of its tables; and a few more of the kernel's. */
@@ -106,12 +131,12 @@ const LOW_FRAMES_PER_CPU = 8;
 function highMemory(
   { nodeBytes, lowBytes = 0, cpus, cpusPerNode }: SimulatedMachine,
   frames: number,
-  running: number,
-): { lowFrames: number } {
+  { cpus: running, kmaps }: PointTask,
+): { lowFrames: number; kmaps?: number } {
   const part = lowBytes / (nodeBytes * Math.ceil(cpus / cpusPerNode));
   const least = LOW_FRAMES_PER_CPU * (running + 1);
   const room = Math.max(least, Math.floor(frames * part));
-  return { lowFrames: Math.min(frames, room) };
+  return { lowFrames: Math.min(frames, room), ...(kmaps === undefined ? {} : { kmaps }) };
 }
 
 /**
