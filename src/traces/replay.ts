@@ -26,8 +26,10 @@ import {
 } from './tracedProcesses.js';
 import type { Truth } from './truth.js';
 
+/** What traces are recorded on. */
+export const REPLAY_ARCH = 'x86_64';
 /** Record tables large enough for any program that fits the machine. */
-const REPLAY_LIMITS = {
+export const REPLAY_LIMITS = {
   tasks: 4096,
   mms: 1024,
   vmas: 65536,
@@ -63,6 +65,12 @@ export interface Pressure {
 export interface ReplayMachine {
   readonly frames: number;
   readonly swapPages: number;
+}
+
+/** A fault that our VM takes for a recorded one. */
+export interface TakenFault {
+  readonly address: Vaddr;
+  readonly errorCode: number;
 }
 
 /** What a process was when it ended. */
@@ -104,6 +112,8 @@ export class Replay extends TracedProcesses {
   lostRecords = false;
   /** Whether processes still ran when the trace ended. */
   cutOff = false;
+  /** Faults that our VM took for the last event. */
+  readonly taken: TakenFault[] = [];
   private readonly pending = new WeakMap<TracedThread, PendingFault>();
   private readonly faultCounters: readonly FaultCounter[];
   /** Counts the times that an allocation had to reclaim. */
@@ -127,7 +137,7 @@ export class Replay extends TracedProcesses {
     { frames, swapPages }: ReplayMachine,
     truth: Truth | undefined,
   ): Promise<Replay> {
-    const machine = { arch: 'x86_64', frames, swapPages, cpus: 1, nodes: 1 } as const;
+    const machine = { arch: REPLAY_ARCH, frames, swapPages, cpus: 1, nodes: 1 } as const;
     const config = vmConfig(machine, design, REPLAY_LIMITS);
     const { vm, memory } = await createPlain(config);
     return new Replay(design, vm, memory, truth);
@@ -135,6 +145,7 @@ export class Replay extends TracedProcesses {
 
   /** Applies one event, unless the replay has stopped. `file` and `line` are for messages. */
   feed(event: TraceEvent, file: string, line: number): void {
+    this.taken.length = 0;
     if (this.stopped !== undefined) return;
     try {
       this.apply(event, file, line);
@@ -410,6 +421,7 @@ export class Replay extends TracedProcesses {
 
   private doFault(process: Process, address: Vaddr, errorCode: number): boolean {
     const { vm } = this;
+    this.taken.push({ address, errorCode });
     const result = this.watchPrefault(process, address, errorCode, () =>
       vm.doPageFault(this.cpu, address, errorCode),
     );

@@ -46,7 +46,7 @@ const releases = byCode(codesWhere(({ lock }) => lock === 'gives'));
 const sleeps = byCode(new Set([CODE.downRead, CODE.downWrite, CODE.sleepOn]));
 
 /** Operations that no other CPU sees. */
-const unseen = byCode(new Set([CODE.spend, CODE.spendOn, CODE.interrupts]));
+const unseen = byCode(new Set([CODE.spend, CODE.spendOn, CODE.spendNs, CODE.interrupts]));
 
 /** How far a CPU may run ahead of the others with what they do not see: simulated nanoseconds. */
 const RUN_AHEAD_NS = 1000;
@@ -159,6 +159,11 @@ export class SimulateEngine implements Engine, Stepper {
   }
 
   run(threads: readonly Thread[]): Promise<number[]> {
+    return Promise.resolve(this.runNow(threads));
+  }
+
+  /** The same at once: nothing here waits for anything outside. */
+  runNow(threads: readonly Thread[]): number[] {
     const { machine, cpus, asleepNs, endNs } = this;
     const startNs = this.nowNs;
     this.notes = [];
@@ -172,7 +177,7 @@ export class SimulateEngine implements Engine, Stepper {
     this.spans = threads.map(({ cpu, delayNs = 0 }) => {
       return { startNs: startNs + delayNs, endNs: endNs[cpu], asleepNs: asleepNs[cpu] };
     });
-    return Promise.resolve(results);
+    return results;
   }
 
   close(): Promise<void> {
@@ -348,6 +353,8 @@ export class SimulateEngine implements Engine, Stepper {
         return now;
       case CODE.spend:
         return now + this.workNs[cpu.x as Work];
+      case CODE.spendNs:
+        return now + cpu.x;
       case CODE.spendOn:
         return now + (this.isRemote(cpu, cpu.y) ? costs.unmapRemoteNs : costs.unmapPageNs);
       default:
