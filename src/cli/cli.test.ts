@@ -405,6 +405,11 @@ describe('minorfault scale', () => {
 
   const bad: [string, string[], RegExp][] = [
     ['an unknown machine', ['--machine', 'cray'], /no machine is called "cray"/],
+    [
+      'a word that is none',
+      ['--line', 'mm.none'],
+      /no word is called "mm\.none", expected names such as mm\.mmapSem/,
+    ],
     ['an unknown workload', ['--workload', 'idle'], /got workload "idle", expected one of pft/],
     ['an unknown design', ['--design', 'v19'], /no design is called "v19"/],
     ['no number of CPUs', ['--cpus', '1,x'], /got "x", expected a whole number/],

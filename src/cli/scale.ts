@@ -32,6 +32,7 @@ interface ScaleOptions {
   readonly seeds: number[];
   readonly pages: number;
   readonly lines: number;
+  readonly line: readonly string[][];
   readonly workers: number;
   readonly html?: string;
   readonly force?: true;
@@ -54,7 +55,8 @@ address space; the rate is of that time. Threads are dealt to CPUs in the order 
 
 Hottest lines: the words of a cache line that CPUs wait for; of all CPUs' time the share that they wait, and of that the
 share for the line to come to them, rather than for others to let go of a lock on it; and in which functions they wait.
-A star stands for lines that are alike. docs/scaling.md has what is known of how far off a simulated machine is.`;
+A star stands for lines that are alike. --line moves words, such as \`--line mm.mmapSem\`, which shares a line with
+mm.pageTableLock in 2.6.10: what would it be if it did not? docs/scaling.md has what is known of how far off a simulated machine is.`;
 
 export function addScaleCommand(program: Command): void {
   program
@@ -90,6 +92,14 @@ export function addScaleCommand(program: Command): void {
       valueOption('--lines <n>', 'hottest cache lines to print of each design', parseCount, '3'),
     )
     .addOption(
+      new Option(
+        '--line <words>',
+        'words on a cache line of their own, with commas; may be repeated',
+      )
+        .argParser((given: string, groups: readonly string[][]) => [...groups, given.split(',')])
+        .default([], 'as the layout has them'),
+    )
+    .addOption(
       valueOption('--workers <n>', 'points simulated at the same time', parseCount).default(
         availableParallelism(),
         'CPUs of this machine',
@@ -101,7 +111,7 @@ export function addScaleCommand(program: Command): void {
     .addHelpText('after', HELP)
     .action(async (given: ScaleOptions, command: Command) => {
       const { force = false } = given;
-      const machine = machineFor(command, given);
+      const machine = withLines(machineFor(command, given), given.line);
       const design = designsToRun(command, machine.arch, given.design, force);
       // Of the defaults those that the machine has.
       const cpus =
@@ -124,6 +134,12 @@ function machineFor(command: Command, { machine, trace }: ScaleOptions): Simulat
   if (command.getOptionValueSource('machine') !== 'cli') return MACHINES.named(TRACE_MACHINE);
   checkPredictable(machine, []);
   return machine;
+}
+
+/** The machine with these words on lines of their own, too. */
+function withLines(machine: SimulatedMachine, groups: readonly string[][]): SimulatedMachine {
+  if (groups.length === 0) return machine;
+  return { ...machine, lines: [...(machine.lines ?? []), ...groups] };
 }
 
 /** "1,2,8" as numbers, each larger than the last. */

@@ -4,7 +4,7 @@
  *
  * Deterministic: the same threads give the same times, to the bit.
  */
-import { InvariantError } from '../../base/errors.js';
+import { InputError, InvariantError } from '../../base/errors.js';
 import type { Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import { Work } from '../../hardware/cpu.js';
@@ -99,7 +99,13 @@ export class SimulateEngine implements Engine, Stepper {
     const { costs } = model;
     this.costs = costs;
     const { words, wides } = memory;
-    this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, model);
+    this.lines = new CacheLines(
+      vm.TOTAL_WORDS,
+      vm.CPUS,
+      vm.cpuNode,
+      model,
+      ownLines(vm, model.lines),
+    );
     this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs);
     const bindings = { words, wides, ...this.lines.hits(this.clock) };
     this.plain = once(() => specializeFor(config, 'timedPlain', bindings) as PlainVm);
@@ -155,7 +161,7 @@ export class SimulateEngine implements Engine, Stepper {
   /** Accounts from now on for what CPUs wait for. So that it is known who waits, all operations come to the engine. */
   watchLines(): LineWatch {
     this.runAheadNs = -Infinity;
-    return (this.lines.watch = new LineWatch(this.machine.cpus, this.lines.lineWords));
+    return (this.lines.watch = new LineWatch(this.machine.cpus, (word) => this.lines.lineOf(word)));
   }
 
   run(threads: readonly Thread[]): Promise<number[]> {
@@ -383,6 +389,28 @@ export class SimulateEngine implements Engine, Stepper {
   private isRemote(cpu: SteppedCpu, word: Word): boolean {
     return this.vm.pfnNode(this.vm.wordPfn(word)) !== cpu.node;
   }
+}
+
+/**
+ * The words that lie together on a line of their own, for each group of names and each record.
+ *
+ * @throws InputError when there is no word of a name
+ */
+function ownLines(vm: SteppedVm, groups: SimulatedMachine['lines'] = []): Word[][] {
+  return groups.flatMap((names) => {
+    const words = names.map((name) => {
+      const found = vm.wordsNamed(name);
+      if (found.length > 0) return found;
+      throw new InputError(
+        'MACHINE_LINES',
+        `lines: no word is called "${name}", expected names such as mm.mmapSem or page.refcount`,
+      );
+    });
+    const most = Math.max(...words.map(({ length }) => length));
+    return Array.from({ length: most }, (_, record) =>
+      words.flatMap((found) => (record < found.length ? [found[record]] : [])),
+    );
+  });
 }
 
 /** A function that makes something when it is first asked for it. */
