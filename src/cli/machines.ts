@@ -41,10 +41,12 @@ function printMachines(machines: readonly SimulatedMachine[]): void {
 function printMachine(machine: SimulatedMachine): void {
   const { name, title, arch, cpus, cpusPerNode, nodesPerRouter, nodeBytes, lineBytes, lines } =
     machine;
+  const { lowBytes } = machine;
+  const low = lowBytes === undefined ? '' : `, ${count(lowBytes / 2 ** 20)} MiB of all not high`;
   print(`${name}: ${title}`);
   print(
     `${arch}, ${count(cpus)} CPUs, ${cpusPerNode} a node; ${nodesPerRouter} nodes a router; ` +
-      `${count(nodeBytes / 2 ** 20)} MiB a node; lines of ${lineBytes} bytes`,
+      `${count(nodeBytes / 2 ** 20)} MiB a node${low}; lines of ${lineBytes} bytes`,
   );
   print(`${machine.topologySource}\n`);
   for (const words of lines ?? []) print(`on a line of their own: ${words.join(', ')}\n`);

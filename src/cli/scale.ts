@@ -33,6 +33,7 @@ interface ScaleOptions {
   readonly pages: number;
   readonly lines: number;
   readonly line: readonly string[][];
+  readonly kmaps?: number;
   readonly workers: number;
   readonly html?: string;
   readonly force?: true;
@@ -98,6 +99,13 @@ export function addScaleCommand(program: Command): void {
       )
         .argParser((given: string, groups: readonly string[][]) => [...groups, given.split(',')])
         .default([], 'as the layout has them'),
+    )
+    .addOption(
+      valueOption(
+        '--kmaps <n>',
+        'slots of the pool by which page tables in high memory are reached',
+        parseCount,
+      ),
     )
     .addOption(
       valueOption('--workers <n>', 'points simulated at the same time', parseCount).default(
@@ -190,11 +198,25 @@ function printResult({ load, seeds, curves }: ScaleResult, machine: SimulatedMac
       curves.map(saturationRow),
     ),
   );
+  printPool(curves);
   for (const { design, points: own } of curves) {
     const { cpus, lines } = own[own.length - 1];
     print(`\n${design}, ${cpus} CPUs: hottest lines`);
     print(formatTable(LINE_HEAD, lines.map(lineRow)));
   }
+}
+
+/** What became of the pool of slots, of designs that have one. */
+function printPool(curves: readonly ScaleCurve[]): void {
+  const rows = curves.flatMap(({ design, points }) =>
+    points.flatMap(({ cpus, pool }) => {
+      if (pool === undefined) return [];
+      return [[design, ...[cpus, pool.sleeps, pool.flushes, pool.handOvers].map(count)]];
+    }),
+  );
+  if (rows.length === 0) return;
+  print('\nkmap pool, with the first seed');
+  print(formatTable(['design', 'CPUs', 'sleeps', 'flushes', 'hand-overs'], rows));
 }
 
 function saturationRow({ design, points, saturation }: ScaleCurve): string[] {

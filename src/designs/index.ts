@@ -12,6 +12,15 @@ import {
   brokenUnmapRss,
   brokenV18Debug,
 } from './broken.js';
+import {
+  highpte257,
+  highpteAtomic,
+  highpteBackport,
+  highpteHybrid,
+  highptePersistent,
+  highpteTwoKmaps,
+  highpteWindow,
+} from './highpte.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
@@ -35,8 +44,15 @@ export const DESIGNS: readonly VmDesign[] = [
   prefault,
   v18Prefault,
   linuxPrefault,
+  highptePersistent,
+  highpteHybrid,
+  highpteAtomic,
+  highpteWindow,
   prefaultV1,
   prefaultV2,
+  highpteBackport,
+  highpte257,
+  highpteTwoKmaps,
   brokenCheckThenInstall,
   brokenPlainRss,
   brokenLruBeforeInstall,

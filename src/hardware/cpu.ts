@@ -21,6 +21,8 @@ export const enum Work {
   TRAP_EXIT,
   SYSCALL,
   USER,
+  /** Dropping the translation of a page of the kernel's from the CPU's own TLB (i386: invlpg). */
+  FLUSH_KERNEL_PAGE,
 }
 
 /** The same of a frame's. */

@@ -8,7 +8,13 @@ import { runTasks } from '../engines/workerPool.js';
 import type { ScaleLoadName } from './scaleLoads.js';
 import { overSeeds } from './seeds.js';
 import type { HotLine } from './hotLines.js';
-import { POINT_TASKS, type PointTask, type ScalePoint, type TracedLoad } from './scalePoint.js';
+import {
+  POINT_TASKS,
+  type PointTask,
+  type PoolEvents,
+  type ScalePoint,
+  type TracedLoad,
+} from './scalePoint.js';
 
 export interface ScaleSetup {
   readonly machine: SimulatedMachine;
@@ -22,6 +28,8 @@ export interface ScaleSetup {
   readonly pages: number;
   /** Hottest lines to be told of each point. */
   readonly lines: number;
+  /** Of the pool by which page tables in high memory are reached, in slots. */
+  readonly kmaps?: number;
   readonly workers: number;
   /** @param points - done so far, of all */
   readonly progress?: (points: number) => void;
@@ -36,6 +44,8 @@ export interface CurvePoint {
   readonly most: number;
   /** With the first seed. */
   readonly lines: readonly HotLine[];
+  /** The same; none where the design has no pool. */
+  readonly pool?: PoolEvents;
 }
 
 export interface ScaleCurve {
@@ -65,7 +75,7 @@ export interface ScaleResult {
 
 /** @throws InputError when the machine has fewer CPUs than asked for */
 export async function runScale(setup: ScaleSetup): Promise<ScaleResult> {
-  const { machine, designs, load, cpus, seeds, pages, lines } = setup;
+  const { machine, designs, load, cpus, seeds, pages, lines, kmaps } = setup;
   const tooMany = cpus.find((count) => count > machine.cpus);
   if (tooMany !== undefined) {
     throw new InputError('OPTION', `got ${tooMany} CPUs, and ${machine.name} has ${machine.cpus}`);
@@ -74,7 +84,8 @@ export async function runScale(setup: ScaleSetup): Promise<ScaleResult> {
     cpus.flatMap((count) =>
       seeds.map((seed, place): PointTask => {
         const told = place === 0 ? lines : 0;
-        return { machine, design, load, cpus: count, seed, pages, lines: told };
+        const task = { machine, design, load, cpus: count, seed, pages, lines: told };
+        return kmaps === undefined ? task : { ...task, kmaps };
       }),
     ),
   );
@@ -111,7 +122,9 @@ async function simulate(
 
 function curvePoint(cpus: number, points: readonly ScalePoint[]): CurvePoint {
   const { mean, least, most } = overSeeds(points.map(({ faultsPerSecond }) => faultsPerSecond));
-  return { cpus, faultsPerSecond: mean, least, most, lines: points[0].lines };
+  const [{ lines, pool }] = points;
+  const point = { cpus, faultsPerSecond: mean, least, most, lines };
+  return pool === undefined ? point : { ...point, pool };
 }
 
 /** @param points - in order of CPUs */

@@ -28,6 +28,18 @@ export interface PointTask {
   readonly pages: number;
   /** Hottest lines to be told; 0 for none, which is faster. */
   readonly lines: number;
+  /** Slots of the pool by which page tables in high memory are reached; as many as i386 has if left out. */
+  readonly kmaps?: number;
+}
+
+/** What became of the pool of slots, in designs that have one. */
+export interface PoolEvents {
+  /** Times that a task slept because no slot was free. */
+  readonly sleeps: number;
+  /** Times that the slots that nobody used were emptied, and TLBs flushed. */
+  readonly flushes: number;
+  /** Slots given back for which somebody slept. */
+  readonly handOvers: number;
 }
 
 export interface ScalePoint {
@@ -38,6 +50,7 @@ export interface ScalePoint {
   readonly faultsPerSecond: number;
   /** Hottest first. */
   readonly lines: readonly HotLine[];
+  readonly pool: PoolEvents | undefined;
 }
 
 /** Where a worker finds `simulatePoint`. */
@@ -58,14 +71,16 @@ export async function simulatePoint(task: PointTask): Promise<ScalePoint> {
     typeof load === 'string'
       ? await simulateLoad(task, SCALE_LOADS[load])
       : await simulateTrace(task, load);
-  const { faultsPerNs, hottest } = simulated;
-  return { design, cpus, seed, faultsPerSecond: faultsPerNs * 1e9, lines: hottest.slice(0, lines) };
+  const { faultsPerNs, hottest, pool } = simulated;
+  const told = hottest.slice(0, lines);
+  return { design, cpus, seed, faultsPerSecond: faultsPerNs * 1e9, lines: told, pool };
 }
 
 interface Simulated {
   readonly faultsPerNs: number;
   /** All that were waited for, if any was to be told. */
   readonly hottest: readonly HotLine[];
+  readonly pool: PoolEvents | undefined;
 }
 
 async function simulateLoad(task: PointTask, load: ScaleLoad): Promise<Simulated> {
@@ -74,7 +89,9 @@ async function simulateLoad(task: PointTask, load: ScaleLoad): Promise<Simulated
   const shape = { arch: machine.arch, cpus, pages, seed };
   const { frames, limits } = load.room(shape);
   const nodes = Math.ceil(cpus / machine.cpusPerNode);
-  const config = vmConfig({ arch: machine.arch, frames, cpus, nodes }, designNamed(design), limits);
+  const highmem = machine.lowBytes === undefined ? {} : highMemory(machine, frames, task);
+  const memory = { arch: machine.arch, frames, cpus, nodes, ...highmem };
+  const config = vmConfig(memory, designNamed(design), limits);
   const engine = await SimulateEngine.create(config, { ...machine, cpus });
   const { warmUp, measured } = await load.start(engine, shape);
   await engine.run(warmUp);
@@ -90,6 +107,7 @@ async function simulateLoad(task: PointTask, load: ScaleLoad): Promise<Simulated
   return {
     faultsPerNs: load.counts === 'faults' ? faults / spentNs : steadyRate(engine, cpus),
     hottest: watch === undefined ? [] : hotLines(engine, watch.hottest(), cpus * spentNs),
+    pool: engine.vm.KMAP_POOL ? poolEvents(engine) : undefined,
   };
 }
 
@@ -103,7 +121,33 @@ async function simulateTrace(task: PointTask, load: TracedLoad): Promise<Simulat
   return {
     faultsPerNs: faults / wallNs,
     hottest: watch === undefined ? [] : hotLines(engine, watch.hottest(), task.cpus * wallNs),
+    pool: undefined,
   };
+}
+
+/** Since the machine was booted. */
+function poolEvents({ vm, memory }: SimulateEngine): PoolEvents {
+  const { KMAP, Kmap } = vm;
+  return {
+    sleeps: memory.words[KMAP + Kmap.sleeps],
+    flushes: memory.words[KMAP + Kmap.flushes],
+    handOvers: memory.words[KMAP + Kmap.handOvers],
+  };
+}
+
+/** Of a process's memory, what must be low at least: the tops of its tables; and a few more of the kernel's. */
+const LOW_FRAMES_PER_CPU = 8;
+
+/** A machine that has only what the load needs has as large a part of that in low memory as the whole; but enough. */
+function highMemory(
+  { nodeBytes, lowBytes = 0, cpus, cpusPerNode }: SimulatedMachine,
+  frames: number,
+  { cpus: running, kmaps }: PointTask,
+): { lowFrames: number; kmaps?: number } {
+  const part = lowBytes / (nodeBytes * Math.ceil(cpus / cpusPerNode));
+  const least = LOW_FRAMES_PER_CPU * (running + 1);
+  const room = Math.max(least, Math.floor(frames * part));
+  return { lowFrames: Math.min(frames, room), ...(kmaps === undefined ? {} : { kmaps }) };
 }
 
 /**

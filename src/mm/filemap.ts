@@ -4,7 +4,7 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { SWAP_FILE } from '../hardware/device.js';
 import { frameOf } from '../hardware/frames.js';
 import { PAGE_WORDS } from '../hardware/machine.js';
-import { allocPage, allocZeroedPage } from './allocpages.js';
+import { allocPage, allocZeroedLowPage } from './allocpages.js';
 import { countEvent } from './counters.js';
 import { File } from './layout/file.js';
 import { PG_cache, PG_dirty, PG_locked, PG_uptodate, Page, pageOf } from './layout/page.js';
@@ -54,7 +54,7 @@ function* makeSlot(cpu: Cpu, file: Word, index: number): Op<boolean> {
     const slot = yield* slotOf(cpu, file, index);
     yield* cpu.spinUnlock(file + File.treeLock);
     if (slot !== 0) return true;
-    const node = yield* allocZeroedPage(cpu);
+    const node = yield* allocZeroedLowPage(cpu);
     if (node === 0) return false;
     yield* cpu.writeOnce(pageOf(node) + Page.flags, PG_cache);
     yield* setNewReferences(cpu, node, NEW_PAGE_REFERENCES, 1);

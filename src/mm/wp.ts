@@ -21,7 +21,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
-import { pteLock, pteUnlock, sectionStop } from './locking.js';
+import { pteLock, pteOffsetMapLock, pteUnlock, pteUnmapUnlock, sectionStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocPage, allocZeroedPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
@@ -160,13 +160,13 @@ function* makeSharedWritable(
   entry: number,
   vmFlags: number,
 ): Op<void> {
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, ptep);
   if ((yield* ptepGet(cpu, ptep)) === entry) {
     yield* cpu.or(pageOf(entryPfn(entry)) + Page.flags, PG_dirty);
     // The MMU may have set a bit since.
     if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
   }
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
 }
 
 /** Whether an anonymous page is known to be the faulting pte's alone or, under the lock, turns out to be. */
@@ -226,11 +226,11 @@ function* copyPage(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, ptep);
   yield* setPteHigh(cpu, ptep, vmFlags);
   const stale = HELD && !fromZero && (yield* becameExclusive(cpu, oldPfn));
   if (stale || !(yield* ptepInstall(cpu, ptep, entry, copy))) {
-    yield* pteUnlock(cpu, mm, ptep);
+    yield* pteUnmapUnlock(cpu, mm, ptep);
     yield* freeNewPage(cpu, newPfn);
     return VM_FAULT_MINOR;
   }
@@ -244,7 +244,7 @@ function* copyPage(
   yield* pageAddNewAnonRmap(cpu, mm, vma, newPfn, address);
   yield* lruCacheAddActive(cpu, newPfn);
   yield* countEvent(cpu, PageState.fault_cow);
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
   if (!fromZero) yield* freePageAndSwapCache(cpu, oldPfn);
   return VM_FAULT_MINOR;
 }

@@ -8,7 +8,9 @@ import { frameOf } from '../hardware/frames.js';
 import {
   CPUS,
   FRAMES,
+  HIGHMEM,
   HUGE_PAGES,
+  LOW_FRAMES,
   NODES,
   PAGE_SIZE,
   PAGE_WORDS,
@@ -46,6 +48,7 @@ import { TABLES } from '../mm/layout/slab.js';
 import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from '../mm/layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from '../mm/layout/zone.js';
 import { swappedTo } from '../mm/pagecache.js';
+import { auditKmaps } from './auditKmaps.js';
 import { auditAnonVmas, auditFileVmas, auditVmas, type AuditedVma } from './auditVmas.js';
 import { mappedPages, swapEntries, visitTables, type MappedPage } from './pageTables.js';
 import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './records.js';
@@ -95,6 +98,7 @@ export function audit(memory: Memory, tlbs: readonly { tlb: Tlb; mm: Word }[] = 
   auditFileVmas(words, files, vmas, faults);
   auditSwap(words, claims, faults);
   auditPages(words, claims, faults);
+  auditKmaps(words, faults);
   for (const { tlb, mm } of tlbs) auditTlb(memory, tlb, mm, faults);
   return faults;
 }
@@ -105,7 +109,8 @@ function auditZones(words: Int32Array, claims: Claims, faults: string[]): void {
     expectUnlocked(words, zone + Zone.lock, `zone[${node}].lock`, faults);
     expectUnlocked(words, zone + Zone.lruLock, `zone[${node}].lruLock`, faults);
     const zeroed = auditFreeBlocks(words, node, Zone.freeAreaZeroed, claims, faults);
-    const free = auditFreeBlocks(words, node, Zone.freeArea, claims, faults) + zeroed;
+    const low = HIGHMEM ? auditFreeBlocks(words, node, Zone.freeAreaLow, claims, faults) : 0;
+    const free = auditFreeBlocks(words, node, Zone.freeArea, claims, faults) + zeroed + low;
     expectEqual(`zone[${node}].freePages`, words[zone + Zone.freePages], free, faults);
     expectEqual(`zone[${node}].zeroedPages`, words[zone + Zone.zeroedPages], zeroed, faults);
     auditLru(words, node, claims, faults);
@@ -143,7 +148,7 @@ function auditLru(words: Int32Array, node: number, claims: Claims, faults: strin
 /**
  * The free blocks of a zone, of each order.
  *
- * @param area - Zone.freeArea, or Zone.freeAreaZeroed for those that hold zeros
+ * @param area - Zone.freeArea, Zone.freeAreaLow, or Zone.freeAreaZeroed for those that hold zeros
  * @returns the frames in them
  */
 function auditFreeBlocks(
@@ -169,6 +174,9 @@ function auditFreeBlocks(
       for (let frame = pfn; frame < pfn + 2 ** order; frame++) {
         fresh = claimFree(claims, frame, where, faults) && fresh;
         if (zeroed) auditZeros(words, frame, faults);
+        if (HIGHMEM && frame < LOW_FRAMES !== (area === Zone.freeAreaLow)) {
+          faults.push(`frame ${frame} is in ${where}, and ${frame < LOW_FRAMES ? 'low' : 'high'}`);
+        }
       }
       if (!fresh) break;
       free += 2 ** order;

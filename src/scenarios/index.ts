@@ -12,6 +12,8 @@ import { PAIR_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
+import { highpteMove } from './highpteMove.js';
+import { highpteWalk } from './highpteWalk.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
 import { lruBeforeInstall } from './lruBeforeInstall.js';
 import { populateTables } from './populateTables.js';
@@ -30,6 +32,8 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
   prefaultFault,
+  highpteMove,
+  highpteWalk,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,
@@ -41,11 +45,13 @@ export const SCENARIOS: readonly Scenario[] = [
 
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
- * allocator; nor those with prefault, which do where pages are touched in sequence.
+ * allocator; nor those with prefault, which do where pages are touched in sequence; nor those with page tables in high
+ * memory, which do on a machine that has some.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero, prefault }) => {
-    return broken === undefined && prezero === undefined && prefault === undefined;
+  ({ broken, prezero, prefault, highpte }) => {
+    const others = prezero ?? prefault ?? highpte;
+    return broken === undefined && others === undefined;
   },
 );
 

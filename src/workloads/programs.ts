@@ -31,6 +31,7 @@ import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { forkHeavy, forkHeavyStart } from './forkHeavy.js';
+import { countResident, highpteSetup, moveElsewhere } from './highpteRaces.js';
 import { litmus } from './litmus.js';
 import {
   multitaskFile,
@@ -112,6 +113,7 @@ export const PROGRAMS = {
   checkedOperations,
   cleanPageSetup,
   countPlain,
+  countResident,
   drainCpu,
   endTask,
   fileCopySetup,
@@ -126,6 +128,7 @@ export const PROGRAMS = {
   freeFrame,
   fullPagevecSetup,
   giveBackUnheld,
+  highpteSetup,
   grownFileSetup,
   holdAcross,
   holdSemaphore,
@@ -135,6 +138,7 @@ export const PROGRAMS = {
   loadOwn,
   loadPages,
   missingTablesSetup,
+  moveElsewhere,
   movePage,
   neighbourFrameSetup,
   pageMiss,

@@ -15,6 +15,8 @@ export interface Topology {
   readonly nodesPerRouter: number;
   /** Of memory, in bytes. */
   readonly nodeBytes: number;
+  /** Of memory that the kernel maps, from the start of the first node's, in bytes; all if left out. */
+  readonly lowBytes?: number;
   /** Of a cache line, in bytes. */
   readonly lineBytes: number;
 }
@@ -73,6 +75,7 @@ export function placement(cpus: number, cpusPerNode: number): number[] {
 
 function readMachine(value: JsonValue): SimulatedMachine {
   const topology = value.field('topology');
+  const lowBytes = topology.field('lowBytes').optional((bytes) => bytes.count(1));
   const costs = value.field('costs');
   return {
     name: value.field('name').text(),
@@ -83,6 +86,7 @@ function readMachine(value: JsonValue): SimulatedMachine {
     cpusPerNode: topology.field('cpusPerNode').count(1),
     nodesPerRouter: topology.field('nodesPerRouter').count(2),
     nodeBytes: topology.field('nodeBytes').count(1),
+    ...(lowBytes === undefined ? {} : { lowBytes }),
     lineBytes: topology.field('lineBytes').choice(LINE_BYTES),
     lines: value
       .field('lines')

@@ -24,14 +24,21 @@ export function machineSchema(): object {
         name: text,
         title: text,
         arch: { enum: ARCH_NAMES },
-        topology: record({
-          source: text,
-          cpus: count(1, 'CPUs'),
-          cpusPerNode: count(1, 'CPUs of a node'),
-          nodesPerRouter: count(2, 'nodes on one router, and routers below one of the next level'),
-          nodeBytes: count(1, 'bytes of memory of a node'),
-          lineBytes: { enum: LINE_BYTES, description: 'bytes of a cache line' },
-        }),
+        topology: record(
+          {
+            source: text,
+            cpus: count(1, 'CPUs'),
+            cpusPerNode: count(1, 'CPUs of a node'),
+            nodesPerRouter: count(
+              2,
+              'nodes on one router, and routers below one of the next level',
+            ),
+            nodeBytes: count(1, 'bytes of memory of a node'),
+            lowBytes: count(1, 'bytes of all memory that are mapped directly; all if left out'),
+            lineBytes: { enum: LINE_BYTES, description: 'bytes of a cache line' },
+          },
+          ['lowBytes'],
+        ),
         lines: {
           type: 'array',
           description:

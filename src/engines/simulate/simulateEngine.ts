@@ -129,6 +129,7 @@ export class SimulateEngine implements Engine, Stepper {
       [Work.TRAP_EXIT]: costs.trapExitNs,
       [Work.SYSCALL]: costs.syscallNs,
       [Work.USER]: costs.userNs,
+      [Work.FLUSH_KERNEL_PAGE]: costs.flushKernelPageNs,
     };
   }
 
