@@ -17,7 +17,7 @@ export { warmCachePage } from './mm/filemap.js';
 export { deleteFromPageCache, openFile } from './mm/pagecache.js';
 export { FILE_MAX_PAGES, FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './mm/layout/file.js';
 export { Mm, RLIM_INFINITY, Task } from './mm/layout/mm.js';
-export { nameOf } from './mm/layout/names.js';
+export { nameOf, wordsNamed } from './mm/layout/names.js';
 export {
   PG_anon_exclusive,
   PG_cache,

@@ -136,6 +136,7 @@ const wordless = new Set<number>([
   CODE.interrupts,
   CODE.spend,
   CODE.spendOn,
+  CODE.spendNs,
 ]);
 
 /** Operations that leave the words of their first argument as they are. */
@@ -361,6 +362,7 @@ export class SteppedMachine {
       case CODE.interrupts:
       case CODE.spend:
       case CODE.spendOn:
+      case CODE.spendNs:
       case CODE.note:
         return undefined;
       default:

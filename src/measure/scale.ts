@@ -7,19 +7,20 @@ import type { SimulatedMachine } from '../engines/simulate/machine.js';
 import { runTasks } from '../engines/workerPool.js';
 import type { ScaleLoadName } from './scaleLoads.js';
 import { overSeeds } from './seeds.js';
+import type { HotLine } from './hotLines.js';
 import {
   POINT_TASKS,
-  type HotLine,
   type PointTask,
   type PoolEvents,
   type ScalePoint,
+  type TracedLoad,
 } from './scalePoint.js';
 
 export interface ScaleSetup {
   readonly machine: SimulatedMachine;
   /** By name, as `designNamed` takes them. */
   readonly designs: readonly string[];
-  readonly load: ScaleLoadName;
+  readonly load: ScaleLoadName | TracedLoad;
   /** Increasing. */
   readonly cpus: readonly number[];
   readonly seeds: readonly number[];
@@ -66,7 +67,8 @@ export const GROWTH = 1.1;
 
 export interface ScaleResult {
   readonly machine: string;
-  readonly load: ScaleLoadName;
+  /** A load's name, or a recording's file. */
+  readonly load: string;
   readonly seeds: readonly number[];
   readonly curves: readonly ScaleCurve[];
 }
@@ -96,7 +98,8 @@ export async function runScale(setup: ScaleSetup): Promise<ScaleResult> {
     );
     return { design, points, saturation: saturationOf(points) };
   });
-  return { machine: machine.name, load, seeds, curves };
+  const name = typeof load === 'string' ? load : load.trace;
+  return { machine: machine.name, load: name, seeds, curves };
 }
 
 /** @returns the points in the order of the tasks; the long ones are done first, so that no worker is left with one */

@@ -70,7 +70,11 @@ export const SCALE_LOADS = {
     summary: 'the same, but each CPU has a process of its own',
     counts: 'pages',
     room: (shape) => ({
-      frames: framesFor(shape.arch, (touchedOf(shape) + TABLES_OF_PROCESS) * shape.cpus, shape.cpus),
+      frames: framesFor(
+        shape.arch,
+        (touchedOf(shape) + TABLES_OF_PROCESS) * shape.cpus,
+        shape.cpus,
+      ),
       limits: recordsFor(shape.cpus, shape.cpus),
     }),
     start: startProcesses,

@@ -80,6 +80,7 @@ import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 import { steadyTouch, steadyTouchStart } from './steadyTouch.js';
+import { tracedFaults } from './tracedFaults.js';
 import { unmapMix } from './unmapMix.js';
 import {
   backOff,
@@ -202,6 +203,7 @@ export const PROGRAMS = {
   takeOutAndBringBack,
   threadsSetup,
   touchShared,
+  tracedFaults,
   touchTwice,
   truncateAll,
   tryUntilTaken,

@@ -146,3 +146,20 @@ export function nameOf(word: Word): string {
   }
   return word < CPU_LINES ? `header[${word}]` : `word[${word}]`;
 }
+
+/**
+ * The words of a name in all records, such as those of `mm.rss`: mm[0].rss, mm[1].rss, ...
+ *
+ * @returns none where there is no such name
+ */
+export function wordsNamed(name: string): Word[] {
+  const [table, field] = name.split('.', 2);
+  const region = regions.find((candidate) => candidate.name === table);
+  const offset = [...(region?.fields ?? [])].find(([, known]) => known === field)?.[0];
+  if (region === undefined || offset === undefined) return [];
+  const { base, end, record } = region;
+  return Array.from(
+    { length: (end - base) / record },
+    (_, index) => base + index * record + offset,
+  );
+}
