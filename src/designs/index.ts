@@ -12,6 +12,13 @@ import {
   brokenUnmapRss,
   brokenV18Debug,
 } from './broken.js';
+import {
+  hinting,
+  hintingBefore,
+  hintingPosted,
+  hintingUnchecked,
+  linuxHinting,
+} from './hinting.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
@@ -37,6 +44,11 @@ export const DESIGNS: readonly VmDesign[] = [
   linuxPrefault,
   prefaultV1,
   prefaultV2,
+  hintingBefore,
+  hintingPosted,
+  hinting,
+  linuxHinting,
+  hintingUnchecked,
   brokenCheckThenInstall,
   brokenPlainRss,
   brokenLruBeforeInstall,

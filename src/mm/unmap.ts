@@ -17,7 +17,7 @@ import {
   pageOf,
 } from './layout/page.js';
 import { VM_LOCKED, VM_NONLINEAR, VM_PFNMAP } from './layout/vma.js';
-import { putPage } from './lru.js';
+import { releaseUnmapped } from './lru.js';
 import {
   clearPteHigh,
   pgoffToPte,
@@ -96,12 +96,33 @@ function* unmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte, failed: Found): Op<boole
 
 /** @returns whether it could. Locks: the pte's and the page's */
 function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
-  const { mm, vmFlags, address, ptep, entry } = pte;
+  const { vmFlags, ptep, entry } = pte;
   if ((vmFlags & (VM_LOCKED | VM_PFNMAP)) !== 0) return false;
   if ((entry & PTE_ACCESSED) !== 0) {
     yield* ptepClearBits(cpu, ptep, PTE_ACCESSED);
     return false;
   }
+  return yield* takeOutOfPte(cpu, pfn, pte);
+}
+
+/**
+ * Unmaps a page everywhere, used or not: the host has taken its frame. What the MMU marked dirty on the way to it was
+ * not stored.
+ *
+ * Locks: the page's.
+ */
+export function* pageUnmapAll(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* rmapWalk(cpu, pfn, unmapDiscarded, { yes: false });
+}
+
+function* unmapDiscarded(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
+  yield* takeOutOfPte(cpu, pfn, pte);
+  return true;
+}
+
+/** @returns false where an anonymous page has no way out. Locks: the pte's and the page's */
+function* takeOutOfPte(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
+  const { mm, vmFlags, address, ptep } = pte;
   // Under page_table_lock already where that is the lock of ptes.
   if (PTE_LOCK_MM) yield* raiseHiwaterRss(cpu, mm);
   else yield* updateHiwaterRss(cpu, mm);
@@ -115,7 +136,7 @@ function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
   if (anon) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, UNMAP_ADDS_RSS ? 1 : -1);
   yield* pageRemoveRmap(cpu, pfn);
-  yield* putPage(cpu, pfn);
+  yield* releaseUnmapped(cpu, pfn);
   return true;
 }
 

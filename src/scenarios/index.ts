@@ -4,6 +4,7 @@ import type { VmDesign } from '../mm/design.js';
 import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
+import { hintingFault } from './hintingFault.js';
 import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
@@ -30,6 +31,7 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
   prefaultFault,
+  hintingFault,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,
@@ -41,11 +43,12 @@ export const SCENARIOS: readonly Scenario[] = [
 
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
- * allocator; nor those with prefault, which do where pages are touched in sequence.
+ * allocator; nor those with prefault, which do where pages are touched in sequence; nor those with hinting, which do
+ * where a host takes frames.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero, prefault }) => {
-    return broken === undefined && prezero === undefined && prefault === undefined;
+  ({ broken, prezero, prefault, hinting }) => {
+    return [broken, prezero, prefault, hinting].every((choice) => choice === undefined);
   },
 );
 

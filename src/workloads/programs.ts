@@ -31,6 +31,15 @@ import { askDaemon, servingDaemon } from './daemon.js';
 import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { forkHeavy, forkHeavyStart } from './forkHeavy.js';
+import {
+  hintedFileSetup,
+  hintedForkedSetup,
+  hintedSwapSetup,
+  hostTakesFrame,
+  hostTakesAll,
+  loadHinted,
+  storeHinted,
+} from './hintingRaces.js';
 import { litmus } from './litmus.js';
 import {
   multitaskFile,
@@ -126,11 +135,17 @@ export const PROGRAMS = {
   fullPagevecSetup,
   giveBackUnheld,
   grownFileSetup,
+  hintedFileSetup,
+  hintedForkedSetup,
+  hintedSwapSetup,
   holdAcross,
   holdSemaphore,
+  hostTakesAll,
+  hostTakesFrame,
   kswapd,
   kscrubd,
   litmus,
+  loadHinted,
   loadOwn,
   loadPages,
   missingTablesSetup,
@@ -188,6 +203,7 @@ export const PROGRAMS = {
   storeAndPut,
   storeAndSync,
   storeBeside,
+  storeHinted,
   storeIfAllowed,
   storeOwn,
   storePages,

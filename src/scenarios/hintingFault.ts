@@ -1,0 +1,77 @@
+import { FRAME_UNIT } from '../workloads/hintingRaces.js';
+import { SMALL, setup, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
+
+/** What a setup tells: its first task and the frame of the page. */
+function told(result: number): { first: number; pfn: number } {
+  return { first: result % FRAME_UNIT, pfn: Math.floor(result / FRAME_UNIT) };
+}
+
+/** A CPU acts on the page while the host takes it. */
+function besideHost(
+  name: string,
+  made: ScenarioCase['setup'],
+  program: 'loadHinted' | 'storeHinted',
+  again: 0 | 1,
+): ScenarioCase {
+  return {
+    name,
+    setup: made,
+    threads: (result) => [
+      thread(0, program, told(result).first, again),
+      thread(1, 'hostTakesFrame', told(result).pfn),
+    ],
+    fails: [],
+  };
+}
+
+/**
+ * The host has taken a page, or takes it now, while CPUs fault on it, read it, write it and copy it. What was stored is
+ * not lost, nobody sees a page that is gone, and no pte maps one that nothing leads back to.
+ *
+ * The first case is S4-a.
+ */
+export const hintingFault: Scenario = {
+  name: 'hinting-fault',
+  summary: 'the host of a guest takes a page that CPUs fault on',
+  source: 'Schwidefsky, Franke and Raj, 28 June 2007, guest page hinting: minor faults; SPEC S4-a',
+  machine: { ...SMALL.machine, swapPages: 4 },
+  limits: SMALL.limits,
+  cases: [
+    {
+      name: 'a minor fault beside the discard of the page',
+      setup: setup('hintedFileSetup', 1, 1, 1),
+      threads: (result) => [
+        thread(0, 'loadHinted', told(result).first, 0),
+        thread(1, 'loadHinted', taskAfter(told(result).first, 1), 1),
+      ],
+    },
+    {
+      name: 'the same in the swap cache, by a child',
+      setup: setup('hintedForkedSetup', 1),
+      threads: (result) => [
+        thread(0, 'loadHinted', told(result).first, 0),
+        thread(1, 'loadHinted', taskAfter(told(result).first, 1), 0),
+      ],
+      fails: [],
+    },
+    besideHost('a minor fault', setup('hintedFileSetup', 1, 0, 0), 'loadHinted', 0),
+    besideHost('a load', setup('hintedFileSetup', 1, 1, 0), 'loadHinted', 0),
+    besideHost('a store', setup('hintedFileSetup', 1, 1, 0), 'storeHinted', 0),
+    besideHost('a first store', setup('hintedFileSetup', 1, 0, 0), 'storeHinted', 0),
+    besideHost('a copy', setup('hintedFileSetup', 0, 1, 0), 'storeHinted', 0),
+    besideHost('a first copy', setup('hintedFileSetup', 0, 0, 0), 'storeHinted', 0),
+    besideHost('a store in the swap cache', setup('hintedSwapSetup', 0), 'storeHinted', 0),
+    besideHost('a store that needs no fault', setup('hintedSwapSetup', 1), 'storeHinted', 0),
+    {
+      name: 'a fork beside the discard',
+      setup: setup('hintedForkedSetup', 1),
+      threads: (result) => [
+        thread(0, 'loadHinted', told(result).first, 0),
+        thread(1, 'forkAndStore', taskAfter(told(result).first, 2), 0),
+      ],
+      fails: [],
+    },
+  ],
+  fails: ['hinting-unchecked'],
+  holds: ['hinting-before', 'hinting-posted', 'hinting', 'linux-6-hinting'],
+};

@@ -1,0 +1,156 @@
+/**
+ * A guest's CPUs at one page, and its host, which takes the frame if the guest has said that it may (SPEC S4). Whoever
+ * loads finds what the page held, or what it has stored itself.
+ */
+import type { Pfn, Vaddr, Word } from '../base/units.js';
+import type { Cpu, Op } from '../hardware/cpu.js';
+import { hostTake, hostTakeFrames } from '../hardware/host.js';
+import { PAGE_SIZE, entryPfn } from '../hardware/machine.js';
+import { walk } from '../hardware/mmu.js';
+import { warmCachePage } from '../mm/filemap.js';
+import { sysFork } from '../mm/fork.js';
+import { PG_uptodate } from '../mm/layout/page.js';
+import { lruAddDrain, putPage } from '../mm/lru.js';
+import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, sysMmap } from '../mm/mmap.js';
+import { sysMprotect } from '../mm/mprotect.js';
+import { findGetPage, openFile } from '../mm/pagecache.js';
+import { ptepGet } from '../mm/pte.js';
+import { switchTo } from '../mm/process.js';
+import {
+  addThread,
+  expectWord,
+  forgetTranslations,
+  loadWord,
+  mapAnonymous,
+  pageOut,
+  startProcess,
+  storeWord,
+} from './raceSteps.js';
+
+/** Where the page is mapped, and where it is mapped a second time. */
+const PAGE: Vaddr = 0x4000_0000;
+const AGAIN: Vaddr = PAGE + 8 * PAGE_SIZE;
+/** Which page of its file it is: the device has that number in its second word. */
+const INDEX = 1;
+const TELLING = 4;
+/** The word that is stored to. */
+const STORED = 8;
+/** A setup's result holds a task, which is a word of a small machine, and above that a frame. */
+export const FRAME_UNIT = 2 ** 24;
+
+/**
+ * A process with two threads that maps a page of a file twice; the page is in the cache and volatile.
+ *
+ * @param shared - 1 if it is mapped shared, 0 if private
+ * @param mapped - 1 if the first of the mappings shows it already
+ * @param taken - 1 if the host has it
+ * @returns the first task, and the page's frame times FRAME_UNIT
+ */
+export function* hintedFileSetup(
+  cpu: Cpu,
+  shared: number,
+  mapped: number,
+  taken: number,
+): Op<number> {
+  const first = yield* startProcess(cpu);
+  const file = yield* openFile(cpu, INDEX + 1, 0);
+  yield* warmCachePage(cpu, file, INDEX, PG_uptodate);
+  const flags = MAP_FIXED | (shared === 1 ? MAP_SHARED : MAP_PRIVATE);
+  for (const address of [PAGE, AGAIN]) {
+    yield* sysMmap(cpu, address, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, INDEX, 0);
+  }
+  // The leaf table is there in any case.
+  yield* mapAnonymous(cpu, PAGE + PAGE_SIZE, 1);
+  yield* storeWord(cpu, PAGE + PAGE_SIZE, 1);
+  if (mapped === 1) yield* loadWord(cpu, PAGE);
+  yield* lruAddDrain(cpu);
+  const pfn = yield* findGetPage(cpu, file, INDEX);
+  yield* putPage(cpu, pfn);
+  if (taken === 1) yield* hostTake(cpu, pfn);
+  yield* addThread(cpu, 2);
+  return first + pfn * FRAME_UNIT;
+}
+
+/**
+ * A process with two threads and an anonymous page that was in the swap file and has come back by a load: it is in the
+ * swap cache, volatile and mapped.
+ *
+ * @param writable - 1 if the pte allows stores, which mprotect has seen to
+ * @returns as `hintedFileSetup`
+ */
+export function* hintedSwapSetup(cpu: Cpu, writable: number): Op<number> {
+  const first = yield* startProcess(cpu);
+  yield* swapCachePage(cpu);
+  if (writable === 1) {
+    yield* sysMprotect(cpu, PAGE, PAGE_SIZE, PROT_READ);
+    yield* sysMprotect(cpu, PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE);
+  }
+  yield* lruAddDrain(cpu);
+  const pfn = yield* mappedFrame(cpu);
+  yield* addThread(cpu, 2);
+  return first + pfn * FRAME_UNIT;
+}
+
+/**
+ * A parent and a child that share such a page: the parent has it mapped, the child's pte tells its slot.
+ *
+ * @param taken - 1 if the host has it
+ * @returns as `hintedFileSetup`; the child's task comes second, and a thread of the parent's third
+ */
+export function* hintedForkedSetup(cpu: Cpu, taken: number): Op<number> {
+  const first = yield* startProcess(cpu);
+  yield* mapAnonymous(cpu, PAGE, 1);
+  yield* storeWord(cpu, PAGE + TELLING, INDEX);
+  yield* sysFork(cpu, 2);
+  yield* pageOut(cpu, PAGE);
+  yield* loadWord(cpu, PAGE);
+  yield* lruAddDrain(cpu);
+  const pfn = yield* mappedFrame(cpu);
+  if (taken === 1) yield* hostTake(cpu, pfn);
+  yield* addThread(cpu, 3);
+  return first + pfn * FRAME_UNIT;
+}
+
+function* swapCachePage(cpu: Cpu): Op<void> {
+  yield* mapAnonymous(cpu, PAGE, 1);
+  yield* storeWord(cpu, PAGE + TELLING, INDEX);
+  yield* pageOut(cpu, PAGE);
+  // It was just used, and stays this time.
+  yield* pageOut(cpu, PAGE);
+  yield* forgetTranslations(cpu);
+  yield* loadWord(cpu, PAGE);
+}
+
+/** The frame that the page is mapped to. */
+function* mappedFrame(cpu: Cpu): Op<Pfn> {
+  return entryPfn(yield* ptepGet(cpu, yield* walk(cpu, PAGE)));
+}
+
+/** The host takes a frame if it may. @returns 1 if it did */
+export function* hostTakesFrame(cpu: Cpu, pfn: Pfn): Op<number> {
+  return (yield* hostTake(cpu, pfn)) ? 1 : 0;
+}
+
+/** The host goes over all frames a number of times, and takes what it may. @returns frames taken */
+export function* hostTakesAll(cpu: Cpu, passes: number): Op<number> {
+  let taken = 0;
+  for (let pass = 0; pass < passes; pass++) taken += yield* hostTakeFrames(cpu, 1, Infinity);
+  return taken;
+}
+
+/** Loads from the page as a task. @param again - 1 to do so where it is mapped a second time. @returns 0 */
+export function* loadHinted(cpu: Cpu, task: Word, again: number): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* expectWord(cpu, (again === 1 ? AGAIN : PAGE) + TELLING, INDEX);
+  return 0;
+}
+
+/** Stores to the page as a task, which must find that again, and what the page held. @returns 0 */
+export function* storeHinted(cpu: Cpu, task: Word, again: number): Op<number> {
+  const page = again === 1 ? AGAIN : PAGE;
+  yield* switchTo(cpu, task);
+  yield* storeWord(cpu, page + STORED, INDEX);
+  yield* expectWord(cpu, page + STORED, INDEX);
+  yield* expectWord(cpu, page + TELLING, INDEX);
+  return 0;
+}
