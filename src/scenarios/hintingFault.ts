@@ -41,15 +41,24 @@ export const hintingFault: Scenario = {
       name: 'a minor fault beside the discard of the page',
       setup: setup('hintedFileSetup', 1, 1, 1),
       threads: (result) => [
-        thread(0, 'loadHinted', told(result).first, 0),
+        thread(0, 'discardHinted', told(result).pfn),
         thread(1, 'loadHinted', taskAfter(told(result).first, 1), 1),
       ],
     },
     {
-      name: 'the same in the swap cache, by a child',
-      setup: setup('hintedForkedSetup', 1),
+      name: 'two loads of a page that the host has, one by a minor fault',
+      setup: setup('hintedFileSetup', 1, 1, 1),
       threads: (result) => [
         thread(0, 'loadHinted', told(result).first, 0),
+        thread(1, 'loadHinted', taskAfter(told(result).first, 1), 1),
+      ],
+      executions: 2000,
+    },
+    {
+      name: 'a minor fault of a child in the swap cache beside the discard',
+      setup: setup('hintedForkedSetup', 1),
+      threads: (result) => [
+        thread(0, 'discardHinted', told(result).pfn),
         thread(1, 'loadHinted', taskAfter(told(result).first, 1), 0),
       ],
       fails: [],
@@ -66,8 +75,8 @@ export const hintingFault: Scenario = {
       name: 'a fork beside the discard',
       setup: setup('hintedForkedSetup', 1),
       threads: (result) => [
-        thread(0, 'loadHinted', told(result).first, 0),
-        thread(1, 'forkAndStore', taskAfter(told(result).first, 2), 0),
+        thread(0, 'discardHinted', told(result).pfn),
+        thread(1, 'forkHinted', taskAfter(told(result).first, 2)),
       ],
       fails: [],
     },

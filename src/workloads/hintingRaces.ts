@@ -2,11 +2,14 @@
  * A guest's CPUs at one page, and its host, which takes the frame if the guest has said that it may (SPEC S4). Whoever
  * loads finds what the page held, or what it has stored itself.
  */
+import { InvariantError } from '../base/errors.js';
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { hostTake, hostTakeFrames } from '../hardware/host.js';
 import { PAGE_SIZE, entryPfn } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
+
+import { doDiscardFault } from '../mm/discard.js';
 import { warmCachePage } from '../mm/filemap.js';
 import { sysFork } from '../mm/fork.js';
 import { PG_uptodate } from '../mm/layout/page.js';
@@ -142,6 +145,22 @@ export function* hostTakesAll(cpu: Cpu, passes: number): Op<number> {
 export function* loadHinted(cpu: Cpu, task: Word, again: number): Op<number> {
   yield* switchTo(cpu, task);
   yield* expectWord(cpu, (again === 1 ? AGAIN : PAGE) + TELLING, INDEX);
+  return 0;
+}
+
+/** Handles a discard fault on a frame. @returns 0 */
+export function* discardHinted(cpu: Cpu, pfn: Pfn): Op<number> {
+  yield* doDiscardFault(cpu, pfn);
+  return 0;
+}
+
+/** Forks as a task: the child must find what the page held. @returns 0 */
+export function* forkHinted(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  const child = yield* sysFork(cpu, 4);
+  if (child < 0) throw new InvariantError(`fork returned ${child}`);
+  yield* switchTo(cpu, child);
+  yield* expectWord(cpu, PAGE + TELLING, INDEX);
   return 0;
 }
 

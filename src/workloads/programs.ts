@@ -32,6 +32,8 @@ import { readPages, writePages } from './devicePages.js';
 import { firstFault, firstFaultSetup, touchShared, unmapShared } from './firstFault.js';
 import { forkHeavy, forkHeavyStart } from './forkHeavy.js';
 import {
+  discardHinted,
+  forkHinted,
   hintedFileSetup,
   hintedForkedSetup,
   hintedSwapSetup,
@@ -120,6 +122,7 @@ export const PROGRAMS = {
   checkedOperations,
   cleanPageSetup,
   countPlain,
+  discardHinted,
   drainCpu,
   endTask,
   fileCopySetup,
@@ -129,6 +132,7 @@ export const PROGRAMS = {
   forkAndStore,
   forkHeavy,
   forkHeavyStart,
+  forkHinted,
   forkedSetup,
   frameSetup,
   freeFrame,
