@@ -12,6 +12,7 @@ import {
   HOST_POTENTIALLY_VOLATILE,
   HOST_STABLE,
   HOST_STATE,
+  HOST_UNUSED,
   hostState,
 } from './hostStates.js';
 import { CPUS, FRAMES } from './machine.js';
@@ -46,12 +47,14 @@ export function* hostTake(cpu: Cpu, pfn: Pfn): Op<boolean> {
 /**
  * Takes frames, the lowest first, until it has so many more.
  *
- * @param first - frame to begin at
+ * @param unused - whether those that the guest does not use, or those that it can read again
  * @returns frames taken
  */
-export function* hostTakeFrames(cpu: Cpu, first: Pfn, wanted: number): Op<number> {
+export function* hostTakeFrames(cpu: Cpu, wanted: number, unused: boolean): Op<number> {
   let taken = 0;
-  for (let pfn = first; pfn < FRAMES && taken < wanted; pfn++) {
+  for (let pfn = 0; pfn < FRAMES && taken < wanted; pfn++) {
+    const state = (yield* cpu.readOnce(hostState(pfn))) & HOST_STATE;
+    if (unused !== (state === HOST_UNUSED)) continue;
     if (yield* hostTake(cpu, pfn)) taken++;
   }
   return taken;

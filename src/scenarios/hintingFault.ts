@@ -84,3 +84,28 @@ export const hintingFault: Scenario = {
   fails: ['hinting-unchecked'],
   holds: ['hinting-before', 'hinting-posted', 'hinting', 'linux-6-hinting'],
 };
+
+/**
+ * Somebody holds a page stable while another lets go of it and a third pte goes. By their counts of references and of
+ * mappings, which are read one after the other, the patches can take it for one that nobody holds.
+ */
+export const hintingCounts: Scenario = {
+  name: 'hinting-counts',
+  summary:
+    'a page that is held stable loses a mapping while another CPU looks whether it may be volatile',
+  source: 'guest page hinting: check_counts of mm/page-states.c; SPEC S4',
+  machine: hintingFault.machine,
+  limits: hintingFault.limits,
+  cases: [
+    {
+      name: 'an unmap beside a release',
+      setup: setup('hintedShareSetup'),
+      threads: (result) => [
+        thread(0, 'unmapHeld', told(result).first, told(result).pfn),
+        thread(1, 'syncHinted', taskAfter(told(result).first, 1)),
+      ],
+    },
+  ],
+  fails: ['hinting-before', 'hinting-posted'],
+  holds: ['hinting', 'linux-6-hinting'],
+};

@@ -4,12 +4,12 @@ import type { VmDesign } from '../mm/design.js';
 import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
-import { hintingFault } from './hintingFault.js';
+import { hintingCounts, hintingFault } from './hintingFault.js';
 import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
-import { PAIR_SCENARIOS } from './pairs.js';
+import { MATRIX_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
@@ -32,6 +32,7 @@ export const SCENARIOS: readonly Scenario[] = [
   swapFault,
   prefaultFault,
   hintingFault,
+  hintingCounts,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,
@@ -61,7 +62,7 @@ export function designsFor({ holds, fails, cases }: Scenario): readonly VmDesign
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {
-  const all = [...SCENARIOS, ...PAIR_SCENARIOS];
+  const all = [...SCENARIOS, ...MATRIX_SCENARIOS];
   const scenario = all.find((candidate) => candidate.name === name);
   if (scenario !== undefined) return scenario;
   const known = all.map((candidate) => candidate.name).join(', ');

@@ -7,6 +7,7 @@ import { readLines } from './lines.js';
 import type { PrefaultAtExit } from './mappedAhead.js';
 import { PerfScriptParser } from './perfScript.js';
 import { Replay, type FinishedProcess, type Pressure, type Stopped } from './replay.js';
+import type { HostTotals } from './replayedHost.js';
 import { compareExit, type ExitComparison } from './exitComparison.js';
 import { readTruth, type Truth } from './truth.js';
 
@@ -16,6 +17,8 @@ export interface ReplayOptions {
   readonly memoryBytes: number;
   /** Size of the swap file, in bytes; none if left out. */
   readonly swapBytes?: number | undefined;
+  /** What a host wants of the memory, under designs with hinting: 0 to 1; nothing if left out. */
+  readonly hostShare?: number | undefined;
   readonly truthPath: string | undefined;
   /** Whether a trace with lost records is replayed all the same. */
   readonly allowLost: boolean;
@@ -97,6 +100,8 @@ export interface ReplayReport {
   /** What memory pressure did, where memory ran short or there is swap. */
   readonly pressure?: Pressure | undefined;
   readonly prefault?: PrefaultTotals | undefined;
+  /** What a host took, where one wanted something. */
+  readonly host?: HostTotals | undefined;
   /** Where and why the replay of a design that is known to be broken ended. */
   readonly stopped?: Stopped | undefined;
   readonly notes: readonly { readonly note: string; readonly times: number }[];
@@ -111,12 +116,18 @@ const RAN_SHORT = [
   'memory ran short: page tables at exit are compared by their anonymous pages, those in swap with them',
 ];
 
+/** The same where a host took frames. */
+const HOST_TOOK =
+  'a host took frames: touches of pages that were mapped are not in the trace, so discard faults and what is read again ' +
+  'are lower bounds';
+
 /** @returns a report for each design, in order */
 export async function replayFile(path: string, options: ReplayOptions): Promise<ReplayReport[]> {
   const truth = options.truthPath === undefined ? undefined : await readTruth(options.truthPath);
   const machine = {
     frames: pagesIn(options.memoryBytes),
     swapPages: pagesIn(options.swapBytes ?? 0),
+    hostShare: options.hostShare,
   };
   const replays = await Promise.all(
     options.designs.map((design) => Replay.create(design, machine, truth)),
@@ -195,9 +206,11 @@ function report(path: string, replay: Replay, truth: Truth | undefined): ReplayR
     pressure: replay.pressure(),
     prefault:
       replay.design.prefault === undefined ? undefined : prefaultTotals(replay, processes, truth),
+    host: replay.hostTotals(),
     stopped: replay.stopped,
     notes: [
       ...[...replay.notes].map(([note, times]) => ({ note, times })),
+      ...(replay.hostTotals() === undefined ? [] : [{ note: HOST_TOOK, times: 1 }]),
       ...(replay.ranShort ? RAN_SHORT.map((note) => ({ note, times: 1 })) : []),
     ],
   };

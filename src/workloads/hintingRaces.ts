@@ -13,12 +13,16 @@ import { doDiscardFault } from '../mm/discard.js';
 import { warmCachePage } from '../mm/filemap.js';
 import { sysFork } from '../mm/fork.js';
 import { PG_uptodate } from '../mm/layout/page.js';
-import { lruAddDrain, putPage } from '../mm/lru.js';
+import { lruAddDrain, pageCacheRelease, putPage } from '../mm/lru.js';
 import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, sysMmap } from '../mm/mmap.js';
 import { sysMprotect } from '../mm/mprotect.js';
+import { MS_SYNC, sysMsync } from '../mm/msync.js';
+import { sysMunmap } from '../mm/munmap.js';
 import { findGetPage, openFile } from '../mm/pagecache.js';
+import { pageHoldStable, pageLetGo } from '../mm/pageStates.js';
 import { ptepGet } from '../mm/pte.js';
 import { switchTo } from '../mm/process.js';
+import { getPage } from '../mm/rmap.js';
 import {
   addThread,
   expectWord,
@@ -137,7 +141,10 @@ export function* hostTakesFrame(cpu: Cpu, pfn: Pfn): Op<number> {
 /** The host goes over all frames a number of times, and takes what it may. @returns frames taken */
 export function* hostTakesAll(cpu: Cpu, passes: number): Op<number> {
   let taken = 0;
-  for (let pass = 0; pass < passes; pass++) taken += yield* hostTakeFrames(cpu, 1, Infinity);
+  for (let pass = 0; pass < passes; pass++) {
+    taken += yield* hostTakeFrames(cpu, Infinity, true);
+    taken += yield* hostTakeFrames(cpu, Infinity, false);
+  }
   return taken;
 }
 
@@ -146,6 +153,50 @@ export function* loadHinted(cpu: Cpu, task: Word, again: number): Op<number> {
   yield* switchTo(cpu, task);
   yield* expectWord(cpu, (again === 1 ? AGAIN : PAGE) + TELLING, INDEX);
   return 0;
+}
+
+/**
+ * A parent and a child that have a page of a file mapped shared, the parent twice; it is volatile.
+ *
+ * @returns as `hintedFileSetup`; the child's task comes second
+ */
+export function* hintedShareSetup(cpu: Cpu): Op<number> {
+  const first = yield* startProcess(cpu);
+  const file = yield* openFile(cpu, INDEX + 1, 0);
+  yield* warmCachePage(cpu, file, INDEX, PG_uptodate);
+  for (const address of [PAGE, AGAIN]) {
+    const flags = MAP_FIXED | MAP_SHARED;
+    yield* sysMmap(cpu, address, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, INDEX, 0);
+    yield* loadWord(cpu, address);
+  }
+  yield* sysFork(cpu, 2);
+  yield* lruAddDrain(cpu);
+  const pfn = yield* mappedFrame(cpu);
+  yield* switchTo(cpu, 0);
+  return first + pfn * FRAME_UNIT;
+}
+
+/**
+ * Holds the page stable, as who copies it does, while one of its mappings goes: the host must not have it.
+ *
+ * @returns 0
+ */
+export function* unmapHeld(cpu: Cpu, task: Word, pfn: Pfn): Op<number> {
+  yield* switchTo(cpu, task);
+  yield* getPage(cpu, pfn);
+  if (!(yield* pageHoldStable(cpu, pfn))) throw new InvariantError('nobody has taken the page yet');
+  yield* sysMunmap(cpu, AGAIN, PAGE_SIZE);
+  if (yield* hostTake(cpu, pfn))
+    throw new InvariantError('the host takes a page that is held stable');
+  yield* pageLetGo(cpu, pfn);
+  yield* pageCacheRelease(cpu, pfn);
+  return 0;
+}
+
+/** Has the page written back, if it is dirty, and lets go of it. @returns 0 */
+export function* syncHinted(cpu: Cpu, task: Word): Op<number> {
+  yield* switchTo(cpu, task);
+  return yield* sysMsync(cpu, PAGE, PAGE_SIZE, MS_SYNC);
 }
 
 /** Handles a discard fault on a frame. @returns 0 */
