@@ -7,6 +7,7 @@ export const hintingBefore: VmDesign = {
   name: 'hinting-before',
   summary: 'table-lock under a host that takes frames, which is told of each fault and each unmap',
   source: 'Schwidefsky, Franke and Raj, guest page hinting, before the patch for minor faults',
+  broken: 'two counts are read one after the other: a page that is held stable may become volatile',
   hinting: 'before',
 };
 
@@ -16,6 +17,8 @@ export const hintingPosted: VmDesign = {
   name: 'hinting-posted',
   summary: 'the same, but minor faults and unmaps tell the host nothing',
   source: 'Schwidefsky, Franke and Raj, 28 June 2007, guest page hinting: minor faults',
+  broken:
+    'who discards a page passes over an empty pte without its lock, by which a fault is about to map it; and as before',
   hinting: 'posted',
 };
 

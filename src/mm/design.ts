@@ -226,6 +226,8 @@ export const HINTS_COUNTED = HINTING && hinting !== 'ours';
 export const HINTS_PINNED = hinting === 'ours';
 /** Who maps a page looks under the lock of the pte whether it is being discarded. */
 export const CHECKS_DISCARDED = hinting === 'posted' || hinting === 'ours';
+/** Who discards a page waits for who may be about to map it by an empty pte. */
+export const DISCARD_AWAITS = hinting === 'ours';
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 /** A plain word; under page_table_lock, which is taken where the path does not hold it. */
 export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';

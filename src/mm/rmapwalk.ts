@@ -29,6 +29,8 @@ export interface MappingPte {
 /** What a walk finds out. */
 export interface Found {
   yes: boolean;
+  /** Whether an empty pte is looked at under its lock too: somebody may be about to map the page by it. */
+  readonly awaitsEmpty?: boolean;
 }
 
 /** @returns whether to go on to the next pte */
@@ -126,7 +128,7 @@ function* visitPte(
   const table = yield* leafTable(cpu, mm, address);
   if (table <= 0) return true;
   const ptep = table + pteOffset(address);
-  if ((yield* cpu.readOnce(ptep)) === 0) return true;
+  if (found.awaitsEmpty !== true && (yield* cpu.readOnce(ptep)) === 0) return true;
   yield* pteLock(cpu, mm, ptep);
   const entry = yield* ptepGet(cpu, ptep);
   let goOn = true;

@@ -6,7 +6,7 @@ import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PTE_ACCESSED, PTE_DIRTY } from '../hardware/machine.js';
 import { MmCounter, raiseHiwaterRss, updateHiwaterRss, updateMmCounter } from './counters.js';
-import { PTE_LOCK_MM, UNMAP_ADDS_RSS } from './design.js';
+import { DISCARD_AWAITS, PTE_LOCK_MM, UNMAP_ADDS_RSS } from './design.js';
 import {
   PG_anon_exclusive,
   PG_dirty,
@@ -107,12 +107,13 @@ function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
 
 /**
  * Unmaps a page everywhere, used or not: the host has taken its frame. What the MMU marked dirty on the way to it was
- * not stored.
+ * not stored. Who maps the page has looked under the lock of its pte whether it is being discarded: so that lock must be
+ * waited for. As posted it is not where the pte is empty (2.6.22: page_check_address makes a quick check first).
  *
  * Locks: the page's.
  */
 export function* pageUnmapAll(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* rmapWalk(cpu, pfn, unmapDiscarded, { yes: false });
+  yield* rmapWalk(cpu, pfn, unmapDiscarded, { yes: false, awaitsEmpty: DISCARD_AWAITS });
 }
 
 function* unmapDiscarded(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {

@@ -50,6 +50,8 @@ export function auditHostState(
   if ((flags & PG_discarded) !== 0 && ptes > 0) say(`was discarded, and ${ptes} ptes map it`);
   if (state === HOST_UNUSED || state === HOST_STABLE) return;
   const inCache = cached || (flags & PG_swapcache) !== 0;
+  // One that nobody can find any more may wait in a pagevec for its end.
+  if (!inCache && ptes === 0) return;
   if (!inCache || (flags & PG_mappedtodisk) === 0) say('is volatile, and cannot be read again');
   if ((word & HOST_GONE) === 0 && (flags & PG_dirty) !== 0) say('is volatile, and dirty');
 }

@@ -186,7 +186,7 @@ export const HINTED_PAIR_SCENARIOS: readonly PairScenario[] = HINTED_KINDS.map((
     operations,
     cases: pairsOf(kind.kind, HOST_OPERATIONS, operations),
     fails: [],
-    holds: ['hinting-before', 'hinting-posted', 'hinting', 'linux-6-hinting'],
+    holds: ['hinting', 'linux-6-hinting'],
   };
 });
 

@@ -12,6 +12,7 @@ import { walk } from '../hardware/mmu.js';
 import { doDiscardFault } from '../mm/discard.js';
 import { warmCachePage } from '../mm/filemap.js';
 import { sysFork } from '../mm/fork.js';
+import { FILE_NO_MAP_PAGES } from '../mm/layout/file.js';
 import { PG_uptodate } from '../mm/layout/page.js';
 import { lruAddDrain, pageCacheRelease, putPage } from '../mm/lru.js';
 import { MAP_FIXED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, sysMmap } from '../mm/mmap.js';
@@ -46,7 +47,8 @@ const STORED = 8;
 export const FRAME_UNIT = 2 ** 24;
 
 /**
- * A process with two threads that maps a page of a file twice; the page is in the cache and volatile.
+ * A process with two threads that maps a page of a file twice; the page is in the cache and volatile. Faults map one
+ * page each, as in 2.6.22: what else they map is looked at in pairs.
  *
  * @param shared - 1 if it is mapped shared, 0 if private
  * @param mapped - 1 if the first of the mappings shows it already
@@ -60,7 +62,7 @@ export function* hintedFileSetup(
   taken: number,
 ): Op<number> {
   const first = yield* startProcess(cpu);
-  const file = yield* openFile(cpu, INDEX + 1, 0);
+  const file = yield* openFile(cpu, INDEX + 1, FILE_NO_MAP_PAGES);
   yield* warmCachePage(cpu, file, INDEX, PG_uptodate);
   const flags = MAP_FIXED | (shared === 1 ? MAP_SHARED : MAP_PRIVATE);
   for (const address of [PAGE, AGAIN]) {
@@ -156,22 +158,32 @@ export function* loadHinted(cpu: Cpu, task: Word, again: number): Op<number> {
 }
 
 /**
- * A parent and a child that have a page of a file mapped shared, the parent twice; it is volatile.
+ * A parent and a child that have a page of a file mapped shared, each twice; it is volatile.
  *
+ * @param shown - 1 if both of the parent's ptes show it, 0 if only the child's first does
+ * @param taken - 1 if the host has it
  * @returns as `hintedFileSetup`; the child's task comes second
  */
-export function* hintedShareSetup(cpu: Cpu): Op<number> {
+export function* hintedShareSetup(cpu: Cpu, shown: number, taken: number): Op<number> {
   const first = yield* startProcess(cpu);
-  const file = yield* openFile(cpu, INDEX + 1, 0);
+  const file = yield* openFile(cpu, INDEX + 1, FILE_NO_MAP_PAGES);
   yield* warmCachePage(cpu, file, INDEX, PG_uptodate);
   for (const address of [PAGE, AGAIN]) {
     const flags = MAP_FIXED | MAP_SHARED;
     yield* sysMmap(cpu, address, PAGE_SIZE, PROT_READ | PROT_WRITE, flags, file, INDEX, 0);
-    yield* loadWord(cpu, address);
+    if (shown === 1) yield* loadWord(cpu, address);
   }
-  yield* sysFork(cpu, 2);
+  // The leaf tables are there in any case.
+  yield* mapAnonymous(cpu, PAGE + PAGE_SIZE, 1);
+  yield* storeWord(cpu, PAGE + PAGE_SIZE, 1);
+  const child = yield* sysFork(cpu, 2);
+  if (shown === 0) {
+    yield* switchTo(cpu, child);
+    yield* loadWord(cpu, PAGE);
+  }
   yield* lruAddDrain(cpu);
   const pfn = yield* mappedFrame(cpu);
+  if (taken === 1) yield* hostTake(cpu, pfn);
   yield* switchTo(cpu, 0);
   return first + pfn * FRAME_UNIT;
 }
