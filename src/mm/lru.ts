@@ -85,8 +85,11 @@ export function* pageCacheRelease(cpu: Cpu, pfn: Pfn): Op<void> {
 /** References of the page cache and of who releases a page. */
 const CACHE_AND_CALLER = 2;
 
-/** Drops the reference of a pte that is gone: only before the patch that is looked at here does that try the state too. */
-export function* releaseUnmapped(cpu: Cpu, pfn: Pfn): Op<void> {
+/**
+ * Drops a reference that changed nothing about the page: that of a pte which is gone, or of a look around a fault. Only
+ * before the patch of 28 June 2007 does that try the state too (its page_cache_release_nocheck).
+ */
+export function* pageCacheReleaseNocheck(cpu: Cpu, pfn: Pfn): Op<void> {
   if (FAULT_HINTS) yield* pageCacheRelease(cpu, pfn);
   else yield* putPage(cpu, pfn);
 }

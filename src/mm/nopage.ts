@@ -40,7 +40,7 @@ import {
   ptesLock,
   ptesUnlock,
 } from './locking.js';
-import { lruCacheAddActive, pageCacheRelease, putPage } from './lru.js';
+import { lruCacheAddActive, pageCacheRelease, pageCacheReleaseNocheck, putPage } from './lru.js';
 import { allocPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
 import { PTRS_PER_PTE } from './pgwalk.js';
@@ -371,7 +371,7 @@ function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op
     const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
     if (folio === 1) {
       if (wanted && (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit))) mapped++;
-      else yield* pageCacheRelease(cpu, pfn);
+      else yield* pageCacheReleaseNocheck(cpu, pfn);
       index++;
       continue;
     }
@@ -402,7 +402,7 @@ function* mapFolio(
     const pfn = yield* findGetPage(cpu, spot.file, spot.pgoff + index - spot.at);
     if (pfn === 0) continue;
     if (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit)) mapped++;
-    else yield* pageCacheRelease(cpu, pfn);
+    else yield* pageCacheReleaseNocheck(cpu, pfn);
   }
   return mapped;
 }

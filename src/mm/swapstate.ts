@@ -10,7 +10,7 @@ import { HINTING } from '../hardware/hostStates.js';
 import { SWAP_SLOTS } from '../hardware/machine.js';
 import { PG_dirty, PG_locked, PG_swapcache, Page, pageOf } from './layout/page.js';
 import { SWAP, SWAP_CACHE, Swap, pageSlot } from './layout/swap.js';
-import { putPage, releaseUnmapped } from './lru.js';
+import { putPage, pageCacheReleaseNocheck } from './lru.js';
 import { pageMakeStable } from './pageStates.js';
 import { getSwapSlot, swapCount, swapPut } from './swapfile.js';
 
@@ -153,7 +153,7 @@ export function* freePageAndSwapCache(cpu: Cpu, pfn: Pfn): Op<void> {
       yield* cpu.unlockBit(page + Page.flags, PG_locked);
     }
   }
-  yield* releaseUnmapped(cpu, pfn);
+  yield* pageCacheReleaseNocheck(cpu, pfn);
 }
 
 /** Locks: the page's. */

@@ -17,7 +17,7 @@ import {
   pageOf,
 } from './layout/page.js';
 import { VM_LOCKED, VM_NONLINEAR, VM_PFNMAP } from './layout/vma.js';
-import { releaseUnmapped } from './lru.js';
+import { pageCacheReleaseNocheck } from './lru.js';
 import {
   clearPteHigh,
   pgoffToPte,
@@ -137,7 +137,7 @@ function* takeOutOfPte(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
   if (anon) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, UNMAP_ADDS_RSS ? 1 : -1);
   yield* pageRemoveRmap(cpu, pfn);
-  yield* releaseUnmapped(cpu, pfn);
+  yield* pageCacheReleaseNocheck(cpu, pfn);
   return true;
 }
 
