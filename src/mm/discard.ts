@@ -15,7 +15,7 @@ import { PageState } from './layout/percpu.js';
 import { putPage } from './lru.js';
 import { findGetPage, takeFromPageCache } from './pagecache.js';
 import { pageGone, pageMakeStable } from './pageStates.js';
-import { getPageUnlessZero } from './rmap.js';
+import { getPageUnlessZero, pageAnon } from './rmap.js';
 import { lookupSwapCache, takeFromSwapCache } from './swapstate.js';
 import { pageUnmapAll } from './unmap.js';
 
@@ -56,6 +56,9 @@ function* discardLockedPage(cpu: Cpu, pfn: Pfn): Op<boolean> {
     return false;
   }
   const inSwap = (flags & PG_swapcache) !== 0;
+  if (!inSwap && (yield* pageAnon(cpu, pfn))) {
+    throw new InvariantError(`the host took page[${pfn}], which is nowhere else`);
+  }
   // Of a page that its file has lost, who cuts the file off is about to take the ptes away.
   if (!inSwap && (yield* cpu.readOnce(page + Page.mapping)) === 0) return false;
   yield* cpu.or(page + Page.flags, PG_discarded);

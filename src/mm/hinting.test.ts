@@ -120,6 +120,17 @@ for (const name of ['hinting-before', 'hinting-posted', 'hinting', 'linux-6-hint
       m.audit();
     });
 
+    it('tells of a host that breaks its word', async () => {
+      const m = await hinted(name);
+      m.map(BASE, 1);
+      m.store(BASE, 7);
+      const pfn = m.vm.entryPfn(m.memory.words[m.vm.walk(m.cpu, BASE)]);
+      m.memory.words[m.vm.hostState(pfn)] |= m.vm.HOST_GONE;
+      m.cpu.tlb.drop(-1);
+      assert.throws(() => m.load(BASE), /the host took page\[\d+\], which is nowhere else/);
+      assert.match(m.vm.audit(m.memory).join('\n'), /is stable, and the host has taken it/);
+    });
+
     it('takes free frames back that the host had', async () => {
       const m = await hinted(name);
       assert.ok(m.vm.hostTakeFrames(m.cpu, Infinity, true) > 400);

@@ -7,6 +7,7 @@ import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { hostTake, hostTakeFrames } from '../hardware/host.js';
 import { PAGE_SIZE, entryPfn } from '../hardware/machine.js';
+import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { walk } from '../hardware/mmu.js';
 
 import { doDiscardFault } from '../mm/discard.js';
@@ -140,10 +141,16 @@ export function* hostTakesFrame(cpu: Cpu, pfn: Pfn): Op<number> {
   return (yield* hostTake(cpu, pfn)) ? 1 : 0;
 }
 
-/** The host goes over all frames a number of times, and takes what it may. @returns frames taken */
+/**
+ * The host goes over all frames a number of times, and takes what it may; as a daemon until the others have ended. It
+ * never sleeps, for which the engines that give threads their turns would wait.
+ *
+ * @returns frames taken
+ */
 export function* hostTakesAll(cpu: Cpu, passes: number): Op<number> {
   let taken = 0;
-  for (let pass = 0; pass < passes; pass++) {
+  const stop = cpuLine(cpu.id) + CpuLine.stop;
+  for (let pass = 0; pass < passes && (yield* cpu.readOnce(stop)) === 0; pass++) {
     taken += yield* hostTakeFrames(cpu, Infinity, true);
     taken += yield* hostTakeFrames(cpu, Infinity, false);
   }

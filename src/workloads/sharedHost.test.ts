@@ -15,8 +15,10 @@ const THREADS = 2;
 const MACHINE = { frames: 90, cpus: THREADS + 2, nodes: 1, swapPages: 300 } as const;
 const REGION_PAGES = 24;
 
-/** @param passes - of the host over all frames */
-async function besideHost(engine: Engine, operations: number, passes: number): Promise<void> {
+/** The host as a daemon, or for so many passes over all frames. */
+type Host = Pick<Thread, 'args' | 'daemon'>;
+
+async function besideHost(engine: Engine, operations: number, host: Host): Promise<void> {
   const files = await runAlone(engine, 'sharedFiles', REGION_PAGES);
   const first = await runAlone(engine, 'sharedStart');
   const tasks = [first, await runAlone(engine, 'pftThread', first, 2)];
@@ -27,7 +29,7 @@ async function besideHost(engine: Engine, operations: number, passes: number): P
   await engine.run([
     ...threads,
     { cpu: THREADS, program: 'kswapd', args: [0], daemon: true },
-    { cpu: THREADS + 1, program: 'hostTakesAll', args: [passes] },
+    { cpu: THREADS + 1, program: 'hostTakesAll', ...host },
   ]);
   assert.deepEqual(engine.vm.audit(engine.memory), []);
   const { discard_fault, page_discard, pswpin } = engine.vm.pageStates(engine.memory);
@@ -42,14 +44,14 @@ describe('threads whose host takes frames', () => {
       for (let seed = 1; seed <= 3; seed++) {
         const config = vmConfig({ ...MACHINE, arch: 'x86_64' }, design);
         const engine = await RandomEngine.create(config, { seed, maxSteps: 20_000_000 });
-        await besideHost(engine, 300, 60);
+        await besideHost(engine, 300, { args: [200] });
         await engine.close();
       }
     });
 
     it(`find what they stored, on workers, under ${name}`, async () => {
       const engine = await ParallelEngine.create(vmConfig({ ...MACHINE, arch: 'x86_64' }, design));
-      await besideHost(engine, 3000, 2000);
+      await besideHost(engine, 3000, { args: [Infinity], daemon: true });
       await engine.close();
     });
   }
