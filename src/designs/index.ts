@@ -19,6 +19,15 @@ import {
   hintingUnchecked,
   linuxHinting,
 } from './hinting.js';
+import {
+  highpte257,
+  highpteAtomic,
+  highpteBackport,
+  highpteHybrid,
+  highptePersistent,
+  highpteTwoKmaps,
+  highpteWindow,
+} from './highpte.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
@@ -42,6 +51,10 @@ export const DESIGNS: readonly VmDesign[] = [
   prefault,
   v18Prefault,
   linuxPrefault,
+  highptePersistent,
+  highpteHybrid,
+  highpteAtomic,
+  highpteWindow,
   prefaultV1,
   prefaultV2,
   hintingBefore,
@@ -49,6 +62,9 @@ export const DESIGNS: readonly VmDesign[] = [
   hinting,
   linuxHinting,
   hintingUnchecked,
+  highpteBackport,
+  highpte257,
+  highpteTwoKmaps,
   brokenCheckThenInstall,
   brokenPlainRss,
   brokenLruBeforeInstall,

@@ -16,7 +16,17 @@ export interface MachineConfig {
   readonly swapPages?: number;
   /** Whether a process is killed when memory is full, rather than that a call or an access fails. */
   readonly oomKiller?: boolean;
+  /**
+   * Frames from here on are high memory, which the kernel does not map (i386: beyond 896 MiB): it reaches them by slots,
+   * see mm/kmap.ts. None if left out.
+   */
+  readonly lowFrames?: number;
+  /** Slots for mappings that all CPUs share (Linux: LAST_PKMAP; 1024 on i386, 512 with PAE). */
+  readonly kmaps?: number;
 }
+
+/** As on i386 without PAE. */
+const LAST_PKMAP = 1024;
 
 export const DEFAULT_MACHINE: MachineConfig = { arch: 'x86_64', frames: 4096, cpus: 2, nodes: 1 };
 
@@ -27,6 +37,10 @@ export const FRAMES = machine.frames;
 /** Slots of the swap file, a page each. */
 export const SWAP_SLOTS = machine.swapPages ?? 0;
 export const OOM_KILLER = machine.oomKiller === true;
+/** The first frame of high memory. */
+export const LOW_FRAMES = machine.lowFrames ?? FRAMES;
+export const HIGHMEM = LOW_FRAMES < FRAMES;
+export const KMAPS = machine.kmaps ?? LAST_PKMAP;
 export const CPUS = machine.cpus;
 export const NODES = machine.nodes;
 export const CPUS_PER_NODE = Math.ceil(CPUS / NODES);

@@ -2,7 +2,14 @@
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { HINTING } from '../hardware/hostStates.js';
-import { FRAMES, FRAMES_PER_NODE, NODES, PAGE_SIZE, SWAP_SLOTS } from '../hardware/machine.js';
+import {
+  FRAMES,
+  FRAMES_PER_NODE,
+  LOW_FRAMES,
+  NODES,
+  PAGE_SIZE,
+  SWAP_SLOTS,
+} from '../hardware/machine.js';
 import { PG_reserved, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { ALL_TABLES, Slab } from './layout/slab.js';
 import { SWAP, Swap } from './layout/swap.js';
@@ -22,7 +29,9 @@ export function* bootMachine(cpu: Cpu): Op<void> {
     yield* cpu.store(zone + Zone.start, start);
     yield* cpu.store(zone + Zone.end, end);
     yield* setWatermarks(cpu, zone, end - start);
-    yield* freeAll(cpu, zone, start, end);
+    const low = Math.max(start, Math.min(LOW_FRAMES, end));
+    yield* freeAll(cpu, zone, low, end);
+    yield* freeAll(cpu, zone, start, low);
   }
   yield* cpu.writeOnce(SWAP + Swap.freeSlots, SWAP_SLOTS);
   for (const table of ALL_TABLES) {
@@ -48,7 +57,7 @@ function* setWatermarks(cpu: Cpu, zone: Word, pages: number): Op<void> {
   yield* cpu.store(zone + Zone.pagesHigh, 3 * min);
 }
 
-/** Frees all frames of a zone in the largest blocks that fit, the last first, so that the first is on top. */
+/** Frees a run of frames of a zone in the largest blocks that fit, the last first, so that the first is on top. */
 function* freeAll(cpu: Cpu, zone: Word, start: Pfn, end: Pfn): Op<void> {
   let rest = end;
   while (rest > start) {

@@ -6,7 +6,7 @@
  */
 import { instanceConfiguration } from '../base/instance.js';
 import { HINTING } from '../hardware/hostStates.js';
-import { ATOMIC_PTES, PTE_LOCK } from '../hardware/machine.js';
+import { ATOMIC_PTES, HIGHMEM, PTE_LOCK } from '../hardware/machine.js';
 
 /** How changes to page tables by different CPUs are kept apart. */
 export interface Locking {
@@ -110,6 +110,21 @@ export type Prefault = 'v1' | 'v2' | 'ours';
  */
 export type Hinting = 'before' | 'posted' | 'unchecked' | 'ours';
 
+/**
+ * How the kernel reaches leaf tables in high memory (SPEC S3), see kmap.ts:
+ *   persistent  by a pool of slots that all CPUs share, which may be held while its holder sleeps (2.4, pte-highmem)
+ *   atomic      by a few slots of the CPU, for as long as the task does not sleep (2.5, 2.6)
+ *   hybrid      atomic in faults, persistent elsewhere (what 2.4's pte-highmem came to)
+ *   window      by a few slots of the task, which nobody else uses (user-fixmap)
+ *   backport    atomic, with the mremap of the backport to 2.4.18 as posted
+ *   2.5.7       atomic, with the mremap of 2.5.7
+ *   two-kmaps   persistent, where two tables at a time are mapped one after the other
+ * For designs whose faults hold the lock of ptes over the walk, or take it to look again, and copy on write by 'hold';
+ * not with prefault.
+ */
+export type HighPte =
+  'persistent' | 'atomic' | 'hybrid' | 'window' | 'backport' | '2.5.7' | 'two-kmaps';
+
 export interface VmDesign {
   /** As typed on the command line. */
   readonly name: string;
@@ -132,6 +147,10 @@ export interface VmDesign {
   readonly prefault?: Prefault;
   /** Without, no host takes frames. */
   readonly hinting?: Hinting;
+  /** Without, page tables are in low memory. */
+  readonly highpte?: HighPte;
+  /** Whether nobody looks if a task sleeps with a slot of its CPU (the kernels of the posted forms did not). */
+  readonly kmapUnchecked?: boolean;
   /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
   readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
@@ -228,6 +247,26 @@ export const HINTS_PINNED = hinting === 'ours';
 export const CHECKS_DISCARDED = hinting === 'posted' || hinting === 'ours';
 /** Who discards a page waits for who may be about to map it by an empty pte. */
 export const DISCARD_AWAITS = hinting === 'ours';
+const { highpte } = design;
+/** Nothing of it is there on a machine without high memory. */
+export const HIGHPTE = HIGHMEM && highpte !== undefined;
+/** There is a pool of slots. */
+export const KMAP_POOL =
+  HIGHPTE && (highpte === 'persistent' || highpte === 'hybrid' || highpte === 'two-kmaps');
+/** Each task has slots. */
+export const KMAP_WINDOW = HIGHPTE && highpte === 'window';
+/** What reaches a pte in a fault is lost when the task sleeps; otherwise the fault holds it to its end. */
+export const KMAP_FAULT_ATOMIC = HIGHPTE && !KMAP_WINDOW && (!KMAP_POOL || highpte === 'hybrid');
+/** The same of other walks: they hold theirs as they like. */
+export const KMAP_WALK_ATOMIC = HIGHPTE && !KMAP_POOL && !KMAP_WINDOW;
+export const KMAP_ONE_BY_ONE = highpte === 'two-kmaps';
+export const MREMAP_POSTED = HIGHPTE && (highpte === 'backport' || highpte === '2.5.7');
+export const MREMAP_BACKPORT = highpte === 'backport';
+/**
+ * Slots are emptied when they are given back, must be empty when they are taken, and who has one of the CPU's must not
+ * sleep (CONFIG_DEBUG_HIGHMEM and might_sleep).
+ */
+export const KMAP_CHECKED = HIGHPTE && design.kmapUnchecked !== true;
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 /** A plain word; under page_table_lock, which is taken where the path does not hold it. */
 export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';

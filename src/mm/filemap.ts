@@ -5,7 +5,7 @@ import { SWAP_FILE } from '../hardware/device.js';
 import { frameOf } from '../hardware/frames.js';
 import { HINTING } from '../hardware/hostStates.js';
 import { PAGE_WORDS } from '../hardware/machine.js';
-import { allocPage, allocZeroedPage } from './allocpages.js';
+import { allocPage, allocZeroedLowPage } from './allocpages.js';
 import { countEvent } from './counters.js';
 import { HINTS_COUNTED, HINTS_PINNED } from './design.js';
 import { findGetPageStable } from './discard.js';
@@ -66,7 +66,7 @@ function* makeSlot(cpu: Cpu, file: Word, index: number): Op<boolean> {
     const slot = yield* slotOf(cpu, file, index);
     yield* cpu.spinUnlock(file + File.treeLock);
     if (slot !== 0) return true;
-    const node = yield* allocZeroedPage(cpu);
+    const node = yield* allocZeroedLowPage(cpu);
     if (node === 0) return false;
     yield* cpu.writeOnce(pageOf(node) + Page.flags, PG_cache);
     yield* setNewReferences(cpu, node, NEW_PAGE_REFERENCES, 1);

@@ -8,7 +8,16 @@ import { Mm } from './layout/mm.js';
 import { PG_lazyfree, PG_locked, PG_swapcache, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
-import { ptePresent, ptepClearBits, ptepGet, ptepSet, pteSwap, pteToSlot } from './pte.js';
+import {
+  ptePresent,
+  ptepClearBits,
+  ptepGet,
+  ptepNone,
+  ptepSet,
+  pteSwap,
+  pteToSlot,
+} from './pte.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { pageMappedOnce } from './rmap.js';
 import { deleteFromSwapCache, freeSwapAndCache, onlyUserOfSwap } from './swapstate.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -42,15 +51,17 @@ export function* freePageRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op
       continue;
     }
     const stop = Math.min(end, next);
+    const mapped = yield* pteOffsetMap(cpu, table);
     yield* ptesLock(cpu, mm, table);
-    for (; address < stop; address += PAGE_SIZE) yield* freePte(cpu, table + pteOffset(address));
+    for (; address < stop; address += PAGE_SIZE) yield* freePte(cpu, mapped + pteOffset(address));
     yield* ptesUnlock(cpu, mm, table);
+    yield* pteUnmap(cpu, mapped);
   }
   yield* flushTlbMm(cpu, mm);
 }
 
 function* freePte(cpu: Cpu, ptep: Word): Op<void> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  if (yield* ptepNone(cpu, ptep)) return;
   yield* entryLock(cpu, ptep);
   const entry = yield* ptepGet(cpu, ptep);
   if (pteSwap(entry)) {

@@ -28,12 +28,14 @@ import {
 } from './layout/vma.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import {
   pteModify,
   ptePresent,
   ptepGet,
   ptepGetAndClear,
   ptepInstall,
+  ptepNone,
   ptepSet,
   setPteHigh,
 } from './pte.js';
@@ -161,17 +163,19 @@ function* changeProtection(
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
+    const mapped = yield* pteOffsetMap(cpu, table);
     yield* ptesLock(cpu, mm, table);
     for (; address < stop; address += PAGE_SIZE) {
-      yield* changePte(cpu, table + pteOffset(address), vmFlags, unnoticed);
+      yield* changePte(cpu, mapped + pteOffset(address), vmFlags, unnoticed);
     }
     yield* ptesUnlock(cpu, mm, table);
+    yield* pteUnmap(cpu, mapped);
   }
   yield* flushTlbMm(cpu, mm);
 }
 
 function* changePte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: boolean): Op<void> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  if (yield* ptepNone(cpu, ptep)) return;
   yield* entryLock(cpu, ptep);
   yield* changeLockedPte(cpu, ptep, vmFlags, unnoticed);
   yield* entryUnlock(cpu, ptep);

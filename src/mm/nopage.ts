@@ -34,11 +34,11 @@ import { VM_PFNMAP, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
 import {
   entryLock,
   entryUnlock,
-  pageTableAtomicStop,
-  pteLock,
-  pteUnlock,
-  ptesLock,
-  ptesUnlock,
+  pteOffsetMapLock,
+  pteUnmapUnlock,
+  ptesOffsetMapLock,
+  ptesUnmapUnlock,
+  walkStop,
 } from './locking.js';
 import { lruCacheAddActive, pageCacheRelease, pageCacheReleaseNocheck, putPage } from './lru.js';
 import { allocPage } from './allocpages.js';
@@ -77,14 +77,14 @@ export function* doNoPage(
     if (PREFAULT) return yield* doAnonymousPages(cpu, mm, vma, address, write, ptep);
     return yield* doAnonymousPage(cpu, mm, vma, address, write, ptep);
   }
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
   const pgoff = yield* linearPageIndex(cpu, vma, address);
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const fileFlags = yield* cpu.load(file + File.flags);
   const around = FAULT_AROUND_PAGES > 1 && (fileFlags & FILE_NO_MAP_PAGES) === 0;
   if (!write && around) {
     const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
-    if (yield* doFaultAround(cpu, mm, spot, vmFlags)) {
+    if (yield* doFaultAround(cpu, mm, address, spot, vmFlags)) {
       yield* countEvent(cpu, PageState.fault_file_read);
       return VM_FAULT_MINOR;
     }
@@ -115,7 +115,7 @@ export function* doNonlinearFault(
   ptep: Word,
   origEntry: number,
 ): Op<number> {
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
   const file = yield* cpu.load(vma + Vma.vmFile);
   const pgoff = pteToPgoff(origEntry);
   for (;;) {
@@ -151,10 +151,10 @@ function* mapFilePage(
   const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
   yield* noteReadahead(cpu, file, pgoff, pfn, folio);
-  yield* ptesLock(cpu, mm, ptep);
+  yield* ptesOffsetMapLock(cpu, mm, address, ptep);
   const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
   if (discarded || (yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
-    yield* ptesUnlock(cpu, mm, ptep);
+    yield* ptesUnmapUnlock(cpu, mm, ptep);
     if (HINTING && write) yield* letGoOfWritten(cpu, pfn);
     if (discarded) yield* awaitDiscard(cpu, pfn);
     yield* pageCacheRelease(cpu, pfn);
@@ -181,7 +181,7 @@ function* mapFilePage(
     yield* pageCacheRelease(cpu, pfn);
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
-  yield* ptesUnlock(cpu, mm, ptep);
+  yield* ptesUnmapUnlock(cpu, mm, ptep);
   if (HINTING && write) yield* letGoOfWritten(cpu, pfn);
   if (!settled) return VM_FAULT_RETRY;
   return result;
@@ -242,7 +242,7 @@ function* doCowFault(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, ptep);
   const settled = (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
   if (settled) yield* setPteHigh(cpu, ptep, vmFlags);
   const installed = settled && (yield* ptepInstall(cpu, ptep, 0, entry));
@@ -251,7 +251,7 @@ function* doCowFault(
     yield* lruCacheAddActive(cpu, copy);
     yield* countRss(cpu, mm, vmFlags, 1);
   }
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
   if (!installed) yield* freeNewPage(cpu, copy);
   if (!settled) return VM_FAULT_RETRY;
   return result;
@@ -353,13 +353,19 @@ function* fileSpot(
  * @returns whether the faulting page is mapped now
  * Locks: takes those of the ptes.
  */
-function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op<boolean> {
+function* doFaultAround(
+  cpu: Cpu,
+  mm: Word,
+  address: Vaddr,
+  spot: FileSpot,
+  vmFlags: number,
+): Op<boolean> {
   const { file, ptep, at, pgoff } = spot;
   const first = Math.max(at & -FAULT_AROUND_PAGES, spot.first);
   const end = Math.min(first + FAULT_AROUND_PAGES, spot.end);
   const writeBit = unnoticedWrite(vmFlags, yield* cpu.load(file + File.flags));
   let mapped = 0;
-  yield* ptesLock(cpu, mm, ptep);
+  yield* ptesOffsetMapLock(cpu, mm, address, ptep);
   let index = first;
   while (index < end) {
     const pfn = yield* findGetPage(cpu, file, pgoff + index - at);
@@ -383,7 +389,7 @@ function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op
   yield* countRss(cpu, mm, vmFlags, mapped);
   yield* countEvents(cpu, PageState.fault_around_pages, mapped);
   const done = (yield* ptepGet(cpu, ptep)) !== 0;
-  yield* ptesUnlock(cpu, mm, ptep);
+  yield* ptesUnmapUnlock(cpu, mm, ptep);
   return done;
 }
 

@@ -9,16 +9,34 @@
  * With prezeroing (Lameter, "Prezeroing V2", 23 December 2004, to V7, 17 February 2005) blocks that hold
  * zeros have lists of their own, in the zone and on each CPU; scrubd.ts moves blocks to them.
  * With DEBUG_PAGEALLOC a free frame says so in its record, and engines look before they touch a frame.
+ * Where there is high memory, blocks of low memory have lists of their own: what the kernel must reach at any time comes
+ * from there, all else as far as high memory lasts (Linux: ZONE_NORMAL, and the zonelist of GFP_HIGHUSER).
  */
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { HINTING } from '../hardware/hostStates.js';
-import { HUGE_ORDER, HUGE_PAGES, NODES, SWAP_SLOTS, pfnNode } from '../hardware/machine.js';
+import {
+  HIGHMEM,
+  HUGE_ORDER,
+  HUGE_PAGES,
+  LOW_FRAMES,
+  NODES,
+  SWAP_SLOTS,
+  pfnNode,
+} from '../hardware/machine.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { countEvent, countEvents } from './counters.js';
-import { DEBUG_PAGEALLOC, GUESSED_REFERENCES, PREZERO, SCRUB_START, SCRUB_STOP } from './design.js';
+import {
+  DEBUG_PAGEALLOC,
+  GUESSED_REFERENCES,
+  KMAP_CHECKED,
+  PREZERO,
+  SCRUB_START,
+  SCRUB_STOP,
+} from './design.js';
 import { shouldFail } from './failpoint.js';
+import { mightSleep } from './kmap.js';
 import { PG_buddy, PG_head, PG_tail, PG_zeroed, Page, pageOf, unmappedBy } from './layout/page.js';
 import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percpu.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
@@ -104,7 +122,11 @@ export function* takeZeroed(cpu: Cpu): Op<Pfn> {
 export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* clearPage(cpu, pfn);
   yield* countEvent(cpu, PageState.pgfree);
-
+  if (HIGHMEM && pfn < LOW_FRAMES) {
+    // Not to a list from which it would be taken for what could be in high memory.
+    yield* freeToZone(cpu, pfn, 0);
+    return;
+  }
   const pcpu = percpuOf(cpu.id);
   let count = yield* cpu.load(pcpu + Percpu.pcpCount);
   if (count === PCP_HIGH) count = yield* freePagesBulk(cpu, pcpu, count);
@@ -208,6 +230,7 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
  * @returns the first frame, or 0 when no block is large enough
  */
 export function* allocHugePage(cpu: Cpu): Op<Pfn> {
+  if (KMAP_CHECKED) yield* mightSleep(cpu);
   if (yield* shouldFail(cpu)) return 0;
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
@@ -237,15 +260,16 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
  * Takes a block of 2^order frames for the calling CPU, past its list (Linux: __rmqueue with an order above 0).
  * Their contents are unknown and their reference counts 0.
  *
+ * @param area - Zone.freeArea, or Zone.freeAreaLow for low memory only
  * @param reserve - whether what the zones keep back may be taken too
  * @returns the first frame, or 0 when no block is large enough
  */
-export function* takePages(cpu: Cpu, order: number, reserve: boolean): Op<Pfn> {
+export function* takePages(cpu: Cpu, order: number, area: number, reserve: boolean): Op<Pfn> {
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
     yield* cpu.spinLock(zone + Zone.lock);
     const spare = reserve ? 2 ** order : yield* spareFrames(cpu, zone);
-    const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, Zone.freeArea) : 0;
+    const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, area) : 0;
     yield* cpu.spinUnlock(zone + Zone.lock);
     if (pfn === 0) continue;
     if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 2 ** order);
@@ -317,14 +341,17 @@ export function* kernelUnmapPages(cpu: Cpu, pfn: Pfn, pages: number): Op<void> {
 }
 
 /**
- * Takes a block from a locked zone: of zeros only where the caller asks for them, or where nothing
+ * Takes a block from a locked zone: of zeros, or of low memory, only where the caller asks for them, or where nothing
  * else is left.
  *
- * @param area - Zone.freeArea, or Zone.freeAreaZeroed for a block that holds zeros
+ * @param area - Zone.freeArea, Zone.freeAreaLow, or Zone.freeAreaZeroed for a block that holds zeros
  * @returns its first frame, or 0
  */
 function* rmqueue(cpu: Cpu, zone: Word, order: number, area: number): Op<Pfn> {
   const pfn = yield* rmqueueArea(cpu, zone, order, area);
+  if (HIGHMEM && pfn === 0 && area === Zone.freeArea) {
+    return yield* rmqueueArea(cpu, zone, order, Zone.freeAreaLow);
+  }
   if (!PREZERO || pfn !== 0 || area === Zone.freeAreaZeroed) return pfn;
   return yield* rmqueueArea(cpu, zone, order, Zone.freeAreaZeroed);
 }
@@ -354,8 +381,11 @@ export function* rmqueueArea(cpu: Cpu, zone: Word, order: number, area: number):
  * Gives a block to a locked zone, joined with its buddies as far as they are free (__free_one_page).
  * Blocks that are zeroed and blocks that are not join only below scrub_stop, where kscrubd would not
  * bring them together: what was zeroed there counts as used.
+ *
+ * @param given - Zone.freeArea, or Zone.freeAreaZeroed where it holds zeros
  */
-export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: number): Op<void> {
+export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, given: number): Op<void> {
+  const area = HIGHMEM ? areaOf(pfn) : given;
   const free = yield* cpu.load(zone + Zone.freePages);
   yield* cpu.writeOnce(zone + Zone.freePages, free + 2 ** order);
   const start = yield* cpu.load(zone + Zone.start);
@@ -363,10 +393,11 @@ export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: 
   while (order < MAX_ORDER - 1) {
     const buddy = pfn ^ (2 ** order);
     if (buddy < start || buddy + 2 ** order > end) break;
+    if (HIGHMEM && areaOf(buddy) !== area) break;
     const flags = yield* cpu.readOnce(pageOf(buddy) + Page.flags);
     if ((flags & PG_buddy) === 0) break;
     if ((yield* cpu.load(pageOf(buddy) + Page.index)) !== order) break;
-    const buddyArea = PREZERO && (flags & PG_zeroed) !== 0 ? Zone.freeAreaZeroed : Zone.freeArea;
+    const buddyArea = PREZERO ? zeroedArea(flags) : area;
     if (PREZERO && buddyArea !== area) {
       if (order >= SCRUB_STOP) break;
       yield* addZeroedPages(cpu, zone, -(2 ** order));
@@ -377,6 +408,16 @@ export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: 
   }
   yield* addFreeBlock(cpu, zone, pfn, order, area);
   if (PREZERO && area === Zone.freeArea && order >= SCRUB_START) yield* wakeupKscrubd(cpu, zone);
+}
+
+/** The lists that a free block is on where there is high memory; none reaches from the one into the other. */
+function areaOf(pfn: Pfn): number {
+  return pfn < LOW_FRAMES ? Zone.freeAreaLow : Zone.freeArea;
+}
+
+/** The same with prezeroing. @param flags - of its first frame */
+function zeroedArea(flags: number): number {
+  return (flags & PG_zeroed) !== 0 ? Zone.freeAreaZeroed : Zone.freeArea;
 }
 
 function* wakeupKscrubd(cpu: Cpu, zone: Word): Op<void> {

@@ -7,7 +7,8 @@ import { Zone, zoneOf } from './layout/zone.js';
 import { pteLock, pteUnlock } from './locking.js';
 import { delFromList, lruAddDrain, putPage } from './lru.js';
 import { leafTable, nextSpan } from './pgwalk.js';
-import { ptePresent, ptepClearBits, ptepGet } from './pte.js';
+import { ptePresent, ptepClearBits, ptepGet, ptepNone } from './pte.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { compoundHead, getPage } from './rmap.js';
 import { reclaimIsolated } from './vmscan.js';
 
@@ -21,7 +22,9 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
       address = nextSpan(address, Math.max(1, -table));
       continue;
     }
-    const pfn = yield* getIdlePage(cpu, mm, table + pteOffset(address));
+    const ptep = yield* pteOffsetMap(cpu, table + pteOffset(address));
+    const pfn = yield* getIdlePage(cpu, mm, ptep);
+    yield* pteUnmap(cpu, ptep);
     if (pfn !== ZERO_PFN) yield* reclaimHeld(cpu, pfn);
     address += PAGE_SIZE;
   }
@@ -29,7 +32,7 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
 
 /** Takes a reference to the page of a pte, and the mark that it was used from it. @returns it, or ZERO_PFN if none */
 function* getIdlePage(cpu: Cpu, mm: Word, ptep: Word): Op<Pfn> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return ZERO_PFN;
+  if (yield* ptepNone(cpu, ptep)) return ZERO_PFN;
   yield* pteLock(cpu, mm, ptep);
   const entry = yield* ptepGet(cpu, ptep);
   let pfn = ptePresent(entry) ? entryPfn(entry) : ZERO_PFN;

@@ -13,7 +13,8 @@ import { PAGE_MAPPING_ANON, PG_head, Page, pageOf } from './layout/page.js';
 import { AnonVma, AnonVmaChain, VM_NONLINEAR, Vma } from './layout/vma.js';
 import { pteLock, pteUnlock } from './locking.js';
 import { leafTable } from './pgwalk.js';
-import { ptePresent, ptepGet } from './pte.js';
+import { ptePresent, ptepGet, ptepNone } from './pte.js';
+import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
 import { anonVmaUnlock } from './anonvma.js';
 
 /** A pte that maps the page, its lock held. */
@@ -127,14 +128,16 @@ function* visitPte(
   // Its tables stay while the VMA is on the list that led here.
   const table = yield* leafTable(cpu, mm, address);
   if (table <= 0) return true;
-  const ptep = table + pteOffset(address);
-  if (found.awaitsEmpty !== true && (yield* cpu.readOnce(ptep)) === 0) return true;
-  yield* pteLock(cpu, mm, ptep);
-  const entry = yield* ptepGet(cpu, ptep);
+  const ptep = yield* pteOffsetMapAtomic(cpu, table + pteOffset(address));
   let goOn = true;
-  if (ptePresent(entry) && entryPfn(entry) === pfn) {
-    goOn = yield* visit(cpu, pfn, { mm, vma, vmFlags, address, ptep, entry }, found);
+  if (found.awaitsEmpty === true || !(yield* ptepNone(cpu, ptep))) {
+    yield* pteLock(cpu, mm, ptep);
+    const entry = yield* ptepGet(cpu, ptep);
+    if (ptePresent(entry) && entryPfn(entry) === pfn) {
+      goOn = yield* visit(cpu, pfn, { mm, vma, vmFlags, address, ptep, entry }, found);
+    }
+    yield* pteUnlock(cpu, mm, ptep);
   }
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapAtomic(cpu, ptep);
   return goOn;
 }

@@ -11,7 +11,7 @@ import { FRAMES, PTE_WRITE, SWAP_SLOTS } from '../hardware/machine.js';
 import { allocPage } from './allocpages.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { CHECKS_DISCARDED, FAULT_HINTS, HINTS_PINNED } from './design.js';
+import { CHECKS_DISCARDED, FAULT_HINTS, HINTS_PINNED, KMAP_FAULT_ATOMIC } from './design.js';
 import { lookupSwapCacheStable, pageDiscarded } from './discard.js';
 import {
   PG_anon_exclusive,
@@ -28,11 +28,11 @@ import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from './layout/swap.js';
 import { Vma } from './layout/vma.js';
 import {
   pageTableAtomicStart,
-  pageTableAtomicStop,
-  pteLock,
-  pteUnlock,
+  pteOffsetMapLock,
+  pteUnmapUnlock,
   sectionStart,
   sectionStop,
+  walkStop,
 } from './locking.js';
 import { lruCacheAddActive, pageCacheRelease, putPage } from './lru.js';
 import {
@@ -43,6 +43,7 @@ import {
 } from './pagealloc.js';
 import { pageCheckWritable, pageMakeVolatile } from './pageStates.js';
 import { mkDirtyWritable, mkPte, pteToSlot, ptepGet, ptepInstall, setPteHigh } from './pte.js';
+import { pteRegain, pteRelease } from './pteMap.js';
 import { pageAddAnonRmap } from './rmap.js';
 import { swapCount, swapFree, vmSwapFull } from './swapfile.js';
 import { deleteFromSwapCache, forgetSlot, lookupSwapCache, slotOfPage } from './swapstate.js';
@@ -74,7 +75,7 @@ export function* doSwapPage(
   ptep: Word,
   origEntry: number,
 ): Op<number> {
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const slot = pteToSlot(origEntry);
   let pfn = yield* lookupForFault(cpu, slot);
@@ -87,7 +88,9 @@ export function* doSwapPage(
   }
   if (pfn <= 0) {
     // Another thread may have brought it back, or unmapped it.
-    if (pfn === SWAP_GONE || (yield* ptepGet(cpu, ptep)) !== origEntry) return VM_FAULT_MINOR;
+    if (pfn === SWAP_GONE || !(yield* isStill(cpu, mm, address, ptep, origEntry))) {
+      return VM_FAULT_MINOR;
+    }
     return pfn === SWAP_OOM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
   }
   const flags = pageOf(pfn) + Page.flags;
@@ -120,6 +123,14 @@ function* lookupForFault(cpu: Cpu, slot: number): Op<Pfn> {
   return yield* lookupSwapCache(cpu, slot);
 }
 
+/** Whether a pte that was let go is what it was. */
+function* isStill(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word, entry: number): Op<boolean> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+  const now = yield* ptepGet(cpu, ptep);
+  if (KMAP_FAULT_ATOMIC) yield* pteRelease(cpu, ptep);
+  return now === entry;
+}
+
 /**
  * Puts a page of the swap cache in the place of a pte that tells its slot. A write to a page that nobody else has
  * may go ahead.
@@ -140,10 +151,10 @@ function* mapSwapPage(
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const page = pageOf(pfn);
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, ptep);
   const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
   if (discarded || (yield* ptepGet(cpu, ptep)) !== origEntry) {
-    yield* pteUnlock(cpu, mm, ptep);
+    yield* pteUnmapUnlock(cpu, mm, ptep);
     return 0;
   }
   // This pte's reference to the slot, and the swap cache's.
@@ -160,7 +171,7 @@ function* mapSwapPage(
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   yield* swapFree(cpu, slot);
   yield* cpu.or(page + Page.flags, PG_referenced);
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
   return entry;
 }
 
@@ -173,6 +184,7 @@ function* copyAtOnce(
   ptep: Word,
   entry: number,
 ): Op<boolean> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
   yield* pageTableAtomicStart(cpu, mm);
   yield* sectionStart(cpu, mm, ptep);
   if ((yield* ptepGet(cpu, ptep)) !== entry) {

@@ -24,7 +24,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
-import { pteLock, pteUnlock, sectionStop } from './locking.js';
+import { pteLock, pteOffsetMapLock, pteUnlock, pteUnmapUnlock, sectionStop } from './locking.js';
 import { lruCacheAddActive, pageCacheRelease, putPage } from './lru.js';
 import { allocPage, allocZeroedPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
@@ -188,7 +188,7 @@ function* makeSharedWritable(
 ): Op<void> {
   const pfn = entryPfn(entry);
   let gone = false;
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, ptep);
   if ((yield* ptepGet(cpu, ptep)) === entry) {
     yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
     gone = HINTING && !(yield* pageMakeStable(cpu, pfn));
@@ -196,7 +196,7 @@ function* makeSharedWritable(
     // The MMU may have set a bit since.
     else if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
   }
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
   if (gone) yield* pageDiscard(cpu, pfn);
 }
 
@@ -257,11 +257,11 @@ function* copyPage(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
-  yield* pteLock(cpu, mm, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, ptep);
   yield* setPteHigh(cpu, ptep, vmFlags);
   const stale = HELD && !fromZero && (yield* becameExclusive(cpu, oldPfn));
   if (stale || !(yield* ptepInstall(cpu, ptep, entry, copy))) {
-    yield* pteUnlock(cpu, mm, ptep);
+    yield* pteUnmapUnlock(cpu, mm, ptep);
     yield* freeNewPage(cpu, newPfn);
     return VM_FAULT_MINOR;
   }
@@ -275,7 +275,7 @@ function* copyPage(
   yield* pageAddNewAnonRmap(cpu, mm, vma, newPfn, address);
   yield* lruCacheAddActive(cpu, newPfn);
   yield* countEvent(cpu, PageState.fault_cow);
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
   if (!fromZero) yield* freePageAndSwapCache(cpu, oldPfn);
   return VM_FAULT_MINOR;
 }

@@ -8,7 +8,9 @@ import { frameOf } from '../hardware/frames.js';
 import {
   CPUS,
   FRAMES,
+  HIGHMEM,
   HUGE_PAGES,
+  LOW_FRAMES,
   NODES,
   PAGE_SIZE,
   PAGE_WORDS,
@@ -47,6 +49,7 @@ import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from '../mm/layout/swap.js
 import { MAX_ORDER, Zone, zoneOf } from '../mm/layout/zone.js';
 import { swappedTo } from '../mm/pagecache.js';
 import { auditHostState, auditWritable } from './auditHinting.js';
+import { auditKmaps } from './auditKmaps.js';
 import { auditAnonVmas, auditFileVmas, auditVmas, type AuditedVma } from './auditVmas.js';
 import { mappedPages, swapEntries, visitTables, type MappedPage } from './pageTables.js';
 import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './records.js';
@@ -96,6 +99,7 @@ export function audit(memory: Memory, tlbs: readonly { tlb: Tlb; mm: Word }[] = 
   auditFileVmas(words, files, vmas, faults);
   auditSwap(words, claims, faults);
   auditPages(words, claims, faults);
+  auditKmaps(words, faults);
   for (const { tlb, mm } of tlbs) auditTlb(memory, tlb, mm, faults);
   return faults;
 }
@@ -106,7 +110,8 @@ function auditZones(words: Int32Array, claims: Claims, faults: string[]): void {
     expectUnlocked(words, zone + Zone.lock, `zone[${node}].lock`, faults);
     expectUnlocked(words, zone + Zone.lruLock, `zone[${node}].lruLock`, faults);
     const zeroed = auditFreeBlocks(words, node, Zone.freeAreaZeroed, claims, faults);
-    const free = auditFreeBlocks(words, node, Zone.freeArea, claims, faults) + zeroed;
+    const low = HIGHMEM ? auditFreeBlocks(words, node, Zone.freeAreaLow, claims, faults) : 0;
+    const free = auditFreeBlocks(words, node, Zone.freeArea, claims, faults) + zeroed + low;
     expectEqual(`zone[${node}].freePages`, words[zone + Zone.freePages], free, faults);
     expectEqual(`zone[${node}].zeroedPages`, words[zone + Zone.zeroedPages], zeroed, faults);
     auditLru(words, node, claims, faults);
@@ -144,7 +149,7 @@ function auditLru(words: Int32Array, node: number, claims: Claims, faults: strin
 /**
  * The free blocks of a zone, of each order.
  *
- * @param area - Zone.freeArea, or Zone.freeAreaZeroed for those that hold zeros
+ * @param area - Zone.freeArea, Zone.freeAreaLow, or Zone.freeAreaZeroed for those that hold zeros
  * @returns the frames in them
  */
 function auditFreeBlocks(
@@ -170,6 +175,9 @@ function auditFreeBlocks(
       for (let frame = pfn; frame < pfn + 2 ** order; frame++) {
         fresh = claimFree(claims, frame, where, faults) && fresh;
         if (zeroed) auditZeros(words, frame, faults);
+        if (HIGHMEM && frame < LOW_FRAMES !== (area === Zone.freeAreaLow)) {
+          faults.push(`frame ${frame} is in ${where}, and ${frame < LOW_FRAMES ? 'low' : 'high'}`);
+        }
       }
       if (!fresh) break;
       free += 2 ** order;

@@ -13,6 +13,8 @@ import { MATRIX_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
+import { highpteMove } from './highpteMove.js';
+import { highpteWalk } from './highpteWalk.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
 import { lruBeforeInstall } from './lruBeforeInstall.js';
 import { populateTables } from './populateTables.js';
@@ -33,6 +35,8 @@ export const SCENARIOS: readonly Scenario[] = [
   prefaultFault,
   hintingFault,
   hintingCounts,
+  highpteMove,
+  highpteWalk,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,
@@ -44,12 +48,13 @@ export const SCENARIOS: readonly Scenario[] = [
 
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
- * allocator; nor those with prefault, which do where pages are touched in sequence; nor those with hinting, which do
- * where a host takes frames.
+ * allocator; nor those with prefault, which do where pages are touched in sequence; nor those with page tables in high
+ * memory, which do on a machine that has some; nor those with hinting, which do where a host takes frames.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero, prefault, hinting }) => {
-    return [broken, prezero, prefault, hinting].every((choice) => choice === undefined);
+  ({ broken, prezero, prefault, highpte, hinting }) => {
+    const others = prezero ?? prefault ?? highpte ?? hinting;
+    return broken === undefined && others === undefined;
   },
 );
 

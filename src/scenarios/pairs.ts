@@ -1,6 +1,7 @@
 /**
  * Every pair of operations on one page, each on a CPU of its own, for each kind of memory: the cases of a matrix.
  */
+import { InvariantError } from '../base/errors.js';
 import type { ProgramName } from '../workloads/programs.js';
 import { PairEffect } from '../workloads/pairOperations.js';
 import { PairKind, isForked } from '../workloads/pairSetup.js';
@@ -152,6 +153,17 @@ function pairsOf(
   return firsts.flatMap((first, place) =>
     operations.slice(place).map((second) => pairCase(kind, first, second)),
   );
+}
+
+/** The pair of two operations by their names, the first of which the first task does. */
+export function pairOf(kind: PairKind, first: string, second: string): PairCase {
+  return pairCase(kind, operationNamed(first), operationNamed(second));
+}
+
+function operationNamed(name: string): PairOperation {
+  const operation = OPERATIONS.find((candidate) => candidate.name === name);
+  if (operation === undefined) throw new InvariantError(`no operation of a pair is called ${name}`);
+  return operation;
 }
 
 const MACHINE: Pick<Scenario, 'machine' | 'limits'> = {

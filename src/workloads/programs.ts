@@ -45,6 +45,7 @@ import {
   syncHinted,
   unmapHeld,
 } from './hintingRaces.js';
+import { countResident, highpteSetup, moveElsewhere } from './highpteRaces.js';
 import { litmus } from './litmus.js';
 import {
   multitaskFile,
@@ -95,6 +96,7 @@ import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 import { steadyTouch, steadyTouchStart } from './steadyTouch.js';
+import { tracedFaults } from './tracedFaults.js';
 import { unmapMix } from './unmapMix.js';
 import {
   backOff,
@@ -127,6 +129,7 @@ export const PROGRAMS = {
   checkedOperations,
   cleanPageSetup,
   countPlain,
+  countResident,
   discardHinted,
   drainCpu,
   endTask,
@@ -143,6 +146,7 @@ export const PROGRAMS = {
   freeFrame,
   fullPagevecSetup,
   giveBackUnheld,
+  highpteSetup,
   grownFileSetup,
   hintedFileSetup,
   hintedForkedSetup,
@@ -159,6 +163,7 @@ export const PROGRAMS = {
   loadOwn,
   loadPages,
   missingTablesSetup,
+  moveElsewhere,
   movePage,
   neighbourFrameSetup,
   pageMiss,
@@ -227,6 +232,7 @@ export const PROGRAMS = {
   takeOutAndBringBack,
   threadsSetup,
   touchShared,
+  tracedFaults,
   touchTwice,
   truncateAll,
   tryUntilTaken,

@@ -38,6 +38,8 @@ export const Percpu = {
   /** Of a thousand allocations how many are to fail, and what chooses them: a number that each changes. */
   failPermille: 130,
   failSeed: 131,
+  /** Slots of the CPU that its task uses: with any it must not sleep (Linux: preempt_count). */
+  preemptCount: 132,
   /**
    * STACK_WORDS of the kernel's stack: the frame numbers of the posted prefault's pagevec and, behind them, where
    * its function returns to.
