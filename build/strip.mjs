@@ -45,6 +45,7 @@ const INLINED = {
   and: (a, v) => `Atomics.and(words, ${a}, ${v})`,
   spend: () => `undefined`,
   spendOn: () => `undefined`,
+  spendNs: () => `undefined`,
 };
 
 /** The two choices that make a form: whether functions stay generators, and what is done at an operation. */

@@ -4,19 +4,23 @@
  * (build/build.mjs); engines/instance.ts loads them.
  */
 export * from './hardware/frames.js';
+export * from './hardware/hostStates.js';
+export { hostTakeFrames } from './hardware/host.js';
 export * from './hardware/machine.js';
 export { attachMemory, createMemory, CpuLine, cpuLine } from './hardware/memory.js';
 export { Access, translate, walk } from './hardware/mmu.js';
 export { Tlb } from './hardware/tlb.js';
 export { sysBrk } from './mm/brk.js';
 export { oops, unmappedWord } from './mm/debugPagealloc.js';
-export { DEBUG_PAGEALLOC } from './mm/design.js';
+export { DEBUG_PAGEALLOC, HIGHPTE, KMAP_CHECKED, KMAP_POOL } from './mm/design.js';
+export { doDiscardFault } from './mm/discard.js';
+export { kmapHigh, preemptCount, sleepsWithKmap } from './mm/kmap.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
 export { warmCachePage } from './mm/filemap.js';
 export { deleteFromPageCache, openFile } from './mm/pagecache.js';
 export { FILE_MAX_PAGES, FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './mm/layout/file.js';
 export { Mm, RLIM_INFINITY, Task } from './mm/layout/mm.js';
-export { nameOf } from './mm/layout/names.js';
+export { nameOf, wordsNamed } from './mm/layout/names.js';
 export {
   PG_anon_exclusive,
   PG_cache,
@@ -36,6 +40,7 @@ export {
   pageOf,
 } from './mm/layout/page.js';
 export { sysFork } from './mm/fork.js';
+export { KMAP, KMAP_BASE, Kmap } from './mm/layout/kmap.js';
 export { Percpu, PageState, percpuOf } from './mm/layout/percpu.js';
 export * from './mm/layout/swap.js';
 export { Zone, zoneOf } from './mm/layout/zone.js';
@@ -58,6 +63,7 @@ export * from './mm/mremap.js';
 export * from './mm/msync.js';
 export { sysMunmap } from './mm/munmap.js';
 export * from './mm/process.js';
+export { procStatm } from './mm/statm.js';
 export { sysRemapFilePages } from './mm/remapFilePages.js';
 export { dropPages, truncateFile } from './mm/truncate.js';
 export { loadUser, storeUser, touchUser, userFault } from './mm/user.js';

@@ -219,10 +219,11 @@ describe('the simulate engine', () => {
       for (let pid = 2; pid <= 8; pid++)
         tasks.push(await runAlone(engine, 'pftThread', first, pid));
       const start = engine.nowNs;
+      const watch = engine.watchLines();
       await engine.run(
         tasks.map((task, cpu) => ({ cpu, program: 'pftTouch', args: [task, cpu * 100, 100] })),
       );
-      const hottest = engine.vm.nameOf(engine.lines.hottest(1)[0].word);
+      const hottest = engine.vm.nameOf(watch.hottest(1)[0].words[0]);
       assert.match(hottest, /^mm\[0\]\./);
       return engine.nowNs - start;
     };

@@ -15,9 +15,17 @@ export const READ = 0;
 export const WRITE = 1;
 export const FETCH = 2;
 
-/** The designs that are meant to be right. */
+/**
+ * The designs that are meant to be right; but for those with page tables in high memory, which do nothing of their own on
+ * a machine without.
+ */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken }) => broken === undefined,
+  ({ broken, highpte }) => broken === undefined && highpte === undefined,
+);
+
+/** Those with. */
+export const HIGHPTE_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
+  ({ broken, highpte }) => broken === undefined && highpte !== undefined,
 );
 
 export { ARCH_NAMES };
@@ -97,12 +105,18 @@ export interface TestMachineOptions {
   readonly oomKiller?: boolean;
   /** With a CPU each, of which the first runs. */
   readonly nodes?: number;
+  /** Frames from here on are high memory. */
+  readonly lowFrames?: number;
+  /** Slots of the pool. */
+  readonly kmaps?: number;
 }
 
 export async function testMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
   const { arch = 'x86_64', frames = 512, design = RIGHT_DESIGNS[0] } = options;
-  const { swapPages = 0, oomKiller = false, nodes = 1 } = options;
-  const config = vmConfig({ arch, frames, cpus: nodes, nodes, swapPages, oomKiller }, design);
+  const { swapPages = 0, oomKiller = false, lowFrames, kmaps, nodes = 1 } = options;
+  const highmem = { ...(lowFrames && { lowFrames }), ...(kmaps && { kmaps }) };
+  const machine = { arch, frames, cpus: nodes, nodes, swapPages, oomKiller, ...highmem };
+  const config = vmConfig(machine, design);
   const { vm, memory } = await createPlain(config);
   const requests = new DeviceRequests();
   const device = new CountedDevice(new MemoryDevice(vm.PAGE_WORDS), requests);
@@ -155,7 +169,8 @@ export async function testMachine(options: TestMachineOptions = {}): Promise<Tes
       const pcpu = vm.percpuOf(0);
       const pcp = memory.words[pcpu + vm.Percpu.pcpCount];
       const zeroed = memory.words[pcpu + vm.Percpu.pcpZeroedCount];
-      return vm.readZone(memory, 0).freePages + pcp + zeroed;
+      const low = vm.HIGHMEM ? memory.words[pcpu + vm.Percpu.pcpLowCount] : 0;
+      return vm.readZone(memory, 0).freePages + pcp + zeroed + low;
     },
     counts: () => vm.readMm(memory, cpu.mm),
     event: (name) => vm.pageStates(memory)[name],

@@ -33,6 +33,23 @@ before(() => {
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('minorfault replay', () => {
+  it('predicts the time in the fault path on N CPUs, and says what that rests on', () => {
+    const { status, stdout } = run('replay', LS, '--truth', LS_TRUTH, '--cpus', '1,64');
+    assert.equal(status, 0);
+    assert.match(stdout, /time in the fault path, predicted for x86-4s, in ms/);
+    assert.match(stdout, /^ +64 +\d+\.\d\d \(\d+\.\d\d to \d+\.\d\d\)/m);
+    assert.match(stdout, /It rests on the costs in `minorfault machines x86-4s`/);
+  });
+
+  it('predicts for no more CPUs than the machine has, of the architecture of the trace', () => {
+    const many = run('replay', LS, '--cpus', '97');
+    assert.equal(many.status, 2);
+    assert.match(many.stderr, /--cpus: got 97, and x86-4s has 96/);
+    const ia64 = run('replay', LS, '--cpus', '2', '--machine', 'ia64-8');
+    assert.equal(ia64.status, 2);
+    assert.match(ia64.stderr, /ia64-8 is ia64, and traces are recorded on x86_64/);
+  });
+
   it('prints the kernel beside both designs, and exits with 0 when all agree', () => {
     const { status, stdout } = run('replay', LS, '--truth', LS_TRUTH);
     assert.equal(status, 0);
@@ -388,6 +405,11 @@ describe('minorfault scale', () => {
 
   const bad: [string, string[], RegExp][] = [
     ['an unknown machine', ['--machine', 'cray'], /no machine is called "cray"/],
+    [
+      'a word that is none',
+      ['--line', 'mm.none'],
+      /no word is called "mm\.none", expected names such as mm\.mmapSem/,
+    ],
     ['an unknown workload', ['--workload', 'idle'], /got workload "idle", expected one of pft/],
     ['an unknown design', ['--design', 'v19'], /no design is called "v19"/],
     ['no number of CPUs', ['--cpus', '1,x'], /got "x", expected a whole number/],

@@ -4,30 +4,43 @@ import { MIB } from '../base/units.js';
 import { DEFAULT_DESIGNS } from '../designs/index.js';
 import type { VmDesign } from '../mm/design.js';
 import { MAX_SWAP_BYTES } from '../engines/configuration.js';
+import { MACHINES, type SimulatedMachine } from '../engines/simulate/machine.js';
+import type { Prediction } from '../measure/predictReplay.js';
 import { FAULT_KINDS, type FaultKind } from '../traces/faultKinds.js';
 import type { Pressure } from '../traces/replay.js';
 import {
   replayFile,
+  type ReplayOptions,
   type PrefaultReport,
   type PrefaultTotals,
   type ProcessReport,
   type ReplayReport,
 } from '../traces/replayFile.js';
-import { parseDesigns, parseSize, parseSizeOrNone, valueOption } from './arguments.js';
+import { parseCounts, parseDesigns, parseSize, parseSizeOrNone, valueOption } from './arguments.js';
 import { count, formatTable, print, printJson } from './output.js';
 import { progressBar } from './progress.js';
+import {
+  DEFAULT_MEMORY,
+  DEFAULT_MEMORY_BYTES,
+  TRACE_MACHINE,
+  checkPredictable,
+  predict,
+  printPredictions,
+} from './replayPrediction.js';
 
 interface ReplayCommandOptions {
   readonly design: VmDesign[];
   readonly truth: string[];
   readonly memory?: number;
   readonly swap?: number;
+  readonly host?: number;
   readonly allowLost?: true;
   readonly partial?: true;
+  readonly cpus?: number[];
+  readonly machine: SimulatedMachine;
   readonly json?: true;
 }
 
-const DEFAULT_MEMORY = '512M';
 /** Of the machines that traces are replayed on, in bytes. */
 const PAGE_SIZE = 4096;
 /** The swap file that goes with a limit on memory. */
@@ -37,6 +50,7 @@ const HELP = `
 A fault is explained when our MMU traps on the same access with the same error code, and our VM then
 handles it. Under a design with prefault a recorded fault whose page was mapped ahead is avoided.
 Exit code: 0 all faults explained or avoided, and all else equal, 1 something differs, 2 bad input.
+With --cpus, the faults of all threads are taken again on a simulated machine: time in the fault path only.
 docs/traces.md tells how to record a trace and what a replay can and cannot know.`;
 
 export function addReplayCommand(program: Command): void {
@@ -71,16 +85,53 @@ export function addReplayCommand(program: Command): void {
         parseSizeOrNone,
       ),
     )
+    .addOption(
+      valueOption(
+        '--host <percent>',
+        'a host takes so much of the memory where the design lets it (default: nothing)',
+        parseShare,
+      ),
+    )
     .option('--allow-lost', 'replay a trace that lost records')
     .option('--partial', 'replay a trace that ends too early')
+    .addOption(
+      new Option(
+        '--cpus <list>',
+        'predict the time in the fault path on so many CPUs, with commas',
+      ).argParser(parseCounts),
+    )
+    .addOption(
+      valueOption(
+        '--machine <name>',
+        'of that prediction: one of `minorfault machines`, or a file',
+        (given) => MACHINES.from(given),
+        TRACE_MACHINE,
+      ),
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
     .action(async (traces: string[], options: ReplayCommandOptions) => {
+      const { cpus, machine, json } = options;
+      if (cpus !== undefined) checkPredictable(machine, cpus);
       const reports = await replayAll(traces, options);
-      if (options.json) printJson(reports);
-      else printReports(reports);
+      const predictions = cpus === undefined ? [] : await predictAll(traces, { ...options, cpus });
+      if (!json) {
+        printReports(reports);
+        printPredictions(predictions);
+      } else if (cpus === undefined) {
+        printJson(reports);
+      } else {
+        printJson({ reports, predictions });
+      }
       if (!reports.every(agrees)) process.exitCode = 1;
     });
+}
+
+/** "25" or "25%" as a share. */
+function parseShare(text: string): number {
+  const percent = Number(text.replace(/ *%$/, ''));
+  if (percent > 0 && percent <= 100) return percent / 100;
+  throw new InputError('OPTION', `got "${text}", expected a percentage of more than 0, up to 100`);
 }
 
 function collect(value: string, previous: readonly string[]): string[] {
@@ -97,18 +148,17 @@ async function replayAll(
       `got ${options.truth.length} --truth for ${traces.length} traces, expected one for each or none`,
     );
   }
+  if (options.host !== undefined && options.design.every(({ hinting }) => hinting === undefined)) {
+    throw new InputError('OPTION', '--host: no design lets a host take anything; hinting does');
+  }
   const reports: ReplayReport[] = [];
   for (const [index, trace] of traces.entries()) {
     const bar = progressBar(`${trace} {bar} {percentage}% {eta_formatted} left`, 100);
     try {
       reports.push(
         ...(await replayFile(trace, {
+          ...replayOptions(options, index),
           designs: options.design,
-          memoryBytes: options.memory ?? parseSize(DEFAULT_MEMORY),
-          swapBytes: options.swap ?? swapFor(options.memory),
-          truthPath: options.truth[index],
-          allowLost: options.allowLost === true,
-          partial: options.partial === true,
           progress: (share) => bar.update(Math.floor(share * 100)),
         })),
       );
@@ -117,6 +167,35 @@ async function replayAll(
     }
   }
   return reports;
+}
+
+/** How the trace of an index is replayed. */
+function replayOptions(
+  options: ReplayCommandOptions,
+  index: number,
+): Omit<ReplayOptions, 'designs' | 'progress'> {
+  return {
+    memoryBytes: options.memory ?? DEFAULT_MEMORY_BYTES,
+    swapBytes: options.swap ?? swapFor(options.memory),
+    hostShare: options.host,
+    truthPath: options.truth[index],
+    allowLost: options.allowLost === true,
+    partial: options.partial === true,
+  };
+}
+
+async function predictAll(
+  traces: readonly string[],
+  options: ReplayCommandOptions & { readonly cpus: readonly number[] },
+): Promise<Prediction[]> {
+  const { design, machine, cpus } = options;
+  const designs = design.map(({ name }) => name);
+  const predictions: Prediction[] = [];
+  for (const [index, trace] of traces.entries()) {
+    const setup = { ...replayOptions(options, index), trace, designs, machine, cpus };
+    predictions.push(...(await predict(setup)));
+  }
+  return predictions;
 }
 
 /** The swap file where none is asked for. @param memory - as asked for, in bytes */
@@ -172,6 +251,7 @@ function printTrace(trace: string, reports: readonly ReplayReport[]): void {
   print(formatTable(['', ...reports.map(({ design }) => design)], rows));
   if (limited) printPressure(reports);
   printPrefault(reports);
+  printHost(reports);
   for (const { note, times } of first.notes)
     print(`note: ${note}${times > 1 ? ` (${times} times)` : ''}`);
   for (const { design, stopped } of reports) {
@@ -209,6 +289,46 @@ function printPrefault(reports: readonly ReplayReport[]): void {
   }
   for (const [text, designs] of designsOf) print(`${designs.join(', ')}: ${text}`);
 }
+
+/** What a host got of each design, and what the guest paid for it. */
+function printHost(reports: readonly ReplayReport[]): void {
+  const rows = reports.flatMap(({ design, host, processes }) => {
+    if (host === undefined) return [];
+    const faults = processes.reduce((sum, { faults: { model } }) => sum + model, 0);
+    return [
+      [
+        design,
+        pagesAndSize(host.wanted),
+        pagesAndSize(host.most),
+        pagesAndSize(Math.round(host.average)),
+        count(host.volatile),
+        `${count(host.mapped)} by ${count(host.ptes)}`,
+        count(host.discardFaults),
+        count(host.discarded),
+        count(host.allocations),
+        count(host.changes),
+        (faults === 0 ? 0 : host.changes / faults).toFixed(3),
+      ],
+    ];
+  });
+  if (rows.length === 0) return;
+  print('\nthe host, in pages');
+  print(formatTable(HOST_HEAD, rows));
+}
+
+const HOST_HEAD = [
+  '',
+  'wanted',
+  'had, most',
+  'on average',
+  'volatile taken',
+  'mapped, by ptes',
+  'discard faults',
+  'discarded',
+  'told by the allocator',
+  'told otherwise',
+  'a fault',
+];
 
 const PREFAULT_HEAD = [
   '',

@@ -12,6 +12,22 @@ import {
   brokenUnmapRss,
   brokenV18Debug,
 } from './broken.js';
+import {
+  hinting,
+  hintingBefore,
+  hintingPosted,
+  hintingUnchecked,
+  linuxHinting,
+} from './hinting.js';
+import {
+  highpte257,
+  highpteAtomic,
+  highpteBackport,
+  highpteHybrid,
+  highptePersistent,
+  highpteTwoKmaps,
+  highpteWindow,
+} from './highpte.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
 import {
@@ -45,12 +61,24 @@ export const DESIGNS: readonly VmDesign[] = [
   prefault,
   v18Prefault,
   linuxPrefault,
+  highptePersistent,
+  highpteHybrid,
+  highpteAtomic,
+  highpteWindow,
   prefaultV1,
   prefaultV2,
   relocate,
   v18Relocate,
   linuxRelocate,
   relocatePosted,
+  hintingBefore,
+  hintingPosted,
+  hinting,
+  linuxHinting,
+  hintingUnchecked,
+  highpteBackport,
+  highpte257,
+  highpteTwoKmaps,
   brokenCheckThenInstall,
   brokenPlainRss,
   brokenLruBeforeInstall,

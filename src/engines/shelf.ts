@@ -6,6 +6,7 @@ import { InputError } from '../base/errors.js';
 import { parseJsonFile, type JsonValue } from '../base/jsonFile.js';
 
 const SUFFIX = '.json';
+const SCHEMA_SUFFIX = '.schema.json';
 
 export class Shelf<T> {
   /** Of all files. */
@@ -22,7 +23,7 @@ export class Shelf<T> {
     private readonly read: (value: JsonValue) => T,
   ) {
     this.names = readdirSync(this.url(''))
-      .filter((file) => file.endsWith(SUFFIX))
+      .filter((file) => file.endsWith(SUFFIX) && !file.endsWith(SCHEMA_SUFFIX))
       .map((file) => basename(file, SUFFIX))
       .sort();
   }

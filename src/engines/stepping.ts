@@ -136,6 +136,7 @@ const wordless = new Set<number>([
   CODE.interrupts,
   CODE.spend,
   CODE.spendOn,
+  CODE.spendNs,
 ]);
 
 /** Operations that leave the words of their first argument as they are. */
@@ -245,6 +246,7 @@ export class SteppedMachine {
     const { words } = this;
     const { x, y } = cpu;
     if (this.vm.DEBUG_PAGEALLOC) this.checkMapped(cpu);
+    if (this.vm.HIGHPTE) this.checkKmap(cpu);
     switch (cpu.op) {
       case CODE.load:
       case CODE.readOnce:
@@ -359,6 +361,7 @@ export class SteppedMachine {
       case CODE.interrupts:
       case CODE.spend:
       case CODE.spendOn:
+      case CODE.spendNs:
       case CODE.note:
         return undefined;
       default:
@@ -383,6 +386,21 @@ export class SteppedMachine {
   private topOf(cpu: number): Pfn {
     const { mm } = this.cpus[cpu];
     return mm === 0 ? 0 : this.words[mm + this.vm.Mm.pgd];
+  }
+
+  /** The pending operation must be on memory, not on an address in a slot; and not sleep where that is forbidden. */
+  private checkKmap(cpu: SteppedCpu): void {
+    const { vm } = this;
+    const name = OPERATION_NAMES[cpu.op];
+    if (!wordless.has(cpu.op) && cpu.x >= vm.KMAP_BASE) {
+      throw new InvariantError(
+        `cpu ${cpu.id} ${name}s an address in a kmap slot, which is no word`,
+      );
+    }
+    if (!vm.KMAP_CHECKED || this.words[vm.preemptCount(cpu.id)] === 0) return;
+    if (cpu.op === CODE.interrupts || isRequest(cpu.op) || this.sleepsAt(cpu)) {
+      throw vm.sleepsWithKmap(cpu.id, `sleeps (${name})`);
+    }
   }
 
   /** The pending operation of a CPU must not touch a free frame. */

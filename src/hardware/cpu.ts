@@ -21,6 +21,8 @@ export const enum Work {
   TRAP_EXIT,
   SYSCALL,
   USER,
+  /** Dropping the translation of a page of the kernel's from the CPU's own TLB (i386: invlpg). */
+  FLUSH_KERNEL_PAGE,
 }
 
 /** The same of a frame's. */
@@ -122,6 +124,8 @@ export interface Cpu {
   spend(work: Work): Op<void>;
   /** The same of work on a frame, which takes longer on another node. @param frame - its first word */
   spendOn(work: FrameWork, frame: Word): Op<void>;
+  /** The same of user mode that is known to take so many nanoseconds. */
+  spendNs(ns: number): Op<void>;
   /** Says that a program has come to a point: the engines that have a clock keep the time. */
   note(point: number): Op<void>;
 }

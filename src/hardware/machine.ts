@@ -18,7 +18,17 @@ export interface MachineConfig {
   readonly oomKiller?: boolean;
   /** Whether the CPUs cache where leaf tables are, too: off, an access that misses the TLB walks all levels. */
   readonly walkCache?: boolean;
+  /**
+   * Frames from here on are high memory, which the kernel does not map (i386: beyond 896 MiB): it reaches them by slots,
+   * see mm/kmap.ts. None if left out.
+   */
+  readonly lowFrames?: number;
+  /** Slots for mappings that all CPUs share (Linux: LAST_PKMAP; 1024 on i386, 512 with PAE). */
+  readonly kmaps?: number;
 }
+
+/** As on i386 without PAE. */
+const LAST_PKMAP = 1024;
 
 export const DEFAULT_MACHINE: MachineConfig = { arch: 'x86_64', frames: 4096, cpus: 2, nodes: 1 };
 
@@ -30,6 +40,10 @@ export const FRAMES = machine.frames;
 export const SWAP_SLOTS = machine.swapPages ?? 0;
 export const OOM_KILLER = machine.oomKiller === true;
 export const WALK_CACHE = machine.walkCache === true;
+/** The first frame of high memory. */
+export const LOW_FRAMES = machine.lowFrames ?? FRAMES;
+export const HIGHMEM = LOW_FRAMES < FRAMES;
+export const KMAPS = machine.kmaps ?? LAST_PKMAP;
 export const CPUS = machine.cpus;
 export const NODES = machine.nodes;
 export const CPUS_PER_NODE = Math.ceil(CPUS / NODES);

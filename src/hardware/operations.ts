@@ -57,6 +57,7 @@ const operations = {
   interrupts: { args: 0, lock: 'takes' },
   spend: { args: 1, silent: true },
   spendOn: { args: 2, silent: true },
+  spendNs: { args: 1, silent: true },
   note: { args: 1, silent: true },
 } as const satisfies Record<string, Operation>;
 

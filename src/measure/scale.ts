@@ -7,13 +7,20 @@ import type { SimulatedMachine } from '../engines/simulate/machine.js';
 import { runTasks } from '../engines/workerPool.js';
 import type { ScaleLoadName } from './scaleLoads.js';
 import { overSeeds } from './seeds.js';
-import { POINT_TASKS, type HotLine, type PointTask, type ScalePoint } from './scalePoint.js';
+import type { HotLine } from './hotLines.js';
+import {
+  POINT_TASKS,
+  type PointTask,
+  type PoolEvents,
+  type ScalePoint,
+  type TracedLoad,
+} from './scalePoint.js';
 
 export interface ScaleSetup {
   readonly machine: SimulatedMachine;
   /** By name, as `designNamed` takes them. */
   readonly designs: readonly string[];
-  readonly load: ScaleLoadName;
+  readonly load: ScaleLoadName | TracedLoad;
   /** Increasing. */
   readonly cpus: readonly number[];
   readonly seeds: readonly number[];
@@ -21,6 +28,8 @@ export interface ScaleSetup {
   readonly pages: number;
   /** Hottest lines to be told of each point. */
   readonly lines: number;
+  /** Of the pool by which page tables in high memory are reached, in slots. */
+  readonly kmaps?: number;
   readonly workers: number;
   /** @param points - done so far, of all */
   readonly progress?: (points: number) => void;
@@ -35,6 +44,8 @@ export interface CurvePoint {
   readonly most: number;
   /** With the first seed. */
   readonly lines: readonly HotLine[];
+  /** The same; none where the design has no pool. */
+  readonly pool?: PoolEvents;
 }
 
 export interface ScaleCurve {
@@ -56,14 +67,15 @@ export const GROWTH = 1.1;
 
 export interface ScaleResult {
   readonly machine: string;
-  readonly load: ScaleLoadName;
+  /** A load's name, or a recording's file. */
+  readonly load: string;
   readonly seeds: readonly number[];
   readonly curves: readonly ScaleCurve[];
 }
 
 /** @throws InputError when the machine has fewer CPUs than asked for */
 export async function runScale(setup: ScaleSetup): Promise<ScaleResult> {
-  const { machine, designs, load, cpus, seeds, pages, lines } = setup;
+  const { machine, designs, load, cpus, seeds, pages, lines, kmaps } = setup;
   const tooMany = cpus.find((count) => count > machine.cpus);
   if (tooMany !== undefined) {
     throw new InputError('OPTION', `got ${tooMany} CPUs, and ${machine.name} has ${machine.cpus}`);
@@ -72,7 +84,8 @@ export async function runScale(setup: ScaleSetup): Promise<ScaleResult> {
     cpus.flatMap((count) =>
       seeds.map((seed, place): PointTask => {
         const told = place === 0 ? lines : 0;
-        return { machine, design, load, cpus: count, seed, pages, lines: told };
+        const task = { machine, design, load, cpus: count, seed, pages, lines: told };
+        return kmaps === undefined ? task : { ...task, kmaps };
       }),
     ),
   );
@@ -85,7 +98,8 @@ export async function runScale(setup: ScaleSetup): Promise<ScaleResult> {
     );
     return { design, points, saturation: saturationOf(points) };
   });
-  return { machine: machine.name, load, seeds, curves };
+  const name = typeof load === 'string' ? load : load.trace;
+  return { machine: machine.name, load: name, seeds, curves };
 }
 
 /** @returns the points in the order of the tasks; the long ones are done first, so that no worker is left with one */
@@ -108,7 +122,9 @@ async function simulate(
 
 function curvePoint(cpus: number, points: readonly ScalePoint[]): CurvePoint {
   const { mean, least, most } = overSeeds(points.map(({ faultsPerSecond }) => faultsPerSecond));
-  return { cpus, faultsPerSecond: mean, least, most, lines: points[0].lines };
+  const [{ lines, pool }] = points;
+  const point = { cpus, faultsPerSecond: mean, least, most, lines };
+  return pool === undefined ? point : { ...point, pool };
 }
 
 /** @param points - in order of CPUs */

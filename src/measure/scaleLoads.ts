@@ -50,6 +50,8 @@ const FORK_HEAVY_NOTES = 32;
 const LEAST_ROUNDS = 4;
 /** Frames of a process that forks, with its child and the tables of both. */
 const FORK_HEAVY_FRAMES = 96;
+/** Frames of the tables of a process that touches memory in one place. */
+const TABLES_OF_PROCESS = 8;
 /** Tasks of the multi-task load to a CPU. */
 const TASKS_PER_CPU = 2;
 
@@ -63,6 +65,19 @@ export const SCALE_LOADS = {
     summary: 'the same, but each thread has a mapping of its own',
     counts: 'pages',
     ...touching((threads) => threads),
+  },
+  'process-each': {
+    summary: 'the same, but each CPU has a process of its own',
+    counts: 'pages',
+    room: (shape) => ({
+      frames: framesFor(
+        shape.arch,
+        (touchedOf(shape) + TABLES_OF_PROCESS) * shape.cpus,
+        shape.cpus,
+      ),
+      limits: recordsFor(shape.cpus, shape.cpus),
+    }),
+    start: startProcesses,
   },
   'page-miss': {
     summary: 'threads map memory, read 15 pages of 16, write to the other, and unmap it',
@@ -97,26 +112,45 @@ export const SCALE_LOAD_NAMES = Object.keys(SCALE_LOADS) as ScaleLoadName[];
 
 /** Threads of one process, each with memory of its own. @param mappingsFor - of so many threads */
 function touching(mappingsFor: (threads: number) => number): Pick<ScaleLoad, 'room' | 'start'> {
-  const total = ({ pages }: LoadShape): number => WARM_UP_PAGES + pages;
   return {
     room: (shape) => ({
-      frames: framesFor(shape.arch, (total(shape) + 1) * shape.cpus, shape.cpus),
+      frames: framesFor(shape.arch, (touchedOf(shape) + 1) * shape.cpus, shape.cpus),
       limits: recordsFor(shape.cpus, 1 + mappingsFor(shape.cpus)),
     }),
     start: async (engine, shape) => {
       const { cpus, seed, pages } = shape;
-      const tasks = await startThreads(engine, shape, total(shape), mappingsFor(cpus));
+      const total = touchedOf(shape);
+      const tasks = await startThreads(engine, shape, total, mappingsFor(cpus));
       const run = (first: number, length: number): Thread[] =>
         tasks.map((task, cpu) => {
           return {
             cpu,
             program: 'steadyTouch',
-            args: [task, seed, cpu, total(shape), first, length],
+            args: [task, seed, cpu, total, first, length],
           };
         });
       return { warmUp: run(0, WARM_UP_PAGES), measured: run(WARM_UP_PAGES, pages) };
     },
   };
+}
+
+/** That each CPU touches in all. */
+function touchedOf({ pages }: LoadShape): number {
+  return WARM_UP_PAGES + pages;
+}
+
+async function startProcesses(engine: Engine, shape: LoadShape): Promise<StartedLoad> {
+  const { cpus, seed, pages } = shape;
+  const total = touchedOf(shape);
+  const tasks: number[] = [];
+  for (let cpu = 0; cpu < cpus; cpu++) {
+    tasks.push(await runAlone(engine, 'steadyTouchStart', 1, total, 1));
+  }
+  const run = (first: number, length: number): Thread[] =>
+    tasks.map((task, cpu) => {
+      return { cpu, program: 'steadyTouch', args: [task, seed + cpu, 0, total, first, length] };
+    });
+  return { warmUp: run(0, WARM_UP_PAGES), measured: run(WARM_UP_PAGES, pages) };
 }
 
 /** Threads of one process that map and unmap. @param roundPages - that a round of the program touches */

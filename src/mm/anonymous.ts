@@ -19,13 +19,7 @@ import { PG_referenced, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Vma } from './layout/vma.js';
 import { delimbo, maybeReloadTlbMm } from './limbo.js';
-import {
-  anonWriteStart,
-  anonWriteStop,
-  pageTableAtomicStop,
-  sectionStart,
-  sectionStop,
-} from './locking.js';
+import { anonWriteStart, anonWriteStop, sectionStart, sectionStop, walkStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocZeroedPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
@@ -59,7 +53,7 @@ export function* doAnonymousPage(
     yield* sectionStop(cpu, mm, here);
     return VM_FAULT_MINOR;
   }
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
 
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const pfn = yield* allocZeroedPage(cpu);
@@ -68,7 +62,7 @@ export function* doAnonymousPage(
   if (LRU_RMAP_INSTALL) yield* lruCacheAddActive(cpu, pfn);
   if (PUBLISH_FIRST) yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   if (RMAP_LRU_INSTALL) yield* lruCacheAddActive(cpu, pfn);
-  yield* anonWriteStart(cpu, mm, ptep);
+  yield* anonWriteStart(cpu, mm, address, ptep);
   const here = MOVE_REWALK ? yield* delimbo(cpu, mm, ptep, address) : ptep;
   if (!(yield* mapNewPage(cpu, mm, vma, vmFlags, address, here, pfn))) {
     yield* anonWriteStop(cpu, mm, here);

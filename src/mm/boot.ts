@@ -1,12 +1,21 @@
 /** Fills an empty machine: all frames free, no tasks (Linux: free_area_init, kmem_cache_init). */
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { FRAMES, FRAMES_PER_NODE, NODES, PAGE_SIZE, SWAP_SLOTS } from '../hardware/machine.js';
+import { HINTING } from '../hardware/hostStates.js';
+import {
+  FRAMES,
+  FRAMES_PER_NODE,
+  LOW_FRAMES,
+  NODES,
+  PAGE_SIZE,
+  SWAP_SLOTS,
+} from '../hardware/machine.js';
 import { PG_reserved, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { ALL_TABLES, Slab } from './layout/slab.js';
 import { SWAP, Swap } from './layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
 import { freeBlock, kernelUnmapPages } from './pagealloc.js';
+import { pageSetStable } from './pageStates.js';
 
 /** Frames that are never handed out: the zero page. */
 export const RESERVED_FRAMES = 1;
@@ -20,7 +29,9 @@ export function* bootMachine(cpu: Cpu): Op<void> {
     yield* cpu.store(zone + Zone.start, start);
     yield* cpu.store(zone + Zone.end, end);
     yield* setWatermarks(cpu, zone, end - start);
-    yield* freeAll(cpu, zone, start, end);
+    const low = Math.max(start, Math.min(LOW_FRAMES, end));
+    yield* freeAll(cpu, zone, low, end);
+    yield* freeAll(cpu, zone, start, low);
   }
   yield* cpu.writeOnce(SWAP + Swap.freeSlots, SWAP_SLOTS);
   for (const table of ALL_TABLES) {
@@ -29,6 +40,7 @@ export function* bootMachine(cpu: Cpu): Op<void> {
   }
   yield* cpu.writeOnce(pageOf(ZERO_PFN) + Page.flags, PG_reserved);
   yield* cpu.writeOnce(pageOf(ZERO_PFN) + Page.refcount, 1);
+  if (HINTING) yield* pageSetStable(cpu, ZERO_PFN);
 }
 
 /**
@@ -45,7 +57,7 @@ function* setWatermarks(cpu: Cpu, zone: Word, pages: number): Op<void> {
   yield* cpu.store(zone + Zone.pagesHigh, 3 * min);
 }
 
-/** Frees all frames of a zone in the largest blocks that fit, the last first, so that the first is on top. */
+/** Frees a run of frames of a zone in the largest blocks that fit, the last first, so that the first is on top. */
 function* freeAll(cpu: Cpu, zone: Word, start: Pfn, end: Pfn): Op<void> {
   let rest = end;
   while (rest > start) {

@@ -5,7 +5,8 @@
  * nothing per fault.
  */
 import { instanceConfiguration } from '../base/instance.js';
-import { ATOMIC_PTES, PTE_LOCK } from '../hardware/machine.js';
+import { HINTING } from '../hardware/hostStates.js';
+import { ATOMIC_PTES, HIGHMEM, PTE_LOCK } from '../hardware/machine.js';
 
 /** How changes to page tables by different CPUs are kept apart. */
 export interface Locking {
@@ -118,6 +119,29 @@ export interface Relocation {
    */
   readonly frees: 'walkers' | 'rcu' | 'flush' | 'at-once';
 }
+/**
+ * What the guest tells a host that takes frames (SPEC S4), and when:
+ *   before     who finds a page in a cache makes it stable, and who maps it makes it volatile again
+ *   posted     a fault maps what it finds whatever its state (28 June 2007)
+ *   unchecked  the same without a look, under the lock of the pte, whether the page is being discarded
+ *   ours       the same with the look; pages are stable only while somebody is at work on what they hold
+ */
+export type Hinting = 'before' | 'posted' | 'unchecked' | 'ours';
+
+/**
+ * How the kernel reaches leaf tables in high memory (SPEC S3), see kmap.ts:
+ *   persistent  by a pool of slots that all CPUs share, which may be held while its holder sleeps (2.4, pte-highmem)
+ *   atomic      by a few slots of the CPU, for as long as the task does not sleep (2.5, 2.6)
+ *   hybrid      atomic in faults, persistent elsewhere (what 2.4's pte-highmem came to)
+ *   window      by a few slots of the task, which nobody else uses (user-fixmap)
+ *   backport    atomic, with the mremap of the backport to 2.4.18 as posted
+ *   2.5.7       atomic, with the mremap of 2.5.7
+ *   two-kmaps   persistent, where two tables at a time are mapped one after the other
+ * For designs whose faults hold the lock of ptes over the walk, or take it to look again, and copy on write by 'hold';
+ * not with prefault.
+ */
+export type HighPte =
+  'persistent' | 'atomic' | 'hybrid' | 'window' | 'backport' | '2.5.7' | 'two-kmaps';
 
 export interface VmDesign {
   /** As typed on the command line. */
@@ -141,6 +165,12 @@ export interface VmDesign {
   readonly prefault?: Prefault;
   /** Without, a page table stays where it is. */
   readonly relocation?: Relocation;
+  /** Without, no host takes frames. */
+  readonly hinting?: Hinting;
+  /** Without, page tables are in low memory. */
+  readonly highpte?: HighPte;
+  /** Whether nobody looks if a task sleeps with a slot of its CPU (the kernels of the posted forms did not). */
+  readonly kmapUnchecked?: boolean;
   /** Whether allocations can be made to fail, see failpoint.ts. Costs a load for each. */
   readonly failAllocations?: boolean;
   /** Pages that a read fault on a file tries to map around itself; a power of two; 1 is off. */
@@ -190,6 +220,7 @@ const { design, limits } = instanceConfiguration(import.meta.url, {
   limits: DEFAULT_LIMITS,
 });
 
+const { hinting } = design;
 const { pteLock, fault, wpCopy } = design.locking;
 export const PTE_LOCK_MM = pteLock === 'mm';
 export const PTE_LOCK_HASHED = pteLock === 'hashed';
@@ -213,11 +244,12 @@ export const VMA_LOCK = design.locking.vmaLock === true;
 export const DEBUG_PAGEALLOC = design.debugPagealloc === true;
 export const WP_HOLD = wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && DEBUG_PAGEALLOC);
 export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
+export const WP_TRY_HOLD = wpCopy === 'try-hold';
 /**
  * References are taken to frames that may be free, or anyone's, by then: whoever has a new page must add to its count,
  * not set it, and is not sure to be the last who gives it up.
  */
-export const WP_TRY_HOLD = wpCopy === 'try-hold';
+export const GUESSED_REFERENCES = WP_TRY_HOLD || HINTING;
 export const UNMAP_ADDS_RSS = design.unmapAddsRss === true;
 export const PREZERO = design.prezero !== undefined;
 export const SCRUB_START = design.prezero?.scrubStart ?? 0;
@@ -234,6 +266,36 @@ export const MOVE_REWALK = design.relocation?.tells === 'limbo';
 export const FREE_AFTER_WALKERS = design.relocation?.frees === 'walkers';
 export const FREE_AFTER_RCU = design.relocation?.frees === 'rcu';
 export const FREE_AT_ONCE = design.relocation?.frees === 'at-once';
+/** A fault makes the page stable that it finds, and volatile when it is mapped; who unmaps one tries that too. */
+export const FAULT_HINTS = hinting === 'before';
+/** Who needs no page any more tries to make it volatile, by its counts; who finds one otherwise than by a fault makes it stable. */
+export const HINTS_COUNTED = HINTING && hinting !== 'ours';
+/** Who needs a page stable is counted. */
+export const HINTS_PINNED = hinting === 'ours';
+/** Who maps a page looks under the lock of the pte whether it is being discarded. */
+export const CHECKS_DISCARDED = hinting === 'posted' || hinting === 'ours';
+/** Who discards a page waits for who may be about to map it by an empty pte. */
+export const DISCARD_AWAITS = hinting === 'ours';
+const { highpte } = design;
+/** Nothing of it is there on a machine without high memory. */
+export const HIGHPTE = HIGHMEM && highpte !== undefined;
+/** There is a pool of slots. */
+export const KMAP_POOL =
+  HIGHPTE && (highpte === 'persistent' || highpte === 'hybrid' || highpte === 'two-kmaps');
+/** Each task has slots. */
+export const KMAP_WINDOW = HIGHPTE && highpte === 'window';
+/** What reaches a pte in a fault is lost when the task sleeps; otherwise the fault holds it to its end. */
+export const KMAP_FAULT_ATOMIC = HIGHPTE && !KMAP_WINDOW && (!KMAP_POOL || highpte === 'hybrid');
+/** The same of other walks: they hold theirs as they like. */
+export const KMAP_WALK_ATOMIC = HIGHPTE && !KMAP_POOL && !KMAP_WINDOW;
+export const KMAP_ONE_BY_ONE = highpte === 'two-kmaps';
+export const MREMAP_POSTED = HIGHPTE && (highpte === 'backport' || highpte === '2.5.7');
+export const MREMAP_BACKPORT = highpte === 'backport';
+/**
+ * Slots are emptied when they are given back, must be empty when they are taken, and who has one of the CPU's must not
+ * sleep (CONFIG_DEBUG_HIGHMEM and might_sleep).
+ */
+export const KMAP_CHECKED = HIGHPTE && design.kmapUnchecked !== true;
 export const FAIL_ALLOCATIONS = design.failAllocations === true;
 /** A plain word; under page_table_lock, which is taken where the path does not hold it. */
 export const COUNTERS_PLAIN = design.counters === 'locked' || design.counters === 'plain';

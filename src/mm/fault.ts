@@ -9,22 +9,25 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { OOM_KILLER, PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
-import { MOVE_LIMBO, MOVE_REWALK, SECTION_LOCK, VMA_LOCK } from './design.js';
+import {
+  HIGHPTE,
+  KMAP_FAULT_ATOMIC,
+  MOVE_LIMBO,
+  MOVE_REWALK,
+  SECTION_LOCK,
+  VMA_LOCK,
+} from './design.js';
 import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { MMF_OOM_KILLED, Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
 import { delimbo, maybeReloadTlbMm } from './limbo.js';
-import {
-  pageTableAtomicStart,
-  pageTableAtomicStop,
-  sectionStart,
-  sectionStop,
-  waitForMove,
-} from './locking.js';
+import { pageTableAtomicStart, pageTableAtomicStop, sectionStart, sectionStop } from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
 import { pteAllocMap } from './pgtable.js';
+import { pteUnmap } from './pteMap.js';
 import { pteMoved, ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
+import { waitForMove } from './pgwalk.js';
 import { growStack } from './stack.js';
 import { doSwapPage } from './swapin.js';
 import { findVma } from './vmatree.js';
@@ -133,13 +136,17 @@ export function* handleMmFault(
     yield* pageTableAtomicStart(cpu, mm);
     const ptep = yield* pteAllocMap(cpu, mm, address);
     if (ptep === 0) return VM_FAULT_OOM;
-    if (ptep > 0) return yield* handlePteFault(cpu, mm, vma, address, write, ptep);
+    if (ptep > 0) {
+      const handled = yield* handlePteFault(cpu, mm, vma, address, write, ptep);
+      if (HIGHPTE && !KMAP_FAULT_ATOMIC) yield* pteUnmap(cpu, ptep);
+      return handled;
+    }
     const result = yield* doHugePmdFault(cpu, mm, vma, address, write, -ptep);
     if (result !== VM_FAULT_FALLBACK) return result;
   }
 }
 
-/** Entered in an atomic section, which each branch ends. */
+/** Entered in an atomic section, which each branch ends; then the pte is released too. */
 function* handlePteFault(
   cpu: Cpu,
   mm: Word,

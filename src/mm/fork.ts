@@ -39,10 +39,12 @@ import {
   ptePresent,
   ptepClearBits,
   ptepGet,
+  ptepNone,
   ptepSet,
   pteSwap,
   pteToSlot,
 } from './pte.js';
+import { pteOffsetMapTwo, pteUnmapTwo } from './pteMap.js';
 import { createTask, discardTask, mmAlloc, mmPut } from './process.js';
 import { getPage, pageAddFileRmap, pageAnon, pageDupAnonRmap } from './rmap.js';
 import { swapDuplicate } from './swapfile.js';
@@ -170,16 +172,18 @@ function* copyPteRange(
   end: Vaddr,
   vmFlags: number,
 ): Op<void> {
+  const mapped = yield* pteOffsetMapTwo(cpu, childTable, table);
   yield* twoTablesLock(cpu, childMm, childTable, mm, table);
   for (let address = start; address < end; address += PAGE_SIZE) {
     const offset = pteOffset(address);
-    yield* copyPte(cpu, childMm, childTable + offset, table + offset, vmFlags);
+    yield* copyPte(cpu, childMm, mapped.one + offset, mapped.other + offset, vmFlags);
   }
   yield* twoTablesUnlock(cpu, childMm, childTable, mm, table);
+  yield* pteUnmapTwo(cpu, mapped);
 }
 
 function* copyPte(cpu: Cpu, childMm: Word, to: Word, from: Word, vmFlags: number): Op<void> {
-  if ((yield* cpu.readOnce(from)) === 0) return;
+  if (yield* ptepNone(cpu, from)) return;
   yield* entryLock(cpu, from);
   yield* entryLock(cpu, to);
   yield* copyLockedPte(cpu, childMm, to, from, vmFlags);

@@ -34,7 +34,7 @@ import {
 import { PageState } from './layout/percpu.js';
 import { VM_HUGEPAGE, Vma } from './layout/vma.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { entryLock, entryUnlock, pageTableAtomicStop, waitForMove } from './locking.js';
+import { entryLock, entryUnlock, pageTableAtomicStop } from './locking.js';
 import { lruCacheAddActive } from './lru.js';
 import {
   NEW_PAGE_REFERENCES,
@@ -45,7 +45,7 @@ import {
 } from './pagealloc.js';
 import { freeTable } from './freepgtables.js';
 import { allocTable, pteAlloc } from './pgtable.js';
-import { findPmd } from './pgwalk.js';
+import { findPmd, waitForMove } from './pgwalk.js';
 import {
   mkDirtyWritable,
   mkPte,

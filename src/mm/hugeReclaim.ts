@@ -29,6 +29,7 @@ import { ptesLock, ptesUnlock } from './locking.js';
 import { addToList } from './lru.js';
 import { freeNewPage, setNewReferences } from './pagealloc.js';
 import { ptePresent, ptepGet } from './pte.js';
+import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
 import { findPmd, leafTable } from './pgwalk.js';
 import { pageLockAnonVma } from './rmapwalk.js';
 import { anonVmaUnlock } from './anonvma.js';
@@ -77,10 +78,12 @@ function* splitInVma(cpu: Cpu, vma: Word, head: Pfn): Op<boolean> {
   }
   const table = yield* leafTable(cpu, mm, address);
   if (table <= 0) return false;
+  const mapped = yield* pteOffsetMapAtomic(cpu, table);
   yield* ptesLock(cpu, mm, table);
-  const ptes = yield* ptesIfAll(cpu, table, head);
+  const ptes = yield* ptesIfAll(cpu, mapped, head);
   if (ptes >= 0) yield* fallApart(cpu, head, ptes);
   yield* ptesUnlock(cpu, mm, table);
+  yield* pteUnmapAtomic(cpu, mapped);
   return ptes >= 0;
 }
 

@@ -14,11 +14,14 @@ import {
   entryPfn,
   pfnBits,
 } from '../hardware/machine.js';
+import { HIGHPTE } from './design.js';
+import { kmapWord } from './kmap.js';
 import { Mm } from './layout/mm.js';
 import { PG_anon_exclusive, PG_tail, Page, ZERO_PFN, hugeMapcount, pageOf } from './layout/page.js';
 import { Zone, zoneOf } from './layout/zone.js';
 import { findPmd } from './pgwalk.js';
 import { pmdHuge, tableEntry } from './pte.js';
+import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
 import { flushTlbMm } from './tlbflush.js';
 import { freeTable } from './freepgtables.js';
 
@@ -58,12 +61,14 @@ function* splitHugePmdLocked(cpu: Cpu, mm: Word, pmdp: Word): Op<void> {
   const zero = yield* isHugeZero(cpu, entry);
   const first = entryPfn(entry);
   const bits = entry & ~(PFN_MASK | PMD_HUGE);
+  const mapped = yield* pteOffsetMapAtomic(cpu, frameOf(table));
+  const ptes = HIGHPTE ? yield* kmapWord(cpu, mapped) : mapped;
   for (let frame = 0; frame < HUGE_PAGES; frame++) {
-    const ptep = frameOf(table) + frame * ENTRY_WORDS;
     const pfn = zero ? ZERO_PFN : first + frame;
-    yield* cpu.writeOnce(ptep, pfnBits(pfn) | bits);
-    if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptep + 1, high);
+    yield* cpu.writeOnce(ptes + frame * ENTRY_WORDS, pfnBits(pfn) | bits);
+    if (ENTRY_WORDS === 2) yield* cpu.writeOnce(ptes + frame * ENTRY_WORDS + 1, high);
   }
+  yield* pteUnmapAtomic(cpu, mapped);
   if (!zero) yield* claimBySmallPages(cpu, first);
   if (ENTRY_WORDS === 2) yield* cpu.writeOnce(pmdp + 1, 0);
   yield* cpu.writeOnce(pmdp, tableEntry(table));

@@ -8,7 +8,16 @@ import { Mm } from './layout/mm.js';
 import { PG_lazyfree, PG_locked, PG_swapcache, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
-import { ptePresent, ptepClearBits, ptepGet, ptepSet, pteSwap, pteToSlot } from './pte.js';
+import {
+  ptePresent,
+  ptepClearBits,
+  ptepGet,
+  ptepNone,
+  ptepSet,
+  pteSwap,
+  pteToSlot,
+} from './pte.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { pageMappedOnce } from './rmap.js';
 import { deleteFromSwapCache, freeSwapAndCache, onlyUserOfSwap } from './swapstate.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -42,15 +51,17 @@ export function* freePageRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op
       continue;
     }
     const stop = Math.min(end, next);
+    const mapped = yield* pteOffsetMap(cpu, table);
     yield* ptesLock(cpu, mm, table);
-    for (; address < stop; address += PAGE_SIZE) yield* freePte(cpu, table + pteOffset(address));
+    for (; address < stop; address += PAGE_SIZE) yield* freePte(cpu, mapped + pteOffset(address));
     yield* ptesUnlock(cpu, mm, table);
+    yield* pteUnmap(cpu, mapped);
   }
   yield* flushTlbMm(cpu, mm);
 }
 
 function* freePte(cpu: Cpu, ptep: Word): Op<void> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  if (yield* ptepNone(cpu, ptep)) return;
   yield* entryLock(cpu, ptep);
   const entry = yield* ptepGet(cpu, ptep);
   if (pteSwap(entry)) {
@@ -69,7 +80,8 @@ function* freePte(cpu: Cpu, ptep: Word): Op<void> {
  * Takes a page out of the swap cache: its slot may hold what it was before it was written to, and must not be what
  * is read later.
  *
- * @returns false where another process refers to the slot, or somebody is at work on the page: it is left alone
+ * @returns false where another process refers to the slot, somebody is at work on the page, or the host has taken it:
+ *   it is left alone
  * Locks: those of the pte; the page's comes before them, and is only tried.
  */
 function* leaveSwapCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
@@ -78,9 +90,9 @@ function* leaveSwapCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
   if (!(yield* cpu.tryLockBit(flags, PG_locked))) return false;
   const alone = yield* onlyUserOfSwap(cpu, pfn);
   const cached = ((yield* cpu.readOnce(flags)) & PG_swapcache) !== 0;
-  if (alone && cached) yield* deleteFromSwapCache(cpu, pfn);
+  const left = alone && (!cached || (yield* deleteFromSwapCache(cpu, pfn)));
   yield* cpu.unlockBit(flags, PG_locked);
-  return alone;
+  return left;
 }
 
 function* freeEntry(cpu: Cpu, entryp: Word, pfn: Pfn): Op<void> {

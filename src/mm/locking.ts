@@ -11,6 +11,9 @@
  * What the lock is: the mm's, one per leaf table, one of a few that tables are hashed to, or a bit in the pte
  * itself; then a lock on a table is none, and entryLock is the lock.
  *
+ * Where tables may be in high memory a fault has its pte mapped from the walk on; what ends a section lets go of it, and
+ * pteOffsetMapLock has it again (pteMap.ts).
+ *
  * Upper levels, the spare tables of huge pages and the list of tasks are under mm->page_table_lock in every
  * design.
  *
@@ -23,6 +26,7 @@ import { wordPfn } from '../hardware/frames.js';
 import { ATOMIC_POPULATE } from '../hardware/machine.js';
 import {
   ANON_WRITE_LOCK,
+  KMAP_FAULT_ATOMIC,
   POPULATE_PLAIN_STORE,
   PTE_LOCKED,
   PTE_LOCK_BIT,
@@ -35,6 +39,7 @@ import { hashedPteLock } from './layout/hashedLocks.js';
 import { Mm } from './layout/mm.js';
 import { PAGE_PTL, pageOf } from './layout/page.js';
 import { tableSet } from './pte.js';
+import { pteRegain, pteRelease } from './pteMap.js';
 
 /**
  * Begins a section of atomic pte operations (V18, patch 3 of 4): takes page_table_lock where the design holds it
@@ -45,6 +50,12 @@ export function* pageTableAtomicStart(cpu: Cpu, mm: Word): Op<void> {
 }
 
 export function* pageTableAtomicStop(cpu: Cpu, mm: Word): Op<void> {
+  if (WALK_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+}
+
+/** The same for a fault that has walked to its pte, and goes on to what may sleep. */
+export function* walkStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRelease(cpu, ptep);
   if (WALK_LOCK) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
 }
 
@@ -59,16 +70,18 @@ export function* sectionStart(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
 /** Ends that, and the atomic section with it. */
 export function* sectionStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   if (SECTION_LOCK) yield* pteUnlock(cpu, mm, ptep);
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
 }
 
 /** Begins the section in which do_anonymous_page installs a page that was written to. */
-export function* anonWriteStart(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+export function* anonWriteStart(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word): Op<void> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
   if (ANON_WRITE_LOCK) yield* pteLock(cpu, mm, ptep);
 }
 
 export function* anonWriteStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   if (ANON_WRITE_LOCK) yield* pteUnlock(cpu, mm, ptep);
+  if (KMAP_FAULT_ATOMIC) yield* pteRelease(cpu, ptep);
 }
 
 /**
@@ -93,7 +106,7 @@ export function* anonWritePtesStop(cpu: Cpu, mm: Word, table: Word): Op<void> {
   if (ANON_WRITE_LOCK) yield* ptesUnlock(cpu, mm, table);
 }
 
-/** Keeps a pte as it is, but for bits that the MMU sets (Linux: pte_offset_map_lock). */
+/** Keeps a pte as it is, but for bits that the MMU sets. */
 export function* pteLock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   yield* ptesLock(cpu, mm, ptep);
   yield* entryLock(cpu, ptep);
@@ -102,6 +115,28 @@ export function* pteLock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
 export function* pteUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   yield* entryUnlock(cpu, ptep);
   yield* ptesUnlock(cpu, mm, ptep);
+}
+
+/** The same for a fault that has let go of its pte since it walked to it (Linux: pte_offset_map_lock). */
+export function* pteOffsetMapLock(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word): Op<void> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+  yield* pteLock(cpu, mm, ptep);
+}
+
+export function* pteUnmapUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  yield* pteUnlock(cpu, mm, ptep);
+  if (KMAP_FAULT_ATOMIC) yield* pteRelease(cpu, ptep);
+}
+
+/** The same for all of a fault's leaf table. */
+export function* ptesOffsetMapLock(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word): Op<void> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+  yield* ptesLock(cpu, mm, ptep);
+}
+
+export function* ptesUnmapUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
+  yield* ptesUnlock(cpu, mm, ptep);
+  if (KMAP_FAULT_ATOMIC) yield* pteRelease(cpu, ptep);
 }
 
 /** Begins work on the ptes of one leaf table. @param table - any word of it */
@@ -127,20 +162,6 @@ function pteLockptr(mm: Word, table: Word): Word {
   if (PTE_LOCK_MM) return mm + Mm.pageTableLock;
   const pfn = wordPfn(table);
   return PTE_LOCK_HASHED ? hashedPteLock(pfn) : pageOf(pfn) + PAGE_PTL;
-}
-
-/**
- * Waits until a table that is being moved has its new place, after one of its entries said that it has moved. What this
- * CPU knows of tables is as old as that.
- *
- * Locks: none over page tables; takes page_table_lock, which is held over the move of a table.
- */
-export function* waitForMove(cpu: Cpu, mm: Word, address: Vaddr): Op<void> {
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  if (mm !== cpu.mm) return;
-  cpu.tlb.drop(address);
-  cpu.pgd = yield* cpu.readOnce(mm + Mm.pgd);
 }
 
 /** Begins work on two leaf tables: their locks in order, and one only where both have the same. */

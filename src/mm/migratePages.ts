@@ -41,7 +41,8 @@ import { ptesUnlock } from './locking.js';
 import { addToList, delFromList, lruAddDrain, putPage } from './lru.js';
 import { migratePageTables } from './migrateTables.js';
 import { freeNewPage, setNewReferences, takePagesOfNode } from './pagealloc.js';
-import { leafTableLock, nextSpan } from './pgwalk.js';
+import { leafTableLock } from './leafLock.js';
+import { nextSpan } from './pgwalk.js';
 import { ptePresent, ptepExchange, ptepGet, ptepSet } from './pte.js';
 import type { Moved } from './relocate.js';
 import { getPage, pageAnon } from './rmap.js';
@@ -108,7 +109,7 @@ function* migrateRange(
 function* migratePage(cpu: Cpu, mm: Word, address: Vaddr, pfn: Pfn, node: number): Op<boolean> {
   const flags = pageOf(pfn) + Page.flags;
   if (((yield* cpu.readOnce(flags)) & (PG_head | PG_tail)) !== 0) return false;
-  const to = yield* takePagesOfNode(cpu, node, 0, false);
+  const to = yield* takePagesOfNode(cpu, node, 0, Zone.freeArea, false);
   if (to === 0) return false;
   yield* setNewReferences(cpu, to, 0, 1);
   // Reclaim has a page locked while it is at it, and off its list before.

@@ -6,10 +6,10 @@ import { PAGE_SIZE, TASK_SIZE, pageAlign, pageMask, pteOffset } from '../hardwar
 import { findGetPage } from './pagecache.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
-import { waitForMove } from './locking.js';
 import { putPage } from './lru.js';
-import { HUGE_LEAF, leafTable } from './pgwalk.js';
-import { pteFile, pteMoved, pteSwap, pteToPgoff, pteToSlot } from './pte.js';
+import { HUGE_LEAF, leafTable, waitForMove } from './pgwalk.js';
+import { pteFile, pteMoved, pteSwap, pteToPgoff, pteToSlot, ptepGet } from './pte.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { linearPageIndex } from './rmap.js';
 import { lookupSwapCache } from './swapstate.js';
 import { findVma } from './vmatree.js';
@@ -44,7 +44,7 @@ export function* sysMincore(cpu: Cpu, address: Vaddr, length: number, into: numb
 function* inCore(cpu: Cpu, mm: Word, vma: Word, page: Vaddr): Op<boolean> {
   const table = yield* leafTable(cpu, mm, page);
   if (table === HUGE_LEAF) return true;
-  const entry = table < 0 ? 0 : yield* cpu.readOnce(table + pteOffset(page));
+  const entry = table < 0 ? 0 : yield* entryOf(cpu, table + pteOffset(page));
   if (pteMoved(entry)) {
     yield* waitForMove(cpu, mm, page);
     return yield* inCore(cpu, mm, vma, page);
@@ -58,6 +58,14 @@ function* inCore(cpu: Cpu, mm: Word, vma: Word, page: Vaddr): Op<boolean> {
   if (pfn === 0) return false;
   yield* putPage(cpu, pfn);
   return true;
+}
+
+/** Reads a pte with no lock held. */
+function* entryOf(cpu: Cpu, place: Word): Op<number> {
+  const ptep = yield* pteOffsetMap(cpu, place);
+  const entry = yield* ptepGet(cpu, ptep);
+  yield* pteUnmap(cpu, ptep);
+  return entry;
 }
 
 /** Whether a page that is in the swap file is in memory too. */

@@ -12,9 +12,10 @@ import {
   pageMask,
   pteOffset,
 } from '../hardware/machine.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { PTE_EXCHANGE, PTE_READ_MODIFY_WRITE } from './design.js';
 import { Mm } from './layout/mm.js';
-import { PG_anon_exclusive, Page, pageOf } from './layout/page.js';
+import { PG_anon_exclusive, PG_swapcache, Page, pageOf } from './layout/page.js';
 import {
   VM_ACCESS,
   VM_ACCOUNT,
@@ -27,12 +28,14 @@ import {
 } from './layout/vma.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import {
   pteModify,
   ptePresent,
   ptepGet,
   ptepGetAndClear,
   ptepInstall,
+  ptepNone,
   ptepSet,
   setPteHigh,
 } from './pte.js';
@@ -42,6 +45,7 @@ import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
 import { isFileMemory } from './pagecache.js';
+import { pageCheckWritable } from './pageStates.js';
 
 /** Bits that the call knows beside VM_ACCESS (include/uapi/asm-generic/mman-common.h); the first does nothing. */
 const PROT_SEM = 0x8;
@@ -159,17 +163,19 @@ function* changeProtection(
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
+    const mapped = yield* pteOffsetMap(cpu, table);
     yield* ptesLock(cpu, mm, table);
     for (; address < stop; address += PAGE_SIZE) {
-      yield* changePte(cpu, table + pteOffset(address), vmFlags, unnoticed);
+      yield* changePte(cpu, mapped + pteOffset(address), vmFlags, unnoticed);
     }
     yield* ptesUnlock(cpu, mm, table);
+    yield* pteUnmap(cpu, mapped);
   }
   yield* flushTlbMm(cpu, mm);
 }
 
 function* changePte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: boolean): Op<void> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  if (yield* ptepNone(cpu, ptep)) return;
   yield* entryLock(cpu, ptep);
   yield* changeLockedPte(cpu, ptep, vmFlags, unnoticed);
   yield* entryUnlock(cpu, ptep);
@@ -207,6 +213,9 @@ function* changeLockedPte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: bool
 function* mayWriteAtOnce(cpu: Cpu, entry: number, vmFlags: number, unnoticed: boolean): Op<number> {
   if ((vmFlags & VM_WRITE) === 0) return 0;
   if ((vmFlags & VM_SHARED) !== 0) return unnoticed || (entry & PTE_DIRTY) !== 0 ? PTE_WRITE : 0;
-  const flags = yield* cpu.readOnce(pageOf(entryPfn(entry)) + Page.flags);
-  return (flags & PG_anon_exclusive) !== 0 ? PTE_WRITE : 0;
+  const pfn = entryPfn(entry);
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  if ((flags & PG_anon_exclusive) === 0) return 0;
+  const hinted = HINTING && (flags & PG_swapcache) !== 0;
+  return hinted && !(yield* pageCheckWritable(cpu, pfn)) ? 0 : PTE_WRITE;
 }

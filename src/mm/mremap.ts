@@ -16,16 +16,18 @@ import {
 } from '../hardware/machine.js';
 import { accountLocked, accountVm, mayExpandVm, mayLock } from './accounting.js';
 import { anonVmaClone, anonVmaUnlink } from './anonvma.js';
-import { MAX_MAP_COUNT } from './design.js';
+import { MAX_MAP_COUNT, MREMAP_POSTED } from './design.js';
 import { hugeMask, splitHugePmd } from './hugeSplit.js';
 import { Mm } from './layout/mm.js';
 import { VM_LOCKED, VM_LOCKED_MASK, VM_MAYSHARE, VM_PFNMAP, Vma } from './layout/vma.js';
 import { entryLock, entryUnlock, twoTablesLock, twoTablesUnlock } from './locking.js';
 import { getUnmappedArea } from './mmap.js';
+import { movePtesPosted } from './mremapPosted.js';
 import { doMunmap } from './munmap.js';
 import { pteAlloc } from './pgtable.js';
 import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
-import { ptepGetAndClear, ptepSet } from './pte.js';
+import { ptepGetAndClear, ptepNone, ptepSet } from './pte.js';
+import { pteOffsetMapTwo, pteUnmapTwo } from './pteMap.js';
 import { mmPopulate } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -351,7 +353,10 @@ function* movePageTables(
       nextSpan(address, 1) - address,
       nextSpan(target, 1) - target,
     );
-    if (!(yield* movePtes(cpu, mm, vma, table, address, target, extent))) return false;
+    const moved = MREMAP_POSTED
+      ? yield* movePtesPosted(cpu, mm, table, address, target, extent)
+      : yield* movePtes(cpu, mm, vma, table, address, target, extent);
+    if (!moved) return false;
     offset += extent;
   }
   return true;
@@ -375,19 +380,22 @@ function* movePtes(
   const target = yield* pteAlloc(cpu, mm, to, 0);
   if (target === 0) return false;
   const targetTable = target - pteOffset(to);
+  const mapped = yield* pteOffsetMapTwo(cpu, table, targetTable);
   yield* rmapLock(cpu, vma);
   yield* twoTablesLock(cpu, mm, table, mm, targetTable);
   for (let offset = 0; offset < bytes; offset += PAGE_SIZE) {
-    yield* movePte(cpu, table + pteOffset(from + offset), targetTable + pteOffset(to + offset));
+    const source = mapped.one + pteOffset(from + offset);
+    yield* movePte(cpu, source, mapped.other + pteOffset(to + offset));
   }
   yield* twoTablesUnlock(cpu, mm, table, mm, targetTable);
   yield* flushTlbMm(cpu, mm);
   yield* rmapUnlock(cpu, vma);
+  yield* pteUnmapTwo(cpu, mapped);
   return true;
 }
 
 function* movePte(cpu: Cpu, from: Word, to: Word): Op<void> {
-  if ((yield* cpu.readOnce(from)) === 0) return;
+  if (yield* ptepNone(cpu, from)) return;
   yield* entryLock(cpu, from);
   yield* entryLock(cpu, to);
   const entry = yield* ptepGetAndClear(cpu, from);

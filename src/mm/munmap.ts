@@ -50,7 +50,7 @@ export function* doMunmap(cpu: Cpu, mm: Word, address: Vaddr, length: number): O
     mappedTo = to;
     const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
     yield* vmaStartWrite(cpu, vma);
-    yield* unmapPageRange(cpu, mm, vma, from, to);
+    yield* unmapPageRange(cpu, mm, vma, from, to, false);
     yield* unlinkVma(cpu, mm, vma);
     // Off the lists that lead to it, before the tables go that a walk along them would read.
     yield* freeVma(cpu, vma);

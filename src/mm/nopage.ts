@@ -5,6 +5,7 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import {
   ENTRY_WORDS,
   PAGES_PER_BYTE,
@@ -16,13 +17,16 @@ import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
 import {
+  CHECKS_DISCARDED,
   FAULT_AROUND_PAGES,
+  FAULT_HINTS,
   MOVE_LIMBO,
   MOVE_REWALK,
   PREFAULT,
   PREFAULT_POSTED,
   PTE_LOCK_BIT,
 } from './design.js';
+import { awaitDiscard, findGetPageStable, pageDiscard, pageDiscarded } from './discard.js';
 import { CACHE_FULL, addCachePage, waitForPage } from './filemap.js';
 import { findGetPage, isCached, isOnDevice, mayMapAround } from './pagecache.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
@@ -33,20 +37,21 @@ import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import {
   entryLock,
   entryUnlock,
-  pageTableAtomicStop,
-  pteLock,
-  pteUnlock,
-  ptesLock,
-  ptesUnlock,
+  pteOffsetMapLock,
+  pteUnmapUnlock,
+  ptesOffsetMapLock,
+  ptesUnmapUnlock,
+  walkStop,
 } from './locking.js';
-import { lruCacheAddActive, putPage } from './lru.js';
+import { lruCacheAddActive, pageCacheRelease, pageCacheReleaseNocheck, putPage } from './lru.js';
 import { allocPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
 import { PTRS_PER_PTE } from './pgwalk.js';
 import { doAnonymousPages } from './prefault.js';
 import { doAnonymousPosted } from './prefaultPosted.js';
 import { mkDirtyWritable, mkPte, pteToPgoff, ptepGet, ptepInstall, setPteHigh } from './pte.js';
-import { linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
+import { pageHoldStable, pageLetGo, pageMakeStable, pageMakeVolatile } from './pageStates.js';
+import { getPage, linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
 import {
   VM_FAULT_MAJOR,
   VM_FAULT_MINOR,
@@ -75,14 +80,14 @@ export function* doNoPage(
     if (PREFAULT) return yield* doAnonymousPages(cpu, mm, vma, address, write, ptep);
     return yield* doAnonymousPage(cpu, mm, vma, address, write, ptep);
   }
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
   const pgoff = yield* linearPageIndex(cpu, vma, address);
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const fileFlags = yield* cpu.load(file + File.flags);
   const around = FAULT_AROUND_PAGES > 1 && (fileFlags & FILE_NO_MAP_PAGES) === 0;
   if (!write && around) {
     const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
-    if (yield* doFaultAround(cpu, mm, spot, vmFlags)) {
+    if (yield* doFaultAround(cpu, mm, address, spot, vmFlags)) {
       yield* countEvent(cpu, PageState.fault_file_read);
       return VM_FAULT_MINOR;
     }
@@ -113,7 +118,7 @@ export function* doNonlinearFault(
   ptep: Word,
   origEntry: number,
 ): Op<number> {
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
   const file = yield* cpu.load(vma + Vma.vmFile);
   const pgoff = pteToPgoff(origEntry);
   for (;;) {
@@ -142,21 +147,26 @@ function* mapFilePage(
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const { pfn, result } = yield* faultPage(cpu, file, pgoff, write);
   if (pfn === 0) return result;
+  if (HINTING && write && !(yield* holdToWrite(cpu, pfn))) return VM_FAULT_RETRY;
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const fileFlags = yield* cpu.load(file + File.flags);
   const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
   yield* noteReadahead(cpu, file, pgoff, pfn, folio);
-  yield* ptesLock(cpu, mm, found);
+  yield* ptesOffsetMapLock(cpu, mm, address, found);
   const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
-  if ((yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
-    yield* ptesUnlock(cpu, mm, ptep);
-    yield* putPage(cpu, pfn);
+  const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
+  if (discarded || (yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
+    yield* ptesUnmapUnlock(cpu, mm, ptep);
+    if (HINTING && write) yield* letGoOfWritten(cpu, pfn);
+    if (discarded) yield* awaitDiscard(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
     return VM_FAULT_RETRY;
   }
   let mapped = 0;
-  if (folio > 1 && origEntry === 0) {
+  // A page that is written with others of its folio would have to be held as they are.
+  if (folio > 1 && origEntry === 0 && !(HINTING && write)) {
     const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
     mapped = yield* mapWholeFolio(cpu, spot, folio, vmFlags, writeBit);
   }
@@ -168,17 +178,37 @@ function* mapFilePage(
     if (settled && (yield* installFilePage(cpu, ptep, origEntry, pfn, vmFlags, writeBit))) {
       mapped = 1;
     } else {
-      yield* putPage(cpu, pfn);
+      yield* pageCacheRelease(cpu, pfn);
     }
     yield* entryUnlock(cpu, ptep);
   } else {
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
   if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
-  yield* ptesUnlock(cpu, mm, ptep);
+  yield* ptesUnmapUnlock(cpu, mm, ptep);
+  if (HINTING && write) yield* letGoOfWritten(cpu, pfn);
   if (!settled) return VM_FAULT_RETRY;
   return result;
+}
+
+/**
+ * Holds a page stable that is about to be mapped writable, until it is and counts as dirty; with a reference of its own.
+ *
+ * @returns false where the host has taken the page, which is discarded then, with the caller's reference
+ */
+function* holdToWrite(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  if (!(yield* pageHoldStable(cpu, pfn))) {
+    yield* pageDiscard(cpu, pfn);
+    return false;
+  }
+  yield* getPage(cpu, pfn);
+  return true;
+}
+
+function* letGoOfWritten(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* pageLetGo(cpu, pfn);
+  yield* pageCacheRelease(cpu, pfn);
 }
 
 /**
@@ -206,12 +236,18 @@ function* doCowFault(
     return result;
   }
   yield* noteReadahead(cpu, file, pgoff, pfn, 1);
+  if (HINTING && !(yield* pageHoldStable(cpu, pfn))) {
+    yield* pageDiscard(cpu, pfn);
+    yield* freeNewPage(cpu, copy);
+    return VM_FAULT_RETRY;
+  }
   yield* cpu.copyPage(frameOf(copy), frameOf(pfn));
-  yield* putPage(cpu, pfn);
+  if (HINTING) yield* pageLetGo(cpu, pfn);
+  yield* pageCacheRelease(cpu, pfn);
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
-  yield* pteLock(cpu, mm, found);
+  yield* pteOffsetMapLock(cpu, mm, address, found);
   const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   const settled = (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
   if (settled) yield* setPteHigh(cpu, ptep, vmFlags);
@@ -221,7 +257,7 @@ function* doCowFault(
     yield* lruCacheAddActive(cpu, copy);
     yield* countRss(cpu, mm, vmFlags, 1);
   }
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
   if (!installed) yield* freeNewPage(cpu, copy);
   if (!settled) return VM_FAULT_RETRY;
   return result;
@@ -236,7 +272,9 @@ interface FaultPage {
 
 /** Finds a page of a file, or reads it, and counts the fault. */
 function* faultPage(cpu: Cpu, file: Word, pgoff: number, write: boolean): Op<FaultPage> {
-  const cached = yield* findGetPage(cpu, file, pgoff);
+  const cached = FAULT_HINTS
+    ? yield* findGetPageStable(cpu, file, pgoff)
+    : yield* findGetPage(cpu, file, pgoff);
   if (cached !== 0 && !(yield* waitForPage(cpu, file, pgoff, cached))) {
     return { pfn: 0, result: VM_FAULT_RETRY };
   }
@@ -321,13 +359,19 @@ function* fileSpot(
  * @returns whether the faulting page is mapped now
  * Locks: takes those of the ptes.
  */
-function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op<boolean> {
+function* doFaultAround(
+  cpu: Cpu,
+  mm: Word,
+  address: Vaddr,
+  spot: FileSpot,
+  vmFlags: number,
+): Op<boolean> {
   const { file, ptep, at, pgoff } = spot;
   const first = Math.max(at & -FAULT_AROUND_PAGES, spot.first);
   const end = Math.min(first + FAULT_AROUND_PAGES, spot.end);
   const writeBit = unnoticedWrite(vmFlags, yield* cpu.load(file + File.flags));
   let mapped = 0;
-  yield* ptesLock(cpu, mm, ptep);
+  yield* ptesOffsetMapLock(cpu, mm, address, ptep);
   let index = first;
   while (index < end) {
     const pfn = yield* findGetPage(cpu, file, pgoff + index - at);
@@ -339,7 +383,7 @@ function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op
     const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
     if (folio === 1) {
       if (wanted && (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit))) mapped++;
-      else yield* putPage(cpu, pfn);
+      else yield* pageCacheReleaseNocheck(cpu, pfn);
       index++;
       continue;
     }
@@ -351,7 +395,7 @@ function* doFaultAround(cpu: Cpu, mm: Word, spot: FileSpot, vmFlags: number): Op
   yield* countRss(cpu, mm, vmFlags, mapped);
   yield* countEvents(cpu, PageState.fault_around_pages, mapped);
   const done = (yield* ptepGet(cpu, ptep)) !== 0;
-  yield* ptesUnlock(cpu, mm, ptep);
+  yield* ptesUnmapUnlock(cpu, mm, ptep);
   return done;
 }
 
@@ -370,7 +414,7 @@ function* mapFolio(
     const pfn = yield* findGetPage(cpu, spot.file, spot.pgoff + index - spot.at);
     if (pfn === 0) continue;
     if (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit)) mapped++;
-    else yield* putPage(cpu, pfn);
+    else yield* pageCacheReleaseNocheck(cpu, pfn);
   }
   return mapped;
 }
@@ -388,6 +432,7 @@ function* mapCached(
   vmFlags: number,
   writeBit: number,
 ): Op<boolean> {
+  if (HINTING && !(yield* mayMapAsItIs(cpu, pfn))) return false;
   const ptep = spot.ptep + (index - spot.at) * ENTRY_WORDS;
   yield* entryLock(cpu, ptep);
   const cached =
@@ -395,6 +440,16 @@ function* mapCached(
   const mapped = cached && (yield* installFilePage(cpu, ptep, 0, pfn, vmFlags, writeBit));
   yield* entryUnlock(cpu, ptep);
   return mapped;
+}
+
+/**
+ * Whether a page may be mapped ahead of a touch. One that the host has taken can, but not once it is being discarded.
+ *
+ * Locks: those of the ptes.
+ */
+function* mayMapAsItIs(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  if (FAULT_HINTS) return yield* pageMakeStable(cpu, pfn);
+  return !CHECKS_DISCARDED || !(yield* pageDiscarded(cpu, pfn));
 }
 
 /**
@@ -434,6 +489,9 @@ function* installFilePage(
   // Before anyone can write: see makeSharedWritable in wp.ts.
   if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) return false;
+  // Again: who writes pages back passes over an empty pte. A page with a writable one must not become volatile.
+  if (HINTING && (entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   yield* pageAddFileRmap(cpu, pfn);
+  if (FAULT_HINTS) yield* pageMakeVolatile(cpu, pfn, 1);
   return true;
 }

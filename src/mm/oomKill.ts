@@ -66,7 +66,7 @@ function* reap(cpu: Cpu, mm: Word): Op<void> {
       yield* vmaStartWrite(cpu, vma);
       const start = yield* cpu.loadWide(vma + Vma.vmStart);
       const end = yield* cpu.loadWide(vma + Vma.vmEnd);
-      yield* unmapPageRange(cpu, mm, vma, start, end);
+      yield* unmapPageRange(cpu, mm, vma, start, end, true);
     }
     vma = yield* cpu.load(vma + Vma.vmNext);
   }

@@ -9,18 +9,38 @@
  * With prezeroing (Lameter, "Prezeroing V2", 23 December 2004, to V7, 17 February 2005) blocks that hold
  * zeros have lists of their own, in the zone and on each CPU; scrubd.ts moves blocks to them.
  * With DEBUG_PAGEALLOC a free frame says so in its record, and engines look before they touch a frame.
+ * Where there is high memory, blocks of low memory have lists of their own: what the kernel must reach at any time comes
+ * from there, all else as far as high memory lasts (Linux: ZONE_NORMAL, and the zonelist of GFP_HIGHUSER).
  */
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
-import { HUGE_ORDER, HUGE_PAGES, NODES, SWAP_SLOTS, pfnNode } from '../hardware/machine.js';
+import { HINTING } from '../hardware/hostStates.js';
+import {
+  HIGHMEM,
+  HUGE_ORDER,
+  HUGE_PAGES,
+  LOW_FRAMES,
+  NODES,
+  SWAP_SLOTS,
+  pfnNode,
+} from '../hardware/machine.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { countEvent, countEvents } from './counters.js';
-import { DEBUG_PAGEALLOC, PREZERO, SCRUB_START, SCRUB_STOP, WP_TRY_HOLD } from './design.js';
+import {
+  DEBUG_PAGEALLOC,
+  GUESSED_REFERENCES,
+  KMAP_CHECKED,
+  PREZERO,
+  SCRUB_START,
+  SCRUB_STOP,
+} from './design.js';
 import { shouldFail } from './failpoint.js';
+import { mightSleep } from './kmap.js';
 import { PG_buddy, PG_head, PG_tail, PG_zeroed, Page, pageOf, unmappedBy } from './layout/page.js';
 import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percpu.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
+import { pageSetStable, pageSetUnused } from './pageStates.js';
 
 /**
  * References that a frame starts with: that of the pte or tree that it is for, and that of the
@@ -49,10 +69,47 @@ export function* takePage(cpu: Cpu, reserve: boolean): Op<Pfn> {
   return pfn;
 }
 
+/** The same of a frame of low memory, where there is high memory. */
+export function* takeLowPage(cpu: Cpu, reserve: boolean): Op<Pfn> {
+  const pcpu = percpuOf(cpu.id);
+  let count = yield* cpu.load(pcpu + Percpu.pcpLowCount);
+  if (count === 0) count = yield* refillLow(cpu, pcpu, reserve);
+  if (count === 0) return 0;
+  const pfn = yield* cpu.load(pcpu + Percpu.pcpLow + count - 1);
+  yield* cpu.store(pcpu + Percpu.pcpLowCount, count - 1);
+  yield* prepNewPage(cpu, pfn);
+  return pfn;
+}
+
+/** Fills the CPU's empty list of low memory from the nearest zone that has some. @returns frames now on it */
+function* refillLow(cpu: Cpu, pcpu: Word, reserve: boolean): Op<number> {
+  for (let distance = 0; distance < NODES; distance++) {
+    const zone = zoneOf((cpu.node + distance) % NODES);
+    if ((yield* cpu.load(zone + Zone.start)) >= LOW_FRAMES) continue;
+    yield* cpu.spinLock(zone + Zone.lock);
+    const spare = reserve ? PCP_BATCH : yield* spareFrames(cpu, zone);
+    const batch = Math.min(spare, PCP_BATCH);
+    let taken = 0;
+    while (taken < batch) {
+      const pfn = yield* rmqueueArea(cpu, zone, 0, Zone.freeAreaLow);
+      if (pfn === 0) break;
+      yield* cpu.store(pcpu + Percpu.pcpLow + taken, pfn);
+      taken++;
+    }
+    yield* cpu.spinUnlock(zone + Zone.lock);
+    if (SWAP_SLOTS > 0) yield* wakeupKswapd(cpu, zone);
+    if (taken === 0) continue;
+    yield* cpu.store(pcpu + Percpu.pcpLowCount, taken);
+    return taken;
+  }
+  return 0;
+}
+
 /** Linux: prep_new_page. */
 function* prepNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* countEvent(cpu, PageState.pgalloc);
   if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 1);
+  if (HINTING) yield* pageSetStable(cpu, pfn);
   yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
 }
 
@@ -99,19 +156,19 @@ export function* takeZeroed(cpu: Cpu): Op<Pfn> {
  * reference count, which is 0.
  */
 export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* clearPage(cpu, pageOf(pfn));
+  yield* clearPage(cpu, pfn);
   yield* countEvent(cpu, PageState.pgfree);
-
   const pcpu = percpuOf(cpu.id);
-  let count = yield* cpu.load(pcpu + Percpu.pcpCount);
-  if (count === PCP_HIGH) count = yield* freePagesBulk(cpu, pcpu, count);
-  yield* cpu.store(pcpu + Percpu.pcp + count, pfn);
-  yield* cpu.store(pcpu + Percpu.pcpCount, count + 1);
+  const list = pcpu + (HIGHMEM && pfn < LOW_FRAMES ? Percpu.pcpLowCount : Percpu.pcpCount);
+  let count = yield* cpu.load(list);
+  if (count === PCP_HIGH) count = yield* freePagesBulk(cpu, list, count);
+  yield* cpu.store(list + 1 + count, pfn);
+  yield* cpu.store(list, count + 1);
 }
 
 /** Makes the references to a frame that its owner alone knows `to`; they are `from`. */
 export function* setNewReferences(cpu: Cpu, pfn: Pfn, from: number, to: number): Op<void> {
-  if (WP_TRY_HOLD) yield* cpu.add(pageOf(pfn) + Page.refcount, to - from);
+  if (GUESSED_REFERENCES) yield* cpu.add(pageOf(pfn) + Page.refcount, to - from);
   else yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, to);
 }
 
@@ -126,7 +183,7 @@ export function* freeNewPage(
 
 /** @returns whether there are no others: who has taken one by guess will free the frame */
 export function* dropNewReferences(cpu: Cpu, pfn: Pfn, references: number): Op<boolean> {
-  if (WP_TRY_HOLD) {
+  if (GUESSED_REFERENCES) {
     return (yield* cpu.add(pageOf(pfn) + Page.refcount, -references)) === references;
   }
   yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 0);
@@ -179,12 +236,17 @@ function* takeBatch(cpu: Cpu, zone: Word, stack: Word, batch: number, area: numb
   }
 }
 
-/** Moves PCP_BATCH frames from a full list to the zones they belong to. @returns frames left */
-function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
+/**
+ * Moves PCP_BATCH frames from a full list to the zones they belong to.
+ *
+ * @param list - of the CPU: its count, with the frames behind it
+ * @returns frames left
+ */
+function* freePagesBulk(cpu: Cpu, list: Word, count: number): Op<number> {
   let locked: Word = 0;
   const left = count - PCP_BATCH;
   for (let slot = count - 1; slot >= left; slot--) {
-    const pfn = yield* cpu.load(pcpu + Percpu.pcp + slot);
+    const pfn = yield* cpu.load(list + 1 + slot);
     const zone = zoneOf(pfnNode(pfn));
     if (zone !== locked) {
       if (locked !== 0) yield* cpu.spinUnlock(locked + Zone.lock);
@@ -194,7 +256,7 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
     yield* freeBlock(cpu, zone, pfn, 0, Zone.freeArea);
   }
   yield* cpu.spinUnlock(locked + Zone.lock);
-  yield* cpu.store(pcpu + Percpu.pcpCount, left);
+  yield* cpu.store(list, left);
   return left;
 }
 
@@ -205,6 +267,7 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
  * @returns the first frame, or 0 when no block is large enough
  */
 export function* allocHugePage(cpu: Cpu): Op<Pfn> {
+  if (KMAP_CHECKED) yield* mightSleep(cpu);
   if (yield* shouldFail(cpu)) return 0;
   for (let distance = 0; distance < NODES; distance++) {
     const zone = zoneOf((cpu.node + distance) % NODES);
@@ -219,6 +282,7 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
     if (pfn === 0) continue;
     if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, HUGE_PAGES);
     for (let frame = 0; frame < HUGE_PAGES; frame++) {
+      if (HINTING) yield* pageSetStable(cpu, pfn + frame);
       yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, frame === 0 ? PG_head : PG_tail);
       if (zeroed === 0) yield* cpu.zeroPage(frameOf(pfn + frame));
     }
@@ -233,27 +297,37 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
  * Takes a block of 2^order frames for the calling CPU, past its list (Linux: __rmqueue with an order above 0).
  * Their contents are unknown and their reference counts 0.
  *
+ * @param area - Zone.freeArea, or Zone.freeAreaLow for low memory only
  * @param reserve - whether what the zones keep back may be taken too
  * @returns the first frame, or 0 when no block is large enough
  */
-export function* takePages(cpu: Cpu, order: number, reserve: boolean): Op<Pfn> {
+export function* takePages(cpu: Cpu, order: number, area: number, reserve: boolean): Op<Pfn> {
   for (let distance = 0; distance < NODES; distance++) {
     const node = (cpu.node + distance) % NODES;
-    const pfn = yield* takePagesOfNode(cpu, node, order, reserve);
+    const pfn = yield* takePagesOfNode(cpu, node, order, area, reserve);
     if (pfn !== 0) return pfn;
   }
   return 0;
 }
 
 /** The same of one node alone. */
-export function* takePagesOfNode(cpu: Cpu, node: number, order: number, reserve: boolean): Op<Pfn> {
+export function* takePagesOfNode(
+  cpu: Cpu,
+  node: number,
+  order: number,
+  area: number,
+  reserve: boolean,
+): Op<Pfn> {
   const zone = zoneOf(node);
   yield* cpu.spinLock(zone + Zone.lock);
   const spare = reserve ? 2 ** order : yield* spareFrames(cpu, zone);
-  const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, Zone.freeArea) : 0;
+  const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, area) : 0;
   yield* cpu.spinUnlock(zone + Zone.lock);
   if (pfn === 0) return 0;
   if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 2 ** order);
+  if (HINTING) {
+    for (let frame = 0; frame < 2 ** order; frame++) yield* pageSetStable(cpu, pfn + frame);
+  }
   yield* countEvents(cpu, PageState.pgalloc, 2 ** order);
   return pfn;
 }
@@ -262,7 +336,7 @@ export function* takePagesOfNode(cpu: Cpu, node: number, order: number, reserve:
 export function* freeNewPages(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
   for (let frame = 0; frame < 2 ** order; frame++) {
     yield* cpu.writeOnce(pageOf(pfn + frame) + Page.refcount, 0);
-    yield* clearPage(cpu, pageOf(pfn + frame));
+    yield* clearPage(cpu, pfn + frame);
   }
   yield* countEvents(cpu, PageState.pgfree, 2 ** order);
   yield* freeToZone(cpu, pfn, order);
@@ -275,28 +349,35 @@ function* freeToZone(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
   yield* cpu.spinUnlock(zone + Zone.lock);
 }
 
-/** Gives the frames of this CPU's list back to their zones, where they may make up blocks (Linux: drain_local_pages). */
+/** Gives the frames of this CPU's lists back to their zones, where they may make up blocks (Linux: drain_local_pages). */
 export function* drainLocalPages(cpu: Cpu): Op<void> {
   const pcpu = percpuOf(cpu.id);
-  const count = yield* cpu.load(pcpu + Percpu.pcpCount);
+  yield* drainList(cpu, pcpu + Percpu.pcpCount);
+  if (HIGHMEM) yield* drainList(cpu, pcpu + Percpu.pcpLowCount);
+}
+
+function* drainList(cpu: Cpu, list: Word): Op<void> {
+  const count = yield* cpu.load(list);
   for (let slot = 0; slot < count; slot++) {
-    const pfn = yield* cpu.load(pcpu + Percpu.pcp + slot);
+    const pfn = yield* cpu.load(list + 1 + slot);
     yield* freeToZone(cpu, pfn, 0);
   }
-  yield* cpu.store(pcpu + Percpu.pcpCount, 0);
+  yield* cpu.store(list, 0);
 }
 
 /** Gives back a huge page that nothing refers to any more. */
 export function* freeHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
-  for (let frame = 0; frame < HUGE_PAGES; frame++) yield* clearPage(cpu, pageOf(pfn + frame));
+  for (let frame = 0; frame < HUGE_PAGES; frame++) yield* clearPage(cpu, pfn + frame);
   yield* countEvents(cpu, PageState.pgfree, HUGE_PAGES);
   yield* freeToZone(cpu, pfn, HUGE_ORDER);
 }
 
-function* clearPage(cpu: Cpu, page: Word): Op<void> {
+function* clearPage(cpu: Cpu, pfn: Pfn): Op<void> {
+  const page = pageOf(pfn);
   yield* cpu.writeOnce(page + Page.flags, 0);
   yield* cpu.writeOnce(page + Page.mapping, DEBUG_PAGEALLOC ? unmappedBy(cpu.id) : 0);
   yield* cpu.store(page + Page.index, 0);
+  if (HINTING) yield* pageSetUnused(cpu, pfn);
 }
 
 /** Maps frames that are handed out into the kernel's own space (Linux: kernel_map_pages, enable = 1). */
@@ -315,14 +396,17 @@ export function* kernelUnmapPages(cpu: Cpu, pfn: Pfn, pages: number): Op<void> {
 }
 
 /**
- * Takes a block from a locked zone: of zeros only where the caller asks for them, or where nothing
+ * Takes a block from a locked zone: of zeros, or of low memory, only where the caller asks for them, or where nothing
  * else is left.
  *
- * @param area - Zone.freeArea, or Zone.freeAreaZeroed for a block that holds zeros
+ * @param area - Zone.freeArea, Zone.freeAreaLow, or Zone.freeAreaZeroed for a block that holds zeros
  * @returns its first frame, or 0
  */
 function* rmqueue(cpu: Cpu, zone: Word, order: number, area: number): Op<Pfn> {
   const pfn = yield* rmqueueArea(cpu, zone, order, area);
+  if (HIGHMEM && pfn === 0 && area === Zone.freeArea) {
+    return yield* rmqueueArea(cpu, zone, order, Zone.freeAreaLow);
+  }
   if (!PREZERO || pfn !== 0 || area === Zone.freeAreaZeroed) return pfn;
   return yield* rmqueueArea(cpu, zone, order, Zone.freeAreaZeroed);
 }
@@ -352,8 +436,11 @@ export function* rmqueueArea(cpu: Cpu, zone: Word, order: number, area: number):
  * Gives a block to a locked zone, joined with its buddies as far as they are free (__free_one_page).
  * Blocks that are zeroed and blocks that are not join only below scrub_stop, where kscrubd would not
  * bring them together: what was zeroed there counts as used.
+ *
+ * @param given - Zone.freeArea, or Zone.freeAreaZeroed where it holds zeros
  */
-export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: number): Op<void> {
+export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, given: number): Op<void> {
+  const area = HIGHMEM ? areaOf(pfn) : given;
   const free = yield* cpu.load(zone + Zone.freePages);
   yield* cpu.writeOnce(zone + Zone.freePages, free + 2 ** order);
   const start = yield* cpu.load(zone + Zone.start);
@@ -361,10 +448,11 @@ export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: 
   while (order < MAX_ORDER - 1) {
     const buddy = pfn ^ (2 ** order);
     if (buddy < start || buddy + 2 ** order > end) break;
+    if (HIGHMEM && areaOf(buddy) !== area) break;
     const flags = yield* cpu.readOnce(pageOf(buddy) + Page.flags);
     if ((flags & PG_buddy) === 0) break;
     if ((yield* cpu.load(pageOf(buddy) + Page.index)) !== order) break;
-    const buddyArea = PREZERO && (flags & PG_zeroed) !== 0 ? Zone.freeAreaZeroed : Zone.freeArea;
+    const buddyArea = PREZERO ? zeroedArea(flags) : area;
     if (PREZERO && buddyArea !== area) {
       if (order >= SCRUB_STOP) break;
       yield* addZeroedPages(cpu, zone, -(2 ** order));
@@ -375,6 +463,16 @@ export function* freeBlock(cpu: Cpu, zone: Word, pfn: Pfn, order: number, area: 
   }
   yield* addFreeBlock(cpu, zone, pfn, order, area);
   if (PREZERO && area === Zone.freeArea && order >= SCRUB_START) yield* wakeupKscrubd(cpu, zone);
+}
+
+/** The lists that a free block is on where there is high memory; none reaches from the one into the other. */
+function areaOf(pfn: Pfn): number {
+  return pfn < LOW_FRAMES ? Zone.freeAreaLow : Zone.freeArea;
+}
+
+/** The same with prezeroing. @param flags - of its first frame */
+function zeroedArea(flags: number): number {
+  return (flags & PG_zeroed) !== 0 ? Zone.freeAreaZeroed : Zone.freeArea;
 }
 
 function* wakeupKscrubd(cpu: Cpu, zone: Word): Op<void> {

@@ -6,10 +6,11 @@ import { MOVE_REWALK } from './design.js';
 import { LRU_NONE, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { Zone, zoneOf } from './layout/zone.js';
 import { delimbo } from './limbo.js';
-import { pteLock, pteUnlock, waitForMove } from './locking.js';
+import { pteLock, pteUnlock } from './locking.js';
 import { delFromList, lruAddDrain, putPage } from './lru.js';
-import { leafTable, nextSpan } from './pgwalk.js';
-import { pteMoved, ptePresent, ptepClearBits, ptepGet } from './pte.js';
+import { leafTable, nextSpan, waitForMove } from './pgwalk.js';
+import { pteMoved, ptePresent, ptepClearBits, ptepGet, ptepNone } from './pte.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { compoundHead, getPage } from './rmap.js';
 import { reclaimIsolated } from './vmscan.js';
 
@@ -26,7 +27,9 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
       address = nextSpan(address, Math.max(1, -table));
       continue;
     }
-    const pfn = yield* getIdlePage(cpu, mm, table + pteOffset(address), address);
+    const ptep = yield* pteOffsetMap(cpu, table + pteOffset(address));
+    const pfn = yield* getIdlePage(cpu, mm, ptep, address);
+    yield* pteUnmap(cpu, ptep);
     if (pfn === TABLE_MOVED) {
       yield* waitForMove(cpu, mm, address);
       continue;
@@ -42,7 +45,7 @@ export function* pageOutRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<
  * @returns it, or ZERO_PFN if none, or TABLE_MOVED
  */
 function* getIdlePage(cpu: Cpu, mm: Word, found: Word, address: Vaddr): Op<Pfn> {
-  if ((yield* cpu.readOnce(found)) === 0) return ZERO_PFN;
+  if (yield* ptepNone(cpu, found)) return ZERO_PFN;
   yield* pteLock(cpu, mm, found);
   const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   const entry = yield* ptepGet(cpu, ptep);

@@ -3,11 +3,19 @@
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { frameOf } from '../hardware/frames.js';
-import { TABLE_ORDER, TOP_LEVEL, entryOffset, entryPfn } from '../hardware/machine.js';
+import { frameOf, wordPfn } from '../hardware/frames.js';
+import { PAGE_WORDS, TABLE_ORDER, TOP_LEVEL, entryOffset, entryPfn } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
-import { MOVE_REWALK, POPULATE_LOSER_KEEPS } from './design.js';
+import {
+  HIGHPTE,
+  KMAP_FAULT_ATOMIC,
+  KMAP_WINDOW,
+  MOVE_REWALK,
+  POPULATE_LOSER_KEEPS,
+} from './design.js';
+import { kmapHigh, kmapHighNowait, kmapOwned } from './kmap.js';
+import { KM_PTE0 } from './layout/kmap.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
@@ -16,10 +24,9 @@ import {
   pageTableAtomicStop,
   populateIfNone,
   testAndPopulate,
-  waitForMove,
 } from './locking.js';
-import { topTable } from './pgwalk.js';
-import { allocZeroedPage, allocZeroedPages } from './allocpages.js';
+import { allocZeroedLowPage, allocZeroedPage, allocZeroedPages } from './allocpages.js';
+import { topTable, waitForMove } from './pgwalk.js';
 import { pmdHuge, pteMoved, tableEntry, tableGet } from './pte.js';
 import { freeTable } from './freepgtables.js';
 import { NEW_PAGE_REFERENCES, setNewReferences } from './pagealloc.js';
@@ -28,7 +35,7 @@ import { NEW_PAGE_REFERENCES, setNewReferences } from './pagealloc.js';
  * Finds the pte for an address and builds the tables on the way (V18: the body of
  * handle_mm_fault; 2.6.10: pud_alloc, pmd_alloc, pte_alloc_map).
  *
- * @returns the pte's word; minus the word of the entry above where that maps a huge page; 0 when memory is
+ * @returns the pte's word, mapped; minus the word of the entry above where that maps a huge page; 0 when memory is
  *   full
  * Locks: mmap_sem for reading. Entered between page_table_atomic_start and _stop, and left so,
  * but stopped when it returns 0.
@@ -36,18 +43,37 @@ import { NEW_PAGE_REFERENCES, setNewReferences } from './pagealloc.js';
 export function* pteAllocMap(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
   if (mm === cpu.mm) {
     const ptep = yield* walk(cpu, address);
-    if (ptep !== 0) return ptep;
+    if (ptep !== 0) return HIGHPTE && ptep > 0 ? yield* mapForFault(cpu, mm, ptep) : ptep;
   }
-  return yield* entryAllocMap(cpu, mm, address, 0);
+  const ptep = yield* entryAlloc(cpu, mm, address, 0);
+  return HIGHPTE && ptep > 0 ? yield* mapForFault(cpu, mm, ptep) : ptep;
 }
 
 /**
- * Finds the entry for an address in its table of `level`, and builds the tables above.
+ * Maps a fault's pte, which it has until pteRelease or, where it holds it as it sleeps, until its end. The lock over the
+ * walk is let go to wait for a slot: while mmap_sem is held the table stays where it was found.
+ *
+ * Locks: as for `pteAllocMap`.
+ */
+function* mapForFault(cpu: Cpu, mm: Word, ptep: Word): Op<Word> {
+  const pfn = wordPfn(ptep);
+  const offset = ptep % PAGE_WORDS;
+  if (KMAP_FAULT_ATOMIC || KMAP_WINDOW) return (yield* kmapOwned(cpu, pfn, KM_PTE0)) + offset;
+  const mapped = yield* kmapHighNowait(cpu, pfn);
+  if (mapped !== 0) return mapped + offset;
+  yield* pageTableAtomicStop(cpu, mm);
+  const waited = yield* kmapHigh(cpu, pfn);
+  yield* pageTableAtomicStart(cpu, mm);
+  return waited + offset;
+}
+
+/**
+ * Finds the entry for an address in its table of `level`, and builds the tables above. Maps nothing.
  *
  * @returns as for `pteAllocMap`
  * Locks: as for `pteAllocMap`.
  */
-function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
+function* entryAlloc(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
   let table = frameOf(yield* topTable(cpu, mm));
   for (let above = TOP_LEVEL; above > level; above--) {
     const entryp = table + entryOffset(address, above);
@@ -66,14 +92,14 @@ function* entryAllocMap(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<n
       } else if (!POPULATE_LOSER_KEEPS) {
         yield* freeTable(cpu, pfn, above - 1);
       }
-      if (MOVE_REWALK) return yield* entryAllocMap(cpu, mm, address, level);
+      if (MOVE_REWALK) return yield* entryAlloc(cpu, mm, address, level);
       entry = yield* tableGet(cpu, entryp);
     }
     if (pteMoved(entry)) {
       yield* pageTableAtomicStop(cpu, mm);
       yield* waitForMove(cpu, mm, address);
       yield* pageTableAtomicStart(cpu, mm);
-      return yield* entryAllocMap(cpu, mm, address, level);
+      return yield* entryAlloc(cpu, mm, address, level);
     }
     if (above === 1 && pmdHuge(entry)) return -entryp;
     table = frameOf(entryPfn(entry));
@@ -100,30 +126,35 @@ function* populateInLimbo(
 }
 
 /**
- * The same outside of an atomic section.
+ * The same outside of an atomic section: a pte is not mapped.
  *
  * Locks: mmap_sem.
  */
 export function* pteAlloc(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
   yield* pageTableAtomicStart(cpu, mm);
-  const entryp = yield* entryAllocMap(cpu, mm, address, level);
+  const entryp = yield* entryAlloc(cpu, mm, address, level);
   if (entryp !== 0) yield* pageTableAtomicStop(cpu, mm);
   return entryp;
 }
 
 /**
  * Takes an empty table of `level` (Linux: pte_alloc_one and its like). Of a table of several frames each has the
- * mark and one reference.
+ * mark and one reference. Leaf tables may be in high memory in designs that can reach them there.
  *
  * @returns its first frame, or 0 when memory is full
  */
 export function* allocTable(cpu: Cpu, level: number): Op<Pfn> {
   const order = TABLE_ORDER[level];
-  const pfn = order === 0 ? yield* allocZeroedPage(cpu) : yield* allocZeroedPages(cpu, order);
+  const pfn =
+    order === 0 ? yield* allocTableFrame(cpu, level) : yield* allocZeroedPages(cpu, order);
   if (pfn === 0) return 0;
   // A frame of several has no reference yet, a single one those of any new page.
   yield* makeTable(cpu, pfn, order, order === 0 ? NEW_PAGE_REFERENCES : 0);
   return pfn;
+}
+
+function* allocTableFrame(cpu: Cpu, level: number): Op<Pfn> {
+  return HIGHPTE && level === 0 ? yield* allocZeroedPage(cpu) : yield* allocZeroedLowPage(cpu);
 }
 
 /**

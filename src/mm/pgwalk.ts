@@ -9,10 +9,9 @@ import {
   entryOffset,
   entryPfn,
 } from '../hardware/machine.js';
-import { MOVE_MARKS, RELOCATION } from './design.js';
+import { RELOCATION } from './design.js';
 import { Mm } from './layout/mm.js';
-import { ptesLock, ptesUnlock, waitForMove } from './locking.js';
-import { pmdHuge, pteMoved, ptepGet, tableGet } from './pte.js';
+import { pmdHuge, pteMoved, tableGet } from './pte.js';
 
 /** What `leafTable` returns where a huge page is mapped in the leaf table's stead. */
 export const HUGE_LEAF = 0;
@@ -44,27 +43,6 @@ export function* leafTable(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
 }
 
 /**
- * Finds the leaf table of an address and takes its lock, if there is one.
- *
- * @returns as for `leafTable`
- */
-export function* leafTableLock(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
-  for (;;) {
-    const table = yield* leafTable(cpu, mm, address);
-    if (table <= 0) return table;
-    yield* ptesLock(cpu, mm, table);
-    if (!MOVE_MARKS || !(yield* tableMoved(cpu, table))) return table;
-    yield* ptesUnlock(cpu, mm, table);
-    yield* waitForMove(cpu, mm, address);
-  }
-}
-
-/** Whether a table's entries are in another one now. Locks: those of its ptes: it moves as a whole. */
-function* tableMoved(cpu: Cpu, table: Word): Op<boolean> {
-  return pteMoved(yield* ptepGet(cpu, table));
-}
-
-/**
  * Finds the entry above the leaves for an address (Linux: mm_find_pmd), which may have moved when it is looked at.
  *
  * @returns its word, or 0
@@ -81,6 +59,20 @@ export function* findPmd(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
     table = frameOf(entryPfn(entry));
   }
   return table + entryOffset(address, 1);
+}
+
+/**
+ * Waits until a table that is being moved has its new place, after one of its entries said that it has moved. What this
+ * CPU knows of tables is as old as that.
+ *
+ * Locks: none over page tables; takes page_table_lock, which is held over the move of a table.
+ */
+export function* waitForMove(cpu: Cpu, mm: Word, address: Vaddr): Op<void> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  if (mm !== cpu.mm) return;
+  cpu.tlb.drop(address);
+  cpu.pgd = yield* cpu.readOnce(mm + Mm.pgd);
 }
 
 /** First address after `address` at which another entry of `level` begins. */

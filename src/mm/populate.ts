@@ -16,6 +16,8 @@ import {
   isPrivateWritable,
 } from './layout/vma.js';
 import { HUGE_LEAF, findPmd, leafTable } from './pgwalk.js';
+import { ptepGet } from './pte.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { findVma } from './vmatree.js';
 import { VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 
@@ -110,8 +112,13 @@ function* faultIn(
 function* accessible(cpu: Cpu, mm: Word, address: Vaddr, write: boolean): Op<boolean> {
   const table = yield* leafTable(cpu, mm, address);
   if (table < 0) return false;
-  const entryp =
-    table === HUGE_LEAF ? yield* findPmd(cpu, mm, address) : table + pteOffset(address);
   const needed = write ? PTE_PRESENT | PTE_WRITE : PTE_PRESENT;
-  return ((yield* cpu.readOnce(entryp)) & needed) === needed;
+  if (table === HUGE_LEAF) {
+    const pmdp = yield* findPmd(cpu, mm, address);
+    return ((yield* cpu.readOnce(pmdp)) & needed) === needed;
+  }
+  const ptep = yield* pteOffsetMap(cpu, table + pteOffset(address));
+  const entry = yield* ptepGet(cpu, ptep);
+  yield* pteUnmap(cpu, ptep);
+  return (entry & needed) === needed;
 }

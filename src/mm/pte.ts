@@ -3,7 +3,8 @@
  *
  * A pte is handled as one word, in which its frame number and flags are: as a rule its low word, see
  * hardware/arch/arch.ts. All accesses to ptes in tables are here; where the architecture has no atomic step for
- * one, the lock of the pte makes up for it.
+ * one, the lock of the pte makes up for it. A `ptep` may be an address in a slot, where tables are in high memory: each
+ * access looks there which word of memory it is.
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
@@ -32,11 +33,13 @@ import { busyClearBits, busyExchange, busyInstall } from './busyPte.js';
 import { countEvents } from './counters.js';
 import {
   ATOMIC_INSTALL,
+  HIGHPTE,
   MOVE_MARKS,
   PTE_EXCHANGE,
   PTE_LOCKED,
   PTE_READ_MODIFY_WRITE,
 } from './design.js';
+import { kmapWord } from './kmap.js';
 import { PageState } from './layout/percpu.js';
 import { VM_ACCESS, VM_EXEC, VM_WRITE } from './layout/vma.js';
 import { splitClearBits, splitGet, splitGetAndClear, splitInstall, splitSet } from './splitPte.js';
@@ -129,10 +132,17 @@ export function* copyPteHigh(cpu: Cpu, to: Word, from: Word): Op<void> {
   yield* cpu.writeOnce(to + 1, high);
 }
 
+/** Whether an entry is empty, and its lock free, which more than a glance must see (Linux: pte_none). */
+export function* ptepNone(cpu: Cpu, ptep: Word): Op<boolean> {
+  const word = HIGHPTE ? yield* kmapWord(cpu, ptep) : ptep;
+  return (yield* cpu.readOnce(word)) === 0;
+}
+
 /** Reads an entry, without the bits that are locks. */
 export function* ptepGet(cpu: Cpu, ptep: Word): Op<number> {
-  if (PTE_SPLIT) return (yield* splitGet(cpu, ptep)) & ~HIDDEN_BITS;
-  return (yield* cpu.readOnce(ptep)) & ~HIDDEN_BITS;
+  const word = HIGHPTE ? yield* kmapWord(cpu, ptep) : ptep;
+  if (PTE_SPLIT) return (yield* splitGet(cpu, word)) & ~HIDDEN_BITS;
+  return (yield* cpu.readOnce(word)) & ~HIDDEN_BITS;
 }
 
 /**
@@ -141,9 +151,10 @@ export function* ptepGet(cpu: Cpu, ptep: Word): Op<number> {
  * Locks: those of the pte.
  */
 export function* ptepSet(cpu: Cpu, ptep: Word, entry: number): Op<void> {
-  if (PTE_SPLIT) yield* splitSet(cpu, ptep, entry | PTE_LOCKED);
-  else if (PTE_BUSY !== 0) yield* busyExchange(cpu, ptep, entry);
-  else yield* cpu.writeOnce(ptep, entry | PTE_LOCKED);
+  const word = HIGHPTE ? yield* kmapWord(cpu, ptep) : ptep;
+  if (PTE_SPLIT) yield* splitSet(cpu, word, entry | PTE_LOCKED);
+  else if (PTE_BUSY !== 0) yield* busyExchange(cpu, word, entry);
+  else yield* cpu.writeOnce(word, entry | PTE_LOCKED);
 }
 
 /**
@@ -154,14 +165,15 @@ export function* ptepSet(cpu: Cpu, ptep: Word, entry: number): Op<void> {
  * Locks: those of the pte where the design does not install atomically.
  */
 export function* ptepInstall(cpu: Cpu, ptep: Word, old: number, entry: number): Op<boolean> {
+  const word = HIGHPTE ? yield* kmapWord(cpu, ptep) : ptep;
   if (ATOMIC_INSTALL || (old !== 0 && ptePresent(old))) {
     const expected = old | PTE_LOCKED;
-    if (PTE_SPLIT) return yield* splitInstall(cpu, ptep, expected, entry | PTE_LOCKED);
-    if (PTE_BUSY !== 0) return yield* busyInstall(cpu, ptep, old, entry);
-    if (ATOMIC_PTES) return yield* cpu.cas(ptep, expected, entry | PTE_LOCKED);
+    if (PTE_SPLIT) return yield* splitInstall(cpu, word, expected, entry | PTE_LOCKED);
+    if (PTE_BUSY !== 0) return yield* busyInstall(cpu, word, old, entry);
+    if (ATOMIC_PTES) return yield* cpu.cas(word, expected, entry | PTE_LOCKED);
   }
-  if ((yield* ptepGet(cpu, ptep)) !== old) return false;
-  yield* ptepSet(cpu, ptep, entry);
+  if ((yield* ptepGet(cpu, word)) !== old) return false;
+  yield* ptepSet(cpu, word, entry);
   return true;
 }
 
@@ -171,11 +183,12 @@ export function* ptepInstall(cpu: Cpu, ptep: Word, old: number, entry: number): 
  * Locks: those of the pte.
  */
 export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
-  if (PTE_SPLIT) return (yield* splitGetAndClear(cpu, ptep)) & ~PTE_LOCKED;
-  if (PTE_BUSY !== 0) return yield* busyExchange(cpu, ptep, 0);
-  if (ATOMIC_PTES) return (yield* cpu.xchg(ptep, PTE_LOCKED)) & ~PTE_LOCKED;
-  const old = yield* ptepGet(cpu, ptep);
-  yield* ptepSet(cpu, ptep, 0);
+  const word = HIGHPTE ? yield* kmapWord(cpu, ptep) : ptep;
+  if (PTE_SPLIT) return (yield* splitGetAndClear(cpu, word)) & ~PTE_LOCKED;
+  if (PTE_BUSY !== 0) return yield* busyExchange(cpu, word, 0);
+  if (ATOMIC_PTES) return (yield* cpu.xchg(word, PTE_LOCKED)) & ~PTE_LOCKED;
+  const old = yield* ptepGet(cpu, word);
+  yield* ptepSet(cpu, word, 0);
   return old;
 }
 
@@ -187,10 +200,11 @@ export function* ptepGetAndClear(cpu: Cpu, ptep: Word): Op<number> {
  * Locks: those of the pte.
  */
 export function* ptepExchange(cpu: Cpu, ptep: Word, entry: number): Op<number> {
-  if (PTE_EXCHANGE && PTE_BUSY !== 0) return yield* busyExchange(cpu, ptep, entry);
-  if (PTE_EXCHANGE) return (yield* cpu.xchg(ptep, entry | PTE_LOCKED)) & ~PTE_LOCKED;
-  const old = PTE_READ_MODIFY_WRITE ? yield* ptepGet(cpu, ptep) : yield* ptepGetAndClear(cpu, ptep);
-  yield* ptepSet(cpu, ptep, entry);
+  const word = HIGHPTE ? yield* kmapWord(cpu, ptep) : ptep;
+  if (PTE_EXCHANGE && PTE_BUSY !== 0) return yield* busyExchange(cpu, word, entry);
+  if (PTE_EXCHANGE) return (yield* cpu.xchg(word, entry | PTE_LOCKED)) & ~PTE_LOCKED;
+  const old = PTE_READ_MODIFY_WRITE ? yield* ptepGet(cpu, word) : yield* ptepGetAndClear(cpu, word);
+  yield* ptepSet(cpu, word, entry);
   return old;
 }
 
@@ -201,11 +215,12 @@ export function* ptepExchange(cpu: Cpu, ptep: Word, entry: number): Op<number> {
  * Locks: those of the pte.
  */
 export function* ptepClearBits(cpu: Cpu, ptep: Word, bits: number): Op<number> {
-  if (PTE_SPLIT) return (yield* splitClearBits(cpu, ptep, bits)) & ~PTE_LOCKED;
-  if (PTE_BUSY !== 0) return yield* busyClearBits(cpu, ptep, bits);
-  if (ATOMIC_PTES) return (yield* cpu.and(ptep, ~bits)) & ~PTE_LOCKED;
-  const old = yield* ptepGet(cpu, ptep);
-  yield* ptepSet(cpu, ptep, old & ~bits);
+  const word = HIGHPTE ? yield* kmapWord(cpu, ptep) : ptep;
+  if (PTE_SPLIT) return (yield* splitClearBits(cpu, word, bits)) & ~PTE_LOCKED;
+  if (PTE_BUSY !== 0) return yield* busyClearBits(cpu, word, bits);
+  if (ATOMIC_PTES) return (yield* cpu.and(word, ~bits)) & ~PTE_LOCKED;
+  const old = yield* ptepGet(cpu, word);
+  yield* ptepSet(cpu, word, old & ~bits);
   return old;
 }
 

@@ -8,6 +8,7 @@ import { pteLock, pteUnlock } from './locking.js';
 import { MAP_NONBLOCK } from './mmap.js';
 import { pteAlloc } from './pgtable.js';
 import { PTE_FILE_MAX_PAGES, pgoffToPte, ptepSet } from './pte.js';
+import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { populateVma } from './populate.js';
 import { linearPageIndex } from './rmap.js';
 import { findVma } from './vmatree.js';
@@ -76,11 +77,13 @@ function* installFilePtes(
   pgoff: number,
 ): Op<boolean> {
   for (let address = start; address < end; address += PAGE_SIZE) {
-    const ptep = yield* pteAlloc(cpu, mm, address, 0);
-    if (ptep === 0) return false;
+    const place = yield* pteAlloc(cpu, mm, address, 0);
+    if (place === 0) return false;
+    const ptep = yield* pteOffsetMap(cpu, place);
     yield* pteLock(cpu, mm, ptep);
     yield* ptepSet(cpu, ptep, pgoffToPte(pgoff + (address - start) * PAGES_PER_BYTE));
     yield* pteUnlock(cpu, mm, ptep);
+    yield* pteUnmap(cpu, ptep);
   }
   return true;
 }

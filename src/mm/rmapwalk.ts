@@ -13,9 +13,10 @@ import { File } from './layout/file.js';
 import { PAGE_MAPPING_ANON, PG_head, Page, pageOf } from './layout/page.js';
 import { AnonVma, AnonVmaChain, VM_NONLINEAR, Vma } from './layout/vma.js';
 import { delimbo } from './limbo.js';
-import { pteLock, pteUnlock, waitForMove } from './locking.js';
-import { leafTable } from './pgwalk.js';
-import { pteMoved, ptePresent, ptepGet } from './pte.js';
+import { pteLock, pteUnlock } from './locking.js';
+import { leafTable, waitForMove } from './pgwalk.js';
+import { pteMoved, ptePresent, ptepGet, ptepNone } from './pte.js';
+import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
 import { anonVmaUnlock } from './anonvma.js';
 
 /** A pte that maps the page, its lock held. */
@@ -31,6 +32,8 @@ export interface MappingPte {
 /** What a walk finds out. */
 export interface Found {
   yes: boolean;
+  /** Whether an empty pte is looked at under its lock too: somebody may be about to map the page by it. */
+  readonly awaitsEmpty?: boolean;
 }
 
 /** @returns whether to go on to the next pte */
@@ -124,21 +127,24 @@ function* visitPte(
   found: Found,
 ): Op<boolean> {
   const mm = yield* cpu.load(vma + Vma.vmMm);
-  for (;;) {
-    // Its tables stay, or can be walked through, while the VMA is on the list that led here.
-    const table = yield* leafTable(cpu, mm, address);
-    if (table <= 0) return true;
-    const there = table + pteOffset(address);
-    if ((yield* cpu.readOnce(there)) === 0) return true;
+  // Its tables stay, or can be walked through, while the VMA is on the list that led here.
+  const table = yield* leafTable(cpu, mm, address);
+  if (table <= 0) return true;
+  const there = yield* pteOffsetMapAtomic(cpu, table + pteOffset(address));
+  let goOn = true;
+  let moved = false;
+  if (found.awaitsEmpty === true || !(yield* ptepNone(cpu, there))) {
     yield* pteLock(cpu, mm, there);
     const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, there, address) : there;
     const entry = yield* ptepGet(cpu, ptep);
-    let goOn = true;
+    moved = pteMoved(entry);
     if (ptePresent(entry) && entryPfn(entry) === pfn) {
       goOn = yield* visit(cpu, pfn, { mm, vma, vmFlags, address, ptep, entry }, found);
     }
     yield* pteUnlock(cpu, mm, ptep);
-    if (!pteMoved(entry)) return goOn;
-    yield* waitForMove(cpu, mm, address);
   }
+  yield* pteUnmapAtomic(cpu, there);
+  if (!moved) return goOn;
+  yield* waitForMove(cpu, mm, address);
+  return yield* visitPte(cpu, pfn, vma, vmFlags, address, visit, found);
 }

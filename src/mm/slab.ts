@@ -2,11 +2,14 @@
 import { InvariantError } from '../base/errors.js';
 import type { Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { KMAP_CHECKED } from './design.js';
+import { mightSleep } from './kmap.js';
 import { shouldFail } from './failpoint.js';
 import { Slab, type SlabTable } from './layout/slab.js';
 
 /** @returns a record filled with zeros, or 0 when the table is full */
 export function* slabAlloc(cpu: Cpu, table: SlabTable): Op<Word> {
+  if (KMAP_CHECKED) yield* mightSleep(cpu);
   return (yield* shouldFail(cpu)) ? 0 : yield* slabAllocReserved(cpu, table);
 }
 

@@ -6,14 +6,24 @@ import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { SWAP_FILE } from '../hardware/device.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { FRAMES, PTE_WRITE, SWAP_SLOTS } from '../hardware/machine.js';
 import { allocPage } from './allocpages.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { MOVE_LIMBO, MOVE_REWALK } from './design.js';
+import {
+  CHECKS_DISCARDED,
+  FAULT_HINTS,
+  HINTS_PINNED,
+  KMAP_FAULT_ATOMIC,
+  MOVE_LIMBO,
+  MOVE_REWALK,
+} from './design.js';
+import { lookupSwapCacheStable, pageDiscarded } from './discard.js';
 import {
   PG_anon_exclusive,
   PG_locked,
+  PG_mappedtodisk,
   PG_referenced,
   PG_swapcache,
   PG_uptodate,
@@ -26,20 +36,22 @@ import { Vma } from './layout/vma.js';
 import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import {
   pageTableAtomicStart,
-  pageTableAtomicStop,
-  pteLock,
-  pteUnlock,
+  pteOffsetMapLock,
+  pteUnmapUnlock,
   sectionStart,
   sectionStop,
+  walkStop,
 } from './locking.js';
-import { lruCacheAddActive, putPage } from './lru.js';
+import { lruCacheAddActive, pageCacheRelease, putPage } from './lru.js';
 import {
   CACHE_PAGE_REFERENCES,
   NEW_PAGE_REFERENCES,
   freeNewPage,
   setNewReferences,
 } from './pagealloc.js';
+import { pageCheckWritable, pageMakeVolatile } from './pageStates.js';
 import { mkDirtyWritable, mkPte, pteToSlot, ptepGet, ptepInstall, setPteHigh } from './pte.js';
+import { pteRegain, pteRelease } from './pteMap.js';
 import { pageAddAnonRmap } from './rmap.js';
 import { swapCount, swapFree, vmSwapFull } from './swapfile.js';
 import { deleteFromSwapCache, forgetSlot, lookupSwapCache, slotOfPage } from './swapstate.js';
@@ -71,10 +83,10 @@ export function* doSwapPage(
   ptep: Word,
   origEntry: number,
 ): Op<number> {
-  yield* pageTableAtomicStop(cpu, mm);
+  yield* walkStop(cpu, mm, ptep);
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const slot = pteToSlot(origEntry);
-  let pfn = yield* lookupSwapCache(cpu, slot);
+  let pfn = yield* lookupForFault(cpu, slot);
   const major = pfn === 0;
   if (major) {
     yield* countEvent(cpu, PageState.pgmajfault);
@@ -84,7 +96,9 @@ export function* doSwapPage(
   }
   if (pfn <= 0) {
     // Another thread may have brought it back, or unmapped it.
-    if (pfn === SWAP_GONE || (yield* ptepGet(cpu, ptep)) !== origEntry) return VM_FAULT_MINOR;
+    if (pfn === SWAP_GONE || !(yield* isStill(cpu, mm, address, ptep, origEntry))) {
+      return VM_FAULT_MINOR;
+    }
     return pfn === SWAP_OOM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
   }
   const flags = pageOf(pfn) + Page.flags;
@@ -92,7 +106,7 @@ export function* doSwapPage(
   const inCache = ((yield* cpu.readOnce(flags)) & PG_swapcache) !== 0;
   if (!inCache || (yield* slotOfPage(cpu, pfn)) !== slot) {
     yield* cpu.unlockBit(flags, PG_locked);
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
     return VM_FAULT_MINOR;
   }
   const entry = yield* mapSwapPage(cpu, mm, vma, address, write, ptep, origEntry, pfn, slot);
@@ -101,12 +115,28 @@ export function* doSwapPage(
   }
   yield* cpu.unlockBit(flags, PG_locked);
   if (entry === 0) {
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
     return VM_FAULT_MINOR;
   }
+  // The cache and the pte have it, and nobody else.
+  if (FAULT_HINTS) yield* pageMakeVolatile(cpu, pfn, 1);
   const result = major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
   if (!write || (entry & PTE_WRITE) !== 0) return result;
   return (yield* copyAtOnce(cpu, mm, vma, address, ptep, entry)) ? result : VM_FAULT_OOM;
+}
+
+/** Finds the page of a slot for a fault, which needs none of its contents. */
+function* lookupForFault(cpu: Cpu, slot: number): Op<Pfn> {
+  if (FAULT_HINTS) return yield* lookupSwapCacheStable(cpu, slot);
+  return yield* lookupSwapCache(cpu, slot);
+}
+
+/** Whether a pte that was let go is what it was. */
+function* isStill(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word, entry: number): Op<boolean> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+  const now = yield* ptepGet(cpu, ptep);
+  if (KMAP_FAULT_ATOMIC) yield* pteRelease(cpu, ptep);
+  return now === entry;
 }
 
 /**
@@ -129,10 +159,11 @@ function* mapSwapPage(
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const page = pageOf(pfn);
-  yield* pteLock(cpu, mm, found);
+  yield* pteOffsetMapLock(cpu, mm, address, found);
   const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
-  if ((yield* ptepGet(cpu, ptep)) !== origEntry) {
-    yield* pteUnlock(cpu, mm, ptep);
+  const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
+  if (discarded || (yield* ptepGet(cpu, ptep)) !== origEntry) {
+    yield* pteUnmapUnlock(cpu, mm, ptep);
     return 0;
   }
   // This pte's reference to the slot, and the swap cache's.
@@ -141,14 +172,16 @@ function* mapSwapPage(
   yield* pageAddAnonRmap(cpu, mm, vma, pfn, address, exclusive);
   if (exclusive) yield* cpu.or(page + Page.flags, PG_anon_exclusive);
   const clean = mkPte(pfn, vmFlags);
-  const entry = write && exclusive ? mkDirtyWritable(clean, vmFlags) : clean;
+  // Of a page that the host has, who writes makes nothing dirty: it meets a page that is read-only, and then the fault.
+  const writable = write && exclusive && (!HINTING || (yield* pageCheckWritable(cpu, pfn)));
+  const entry = writable ? mkDirtyWritable(clean, vmFlags) : clean;
   yield* setPteHigh(cpu, ptep, vmFlags);
   yield* ptepInstall(cpu, ptep, origEntry, entry);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   yield* swapFree(cpu, slot);
   yield* cpu.or(page + Page.flags, PG_referenced);
   if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
-  yield* pteUnlock(cpu, mm, ptep);
+  yield* pteUnmapUnlock(cpu, mm, ptep);
   return entry;
 }
 
@@ -161,6 +194,7 @@ function* copyAtOnce(
   found: Word,
   entry: number,
 ): Op<boolean> {
+  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
   yield* pageTableAtomicStart(cpu, mm);
   yield* sectionStart(cpu, mm, found);
   const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
@@ -179,7 +213,7 @@ function* copyAtOnce(
  */
 function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
   for (;;) {
-    const cached = yield* lookupSwapCache(cpu, slot);
+    const cached = yield* lookupForFault(cpu, slot);
     if (cached !== 0) return cached;
     const pfn = yield* allocPage(cpu);
     if (pfn === 0) return SWAP_OOM;
@@ -203,8 +237,9 @@ function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
     }
     yield* countEvent(cpu, PageState.pswpin);
     if (yield* cpu.readDevice(frameOf(pfn), SWAP_FILE, slot)) {
-      yield* cpu.or(page + Page.flags, PG_uptodate);
+      yield* cpu.or(page + Page.flags, HINTING ? PG_uptodate | PG_mappedtodisk : PG_uptodate);
       yield* cpu.unlockBit(page + Page.flags, PG_locked);
+      if (HINTS_PINNED) yield* pageMakeVolatile(cpu, pfn, 0);
       yield* lruCacheAddActive(cpu, pfn);
       return pfn;
     }

@@ -3,6 +3,7 @@ import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { shouldFail } from './failpoint.js';
+import { Zone } from './layout/zone.js';
 import { drainLocalPages, takePagesOfNode } from './pagealloc.js';
 import { allocTable, makeTable } from './pgtable.js';
 
@@ -29,10 +30,10 @@ export function* allocTableFrom(cpu: Cpu, source: TableSource): Op<Pfn> {
 
 function* allocTableOfNode(cpu: Cpu, node: number): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;
-  let pfn = yield* takePagesOfNode(cpu, node, 0, false);
+  let pfn = yield* takePagesOfNode(cpu, node, 0, Zone.freeArea, false);
   if (pfn === 0) {
     yield* drainLocalPages(cpu);
-    pfn = yield* takePagesOfNode(cpu, node, 0, false);
+    pfn = yield* takePagesOfNode(cpu, node, 0, Zone.freeArea, false);
   }
   if (pfn === 0) return 0;
   yield* cpu.zeroPage(frameOf(pfn));

@@ -14,13 +14,16 @@ import {
 } from '../hardware/machine.js';
 import { MmCounter, updateHiwaterRss, updateMmCounter } from './counters.js';
 import { clearHugePmd, hugeMask, splitHugePmd } from './hugeSplit.js';
+import { MOVE_MARKS } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, VM_PFNMAP, Vma } from './layout/vma.js';
-import { entryLock, entryUnlock, ptesUnlock } from './locking.js';
+import { tableMoved } from './leafLock.js';
+import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { freePageAndSwapCache, freeSwapAndCache } from './swapstate.js';
 import { freePgtables } from './freepgtables.js';
-import { HUGE_LEAF, findPmd, leafTable, leafTableLock, nextSpan } from './pgwalk.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan, waitForMove } from './pgwalk.js';
+import { pteOffsetMap, pteOffsetMapAtomic, pteUnmap, pteUnmapAtomic } from './pteMap.js';
 import {
   clearPteHigh,
   pgoffToPte,
@@ -28,6 +31,7 @@ import {
   ptepExchange,
   ptepGet,
   ptepGetAndClear,
+  ptepNone,
   ptepSet,
   pteSwap,
   pteToSlot,
@@ -91,17 +95,25 @@ export function* zapAndReclaimTables(
 /**
  * Unmaps the pages of a part of a VMA that goes itself, with all that its empty ptes remember.
  *
+ * @param inAllocation - whether that is to make memory free for somebody who is at work on page tables
  * Locks: mmap_sem for writing; takes those of the ptes.
  */
-export function* unmapPageRange(cpu: Cpu, mm: Word, vma: Word, start: Vaddr, end: Vaddr): Op<void> {
+export function* unmapPageRange(
+  cpu: Cpu,
+  mm: Word,
+  vma: Word,
+  start: Vaddr,
+  end: Vaddr,
+  inAllocation: boolean,
+): Op<void> {
   const vmFlags = yield* cpu.readOnce(vma + Vma.vmFlags);
-  yield* zapRange(cpu, mm, start, end, vmFlags & ~VM_NONLINEAR);
+  yield* zapRange(cpu, mm, start, end, vmFlags & ~VM_NONLINEAR, inAllocation);
 }
 
 /**
  * Unmaps the pages of a range, all within one VMA.
  *
- * @param details - if given, what of them
+ * @param details - if given, what of them; the caller holds the lock of the file's list, and may not sleep
  * Locks: mmap_sem for writing, or the lock of the file's list of VMAs; takes those of the ptes.
  */
 export function* zapPageRange(
@@ -113,15 +125,17 @@ export function* zapPageRange(
   details?: ZapDetails,
 ): Op<void> {
   const vmFlags = yield* cpu.readOnce(vma + Vma.vmFlags);
-  yield* zapRange(cpu, mm, start, end, vmFlags, details);
+  yield* zapRange(cpu, mm, start, end, vmFlags, details !== undefined, details);
 }
 
+/** @param atomic - whether tables are to be mapped without sleeping, see pteMap.ts */
 function* zapRange(
   cpu: Cpu,
   mm: Word,
   start: Vaddr,
   end: Vaddr,
   vmFlags: number,
+  atomic: boolean,
   details?: ZapDetails,
 ): Op<void> {
   const gather: Gather = {
@@ -135,7 +149,7 @@ function* zapRange(
   yield* updateHiwaterRss(cpu, mm);
   let address = start;
   while (address < end) {
-    const table = yield* leafTableLock(cpu, mm, address);
+    const table = yield* leafTable(cpu, mm, address);
     if (table < 0) {
       address = nextSpan(address, -table);
       continue;
@@ -145,11 +159,21 @@ function* zapRange(
       continue;
     }
     const stop = Math.min(end, nextSpan(address, 1));
+    const mapped = atomic ? yield* pteOffsetMapAtomic(cpu, table) : yield* pteOffsetMap(cpu, table);
+    yield* ptesLock(cpu, mm, table);
+    // Who holds mmap_sem for writing meets none that moves.
+    if (MOVE_MARKS && atomic && (yield* tableMoved(cpu, table))) {
+      yield* ptesUnlock(cpu, mm, table);
+      yield* waitForMove(cpu, mm, address);
+      continue;
+    }
     for (; address < stop && gather.cleared < GATHER_PAGES; address += PAGE_SIZE) {
-      yield* zapPte(cpu, table + pteOffset(address), gather, details);
+      yield* zapPte(cpu, mapped + pteOffset(address), gather, details);
     }
     yield* countGather(cpu, mm, gather);
     yield* ptesUnlock(cpu, mm, table);
+    if (atomic) yield* pteUnmapAtomic(cpu, mapped);
+    else yield* pteUnmap(cpu, mapped);
     if (gather.cleared >= GATHER_PAGES) yield* finishGather(cpu, mm, gather);
   }
   yield* finishGather(cpu, mm, gather);
@@ -181,7 +205,7 @@ function* zapHuge(cpu: Cpu, mm: Word, address: Vaddr, end: Vaddr, gather: Gather
 }
 
 function* zapPte(cpu: Cpu, ptep: Word, gather: Gather, details?: ZapDetails): Op<void> {
-  if ((yield* cpu.readOnce(ptep)) === 0) return;
+  if (yield* ptepNone(cpu, ptep)) return;
   yield* entryLock(cpu, ptep);
   yield* zapLockedPte(cpu, ptep, gather, details);
   yield* entryUnlock(cpu, ptep);

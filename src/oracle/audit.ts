@@ -8,7 +8,9 @@ import { frameOf, wordPfn } from '../hardware/frames.js';
 import {
   CPUS,
   FRAMES,
+  HIGHMEM,
   HUGE_PAGES,
+  LOW_FRAMES,
   NODES,
   PAGE_SIZE,
   PAGE_WORDS,
@@ -46,6 +48,8 @@ import { TABLES } from '../mm/layout/slab.js';
 import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from '../mm/layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from '../mm/layout/zone.js';
 import { swappedTo } from '../mm/pagecache.js';
+import { auditHostState, auditWritable } from './auditHinting.js';
+import { auditKmaps } from './auditKmaps.js';
 import { auditAnonVmas, auditFileVmas, auditVmas, type AuditedVma } from './auditVmas.js';
 import {
   leafTableOf,
@@ -102,6 +106,7 @@ export function audit(memory: Memory, tlbs: readonly { tlb: Tlb; mm: Word }[] = 
   auditFileVmas(words, files, vmas, faults);
   auditSwap(words, claims, faults);
   auditPages(words, claims, faults);
+  auditKmaps(words, faults);
   for (const { tlb, mm } of tlbs) auditTlb(memory, tlb, mm, faults);
   return faults;
 }
@@ -112,7 +117,8 @@ function auditZones(words: Int32Array, claims: Claims, faults: string[]): void {
     expectUnlocked(words, zone + Zone.lock, `zone[${node}].lock`, faults);
     expectUnlocked(words, zone + Zone.lruLock, `zone[${node}].lruLock`, faults);
     const zeroed = auditFreeBlocks(words, node, Zone.freeAreaZeroed, claims, faults);
-    const free = auditFreeBlocks(words, node, Zone.freeArea, claims, faults) + zeroed;
+    const low = HIGHMEM ? auditFreeBlocks(words, node, Zone.freeAreaLow, claims, faults) : 0;
+    const free = auditFreeBlocks(words, node, Zone.freeArea, claims, faults) + zeroed + low;
     expectEqual(`zone[${node}].freePages`, words[zone + Zone.freePages], free, faults);
     expectEqual(`zone[${node}].zeroedPages`, words[zone + Zone.zeroedPages], zeroed, faults);
     auditLru(words, node, claims, faults);
@@ -150,7 +156,7 @@ function auditLru(words: Int32Array, node: number, claims: Claims, faults: strin
 /**
  * The free blocks of a zone, of each order.
  *
- * @param area - Zone.freeArea, or Zone.freeAreaZeroed for those that hold zeros
+ * @param area - Zone.freeArea, Zone.freeAreaLow, or Zone.freeAreaZeroed for those that hold zeros
  * @returns the frames in them
  */
 function auditFreeBlocks(
@@ -176,6 +182,9 @@ function auditFreeBlocks(
       for (let frame = pfn; frame < pfn + 2 ** order; frame++) {
         fresh = claimFree(claims, frame, where, faults) && fresh;
         if (zeroed) auditZeros(words, frame, faults);
+        if (HIGHMEM && frame < LOW_FRAMES !== (area === Zone.freeAreaLow)) {
+          faults.push(`frame ${frame} is in ${where}, and ${frame < LOW_FRAMES ? 'low' : 'high'}`);
+        }
       }
       if (!fresh) break;
       free += 2 ** order;
@@ -210,6 +219,11 @@ function auditPercpu(words: Int32Array, claims: Claims, faults: string[]): void 
     const pcpu = percpuOf(cpu);
     for (let slot = 0; slot < words[pcpu + Percpu.pcpCount]; slot++) {
       claimFree(claims, words[pcpu + Percpu.pcp + slot], `cpu ${cpu}'s list`, faults);
+    }
+    for (let slot = 0; HIGHMEM && slot < words[pcpu + Percpu.pcpLowCount]; slot++) {
+      const pfn = words[pcpu + Percpu.pcpLow + slot];
+      claimFree(claims, pfn, `cpu ${cpu}'s list of low memory`, faults);
+      if (pfn >= LOW_FRAMES) faults.push(`frame ${pfn} is on cpu ${cpu}'s list of low memory`);
     }
     for (let slot = 0; slot < words[pcpu + Percpu.pcpZeroedCount]; slot++) {
       const pfn = words[pcpu + Percpu.pcpZeroed + slot];
@@ -306,6 +320,7 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     if (vma !== undefined && unnoticedWrite(words, mapped, vma)) {
       faults.push(`${name} may write to ${hex(mapped.address)}, and the file does not know`);
     }
+    auditWritable(words, mapped, `${name}: ${hex(mapped.address)}`, faults);
     if (vma !== undefined) auditRmap(words, mapped, vma, name, faults);
   }
   let tasks = 0;
@@ -403,6 +418,12 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
     const page = pageOf(pfn);
     const flags = words[page + Page.flags];
     auditUnmapped(words, pfn, claims, faults);
+    const counted = {
+      free: claims.free[pfn] === 1,
+      cached: claims.cached[pfn] === 1,
+      ptes: claims.ptes[pfn],
+    };
+    auditHostState(words, pfn, counted, faults);
     if ((flags & PG_reserved) !== 0) {
       if ((flags & PG_head) !== 0) pfn += HUGE_PAGES - 1;
       continue;

@@ -4,16 +4,19 @@ import type { VmDesign } from '../mm/design.js';
 import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
+import { hintingCounts, hintingFault } from './hintingFault.js';
 import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
-import { PAIR_SCENARIOS } from './pairs.js';
+import { MATRIX_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { relocateDirty, relocateFault, relocateNode } from './relocateFault.js';
 import { RELOCATE_PAIRS } from './relocatePairs.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
+import { highpteMove } from './highpteMove.js';
+import { highpteWalk } from './highpteWalk.js';
 import { lostDirtyBit } from './lostDirtyBit.js';
 import { lruBeforeInstall } from './lruBeforeInstall.js';
 import { populateTables } from './populateTables.js';
@@ -35,6 +38,10 @@ export const SCENARIOS: readonly Scenario[] = [
   relocateFault,
   relocateDirty,
   relocateNode,
+  hintingFault,
+  hintingCounts,
+  highpteMove,
+  highpteWalk,
   lruBeforeInstall,
   spuriousFault,
   lostDirtyBit,
@@ -46,12 +53,14 @@ export const SCENARIOS: readonly Scenario[] = [
 
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
- * allocator; nor those with prefault, which do where pages are touched in sequence; nor those whose tables can move,
- * which do while one does.
+ * allocator; nor those with prefault, which do where pages are touched in sequence; nor those with page tables in high
+ * memory, which do on a machine that has some; nor those with hinting, which do where a host takes frames; nor those
+ * whose tables can move, which do while one does.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero, prefault, relocation }) => {
-    return [broken, prezero, prefault, relocation].every((value) => value === undefined);
+  ({ broken, prezero, prefault, highpte, hinting, relocation }) => {
+    const others = prezero ?? prefault ?? highpte ?? hinting ?? relocation;
+    return broken === undefined && others === undefined;
   },
 );
 
@@ -64,7 +73,7 @@ export function designsFor({ holds, fails, cases }: Scenario): readonly VmDesign
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {
-  const all = [...SCENARIOS, ...PAIR_SCENARIOS, ...RELOCATE_PAIRS];
+  const all = [...SCENARIOS, ...MATRIX_SCENARIOS, ...RELOCATE_PAIRS];
   const scenario = all.find((candidate) => candidate.name === name);
   if (scenario !== undefined) return scenario;
   const known = all.map((candidate) => candidate.name).join(', ');

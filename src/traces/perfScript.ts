@@ -61,6 +61,7 @@ export type TraceEvent = Common &
 const LINE =
   /^([\t-\r ]*(.*?)[\t-\r ]+(-?\d+)\/(-?\d+)[\t-\r ]+(?:\[\d+\][\t-\r ]+)?)\d+\.\d+:[\t-\r ]+(PERF_RECORD_\w+|[\w-]+(?::\w+)?)(.*)$/;
 const DOT = 0x2e;
+const ZERO = 0x30;
 const COLON = 0x3a;
 const SPACE = 0x20;
 const CARRIAGE_RETURN = 0x0d;
@@ -85,6 +86,8 @@ interface TracedEvent {
  */
 export class PerfScriptParser {
   private readonly cursor = new LineCursor();
+  /** Where the time of the last line begins. */
+  private timeStart = 0;
   /** The last used first. */
   private readonly heads: Head[] = [];
   /** Events seen, by the length of their names, which tells most of them apart. */
@@ -112,6 +115,21 @@ export class PerfScriptParser {
     return this.parseFields(event, common!, line);
   }
 
+  /** When the last line that was parsed happened, on the recording's clock. */
+  get timeNs(): number {
+    const { bytes } = this.cursor.lines;
+    let digits = 0;
+    let decimals = 0;
+    for (let at = this.timeStart; bytes[at] !== COLON; at++) {
+      if (bytes[at] === DOT) decimals = 0;
+      else {
+        digits = digits * 10 + bytes[at] - ZERO;
+        decimals++;
+      }
+    }
+    return digits * 10 ** (9 - decimals);
+  }
+
   /** Reads a head that was seen before, and the time. */
   private knownHead(start: number): Common | undefined {
     const { heads, cursor } = this;
@@ -120,7 +138,8 @@ export class PerfScriptParser {
       const head = heads[i];
       if (!head.text.isAt(lines, start, end)) continue;
       if (i > 0) this.useFirst(i);
-      cursor.at = skipTime(lines.bytes, start + head.text.length);
+      this.timeStart = start + head.text.length;
+      cursor.at = skipTime(lines.bytes, this.timeStart);
       return cursor.at < 0 ? undefined : head.common;
     }
     return undefined;
@@ -163,6 +182,7 @@ export class PerfScriptParser {
     const [, head, name, pid, tid, event, rest] = match;
     const comm = Buffer.from(name, 'latin1').toString('utf8');
     const common = { comm, pid: Number(pid), tid: Number(tid) };
+    this.timeStart = start + head.length;
     this.rememberHead({ text: new Pattern(head), common });
     cursor.at = end - rest.length;
     return this.parseFields(this.eventNamed(event), common, line);

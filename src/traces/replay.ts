@@ -10,23 +10,27 @@ import { InputError, InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import { vmConfig } from '../engines/configuration.js';
 import { createPlain, type PlainVm } from '../engines/instance.js';
-import { PlainCpu } from '../engines/parallel/plainCpu.js';
 import type { Memory } from '../hardware/memory.js';
 import type { VmDesign } from '../mm/design.js';
 import type { PageStateName } from '../mm/layout/percpu.js';
 import type { MmCounts } from '../oracle/counts.js';
-import { countersOf, ProcessTally, type FaultCounter, type FaultKind } from './faultKinds.js';
-import { KernelRss } from './kernelRss.js';
+import { countersOf, type FaultCounter, type FaultKind, type ProcessTally } from './faultKinds.js';
 import { MappedAhead, type PrefaultAtExit } from './mappedAhead.js';
 import type { TraceEvent } from './perfScript.js';
-import { TracedCalls, show, type PendingCall, type Space } from './tracedCalls.js';
-import { TracedFiles } from './tracedFiles.js';
+import { ReplayedHost, type HostTotals } from './replayedHost.js';
+import { show, type Space } from './tracedCalls.js';
+import {
+  TracedProcesses,
+  type FaultEvent,
+  type Process,
+  type TracedThread,
+} from './tracedProcesses.js';
 import type { Truth } from './truth.js';
 
-const CLONE_VM = 0x100;
-const CLONE_THREAD = 0x1_0000;
+/** What traces are recorded on. */
+export const REPLAY_ARCH = 'x86_64';
 /** Record tables large enough for any program that fits the machine. */
-const REPLAY_LIMITS = {
+export const REPLAY_LIMITS = {
   tasks: 4096,
   mms: 1024,
   vmas: 65536,
@@ -62,6 +66,14 @@ export interface Pressure {
 export interface ReplayMachine {
   readonly frames: number;
   readonly swapPages: number;
+  /** What a host wants of its memory, under designs with hinting: 0 to 1; nothing if left out. */
+  readonly hostShare?: number | undefined;
+}
+
+/** A fault that our VM takes for a recorded one. */
+export interface TakenFault {
+  readonly address: Vaddr;
+  readonly errorCode: number;
 }
 
 /** What a process was when it ended. */
@@ -86,17 +98,6 @@ export interface Stopped {
   readonly what: string;
 }
 
-interface Process {
-  readonly pid: number;
-  comm: string;
-  /** Unknown before the first exec that is in the trace. */
-  space: Space | undefined;
-  tally: ProcessTally;
-  finished: boolean;
-  /** Whether its space is its parent's (vfork), until it execs. */
-  borrows: boolean;
-}
-
 interface PendingFault {
   readonly address: Vaddr;
   readonly errorCode: number;
@@ -106,76 +107,54 @@ interface PendingFault {
   window?: { readonly first: number; readonly last: number };
 }
 
-interface TracedThread {
-  readonly tid: number;
-  readonly pid: number;
-  task: Word;
-  call: PendingCall | undefined;
-  fault: PendingFault | undefined;
-  /** Between the exec itself and the end of the call. */
-  inExec: boolean;
-  /** The new space's hash and its argument pages, seen before exec takes effect. */
-  execMmId: string | undefined;
-  execPages: number;
-}
-
-function isExec(call: string): boolean {
-  return call === 'execve' || call === 'execveat';
-}
-
-export class Replay {
+export class Replay extends TracedProcesses {
   readonly finished: FinishedProcess[] = [];
-  /** Things the reader should know, each with how often. */
-  readonly notes = new Map<string, number>();
   stopped: Stopped | undefined;
   /** What ran when it stopped. */
   readonly running: FinishedProcess[] = [];
   lostRecords = false;
   /** Whether processes still ran when the trace ended. */
   cutOff = false;
-  private readonly processes = new Map<number, Process>();
-  private readonly threads = new Map<number, TracedThread>();
-  private readonly kernelMms = new Map<string, KernelRss>();
-  private readonly files: TracedFiles;
-  private readonly calls: TracedCalls;
-  private readonly cpu: PlainCpu;
+  private readonly host: ReplayedHost | undefined;
+  /** Faults that our VM took for the last event. */
+  readonly taken: TakenFault[] = [];
+  private readonly pending = new WeakMap<TracedThread, PendingFault>();
   private readonly faultCounters: readonly FaultCounter[];
   /** Counts the times that an allocation had to reclaim. */
   private readonly stalls: Word;
-  private events = 0;
-  private place = { file: '', line: 0 };
 
   private constructor(
     readonly design: VmDesign,
-    private readonly vm: PlainVm,
-    private readonly memory: Memory,
+    vm: PlainVm,
+    memory: Memory,
     truth: Truth | undefined,
+    hostShare: number | undefined,
   ) {
-    this.cpu = new PlainCpu(vm, memory, 0, { contents: false });
+    super(vm, memory, truth);
     vm.PROGRAMS.boot(this.cpu);
+    this.host =
+      hostShare === undefined || !vm.HINTING
+        ? undefined
+        : new ReplayedHost(vm, memory, this.cpu, hostShare);
     const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
     this.faultCounters = countersOf((name) => counts + vm.PageState[name]);
     this.stalls = counts + vm.PageState.allocstall;
-    this.files = new TracedFiles(vm, this.cpu, truth, (what) => this.full(what));
-    this.calls = new TracedCalls(vm, this.cpu, this.files, {
-      note: (text) => this.note(text),
-      full: (what) => this.full(what),
-    });
   }
 
   static async create(
     design: VmDesign,
-    { frames, swapPages }: ReplayMachine,
+    { frames, swapPages, hostShare }: ReplayMachine,
     truth: Truth | undefined,
   ): Promise<Replay> {
-    const machine = { arch: 'x86_64', frames, swapPages, cpus: 1, nodes: 1 } as const;
+    const machine = { arch: REPLAY_ARCH, frames, swapPages, cpus: 1, nodes: 1 } as const;
     const config = vmConfig(machine, design, REPLAY_LIMITS);
     const { vm, memory } = await createPlain(config);
-    return new Replay(design, vm, memory, truth);
+    return new Replay(design, vm, memory, truth, hostShare);
   }
 
   /** Applies one event, unless the replay has stopped. `file` and `line` are for messages. */
   feed(event: TraceEvent, file: string, line: number): void {
+    this.taken.length = 0;
     if (this.stopped !== undefined) return;
     try {
       this.apply(event, file, line);
@@ -194,11 +173,7 @@ export class Replay {
     }
   }
 
-  private apply(event: TraceEvent, file: string, line: number): void {
-    this.events++;
-    this.place = { file, line };
-    const process = this.processOf(event);
-    const thread = this.threadOf(event);
+  protected atFault(process: Process, thread: TracedThread, event: FaultEvent): void {
     switch (event.kind) {
       case 'exception':
         this.exception(process, thread, event.address, event.errorCode);
@@ -206,33 +181,11 @@ export class Replay {
       case 'fault':
         this.faultDone(process, thread);
         break;
-      case 'enter':
-        this.enter(process, thread, event.call, event.args);
+      case 'mapPages': {
+        const fault = this.pending.get(thread);
+        if (fault !== undefined) fault.window = event;
         break;
-      case 'exit':
-        this.exit(process, thread, event.call, event.result);
-        break;
-      case 'mmap2':
-        this.mmap2(process, thread, event);
-        break;
-      case 'exec':
-        this.exec(process, thread, event.comm);
-        break;
-      case 'newTask':
-        this.newTask(process, thread, event.child, event.cloneFlags);
-        break;
-      case 'taskExit':
-        this.taskExit(process, thread, event.groupDead);
-        break;
-      case 'rssStat':
-        this.rssStat(process, thread, event.mmId, event.current, event.member, event.bytes);
-        break;
-      case 'mapPages':
-        if (thread.fault !== undefined) thread.fault.window = event;
-        break;
-      case 'pageCache':
-        this.files.cacheChanged(event.inode, event);
-        break;
+      }
       case 'lost':
         this.lostRecords = true;
         this.note('lost records: faults and calls are missing');
@@ -240,16 +193,17 @@ export class Replay {
     }
   }
 
-  /** Events applied so far. */
-  get eventCount(): number {
-    return this.events;
+  protected beforeChange(): void {
+    // Each fault was handled when it came.
   }
 
-  /** Processes that ran a program and had not ended when the trace did. */
-  unfinished(): number[] {
-    return [...this.processes.values()]
-      .filter(({ space, finished }) => space !== undefined && !finished)
-      .map(({ pid }) => pid);
+  protected ends(process: Process): void {
+    this.finished.push(this.takeDown(process));
+  }
+
+  protected aheadOf(mm: Word): MappedAhead | undefined {
+    if (this.design.prefault === undefined) return undefined;
+    return new MappedAhead(this.vm, this.memory, this.cpu, mm);
   }
 
   /** Ends what still runs. @throws InvariantError when our VM's own audit fails */
@@ -283,9 +237,19 @@ export class Replay {
     return this.files.leftSomeOut || this.memory.words[this.stalls] > 0;
   }
 
+  /** Whether we may lack pages that the kernel had, for whatever reason. */
+  private get mayLackPages(): boolean {
+    return this.ranShort || this.host?.tookPages === true;
+  }
+
+  /** What a host took, where one wants something. */
+  hostTotals(): HostTotals | undefined {
+    return this.host?.totals();
+  }
+
   /** @returns undefined where memory sufficed and no limit was asked for */
   pressure(): Pressure | undefined {
-    if (this.vm.SWAP_SLOTS === 0 && !this.ranShort) return undefined;
+    if (this.vm.SWAP_SLOTS === 0 && !this.mayLackPages) return undefined;
     const states = this.pageStates();
     return {
       swap: this.vm.SWAP_SLOTS,
@@ -301,60 +265,6 @@ export class Replay {
     };
   }
 
-  /** Free frames and all frames, in pages. */
-  memoryPages(): { free: number; total: number } {
-    let free = 0;
-    for (let node = 0; node < this.vm.NODES; node++)
-      free += this.vm.readZone(this.memory, node).freePages;
-    return { free, total: this.vm.FRAMES };
-  }
-
-  private processOf({ pid, comm }: Pick<TraceEvent, 'pid' | 'comm'>): Process {
-    let process = this.processes.get(pid);
-    if (process === undefined) {
-      process = {
-        pid,
-        comm,
-        space: undefined,
-        tally: new ProcessTally(),
-        finished: false,
-        borrows: false,
-      };
-      this.processes.set(pid, process);
-    }
-    process.comm = comm;
-    return process;
-  }
-
-  private threadOf({ pid, tid }: Pick<TraceEvent, 'pid' | 'tid'>): TracedThread {
-    let thread = this.threads.get(tid);
-    if (thread === undefined) {
-      thread = {
-        tid,
-        pid,
-        task: 0,
-        call: undefined,
-        fault: undefined,
-        inExec: false,
-        execMmId: undefined,
-        execPages: 1,
-      };
-      this.threads.set(tid, thread);
-    }
-    return thread;
-  }
-
-  /** Lets our CPU run a thread. @returns false where its address space is not known */
-  private run(process: Process, thread: TracedThread): boolean {
-    if (process.space === undefined || process.finished) return false;
-    if (thread.task === 0) {
-      thread.task = this.vm.createTask(this.cpu, process.space.mm, thread.tid);
-      if (thread.task === 0) throw this.full('a task');
-    }
-    if (this.cpu.current !== thread.task) this.vm.switchTo(this.cpu, thread.task);
-    return true;
-  }
-
   private exception(
     process: Process,
     thread: TracedThread,
@@ -364,7 +274,12 @@ export class Replay {
     if (!(address < this.vm.TASK_SIZE) || !this.run(process, thread)) return;
     this.bringBack(process, address, errorCode);
     const explained = this.wouldFault(address, errorCode);
-    thread.fault = { address, errorCode, explained, kind: this.kindOf(address, errorCode) };
+    this.pending.set(thread, {
+      address,
+      errorCode,
+      explained,
+      kind: this.kindOf(address, errorCode),
+    });
   }
 
   /** The word of the entry that maps an address, a huge page's among them; 0 if there is no table for it. */
@@ -391,7 +306,7 @@ export class Replay {
    */
   private bringBack(process: Process, address: Vaddr, errorCode: number): void {
     const { vm } = this;
-    if (!this.ranShort || (errorCode & vm.PF_PROT) === 0) return;
+    if (!this.mayLackPages || (errorCode & vm.PF_PROT) === 0) return;
     if (this.errorCodeNow(address, errorCode) === errorCode) return;
     this.extraFault(process, address, errorCode & ~(vm.PF_PROT | vm.PF_WRITE | vm.PF_INSTR));
   }
@@ -415,8 +330,9 @@ export class Replay {
   /** The kernel has handled the thread's fault: so do we. */
   private faultDone(process: Process, thread: TracedThread): void {
     process.tally.events++;
-    const fault = thread.fault;
-    thread.fault = undefined;
+    this.host?.afterFault();
+    const fault = this.pending.get(thread);
+    this.pending.delete(thread);
     if (!this.run(process, thread)) return;
     if (fault === undefined) {
       throw new InputError(
@@ -485,7 +401,7 @@ export class Replay {
    */
   private mappedEarly(address: Vaddr, errorCode: number): boolean {
     const { vm, memory } = this;
-    if (!this.ranShort || (errorCode & vm.PF_PROT) !== 0) return false;
+    if (!this.mayLackPages || (errorCode & vm.PF_PROT) !== 0) return false;
     const ptep = this.entryOf(address);
     const entry = ptep === 0 ? 0 : memory.words[ptep];
     if ((entry & vm.PTE_PRESENT) === 0) return false;
@@ -516,7 +432,7 @@ export class Replay {
       this.doFault(process, address, errorCode),
     );
     // Reclaim may take the page that is to be copied while a frame is found for the copy.
-    for (let faults = 1; handled && this.ranShort && this.traps(address, errorCode); faults++) {
+    for (let faults = 1; handled && this.mayLackPages && this.traps(address, errorCode); faults++) {
       if (faults === FAULTS_OF_AN_ACCESS) throw this.full(`the access to ${show(address)}`);
       handled = this.extraFault(process, address, this.errorCodeNow(address, errorCode));
     }
@@ -525,12 +441,15 @@ export class Replay {
 
   private doFault(process: Process, address: Vaddr, errorCode: number): boolean {
     const { vm } = this;
+    this.taken.push({ address, errorCode });
     const result = this.watchPrefault(process, address, errorCode, () =>
       vm.doPageFault(this.cpu, address, errorCode),
     );
     if (result === vm.VM_FAULT_OOM) throw this.full(`the page at ${show(address)}`);
     if (result === vm.VM_FAULT_MAJOR) process.tally.majors++;
-    return result >= vm.VM_FAULT_MINOR;
+    if (result < vm.VM_FAULT_MINOR) return false;
+    if (this.host?.discards(this.entryOf(address)) !== true) return true;
+    return this.extraFault(process, address, this.errorCodeNow(address, errorCode));
   }
 
   /** Lets `handle` handle a fault; of one that may map pages ahead it is noted which. */
@@ -575,134 +494,6 @@ export class Replay {
     return `${access} of a ${present} page of ${what}`;
   }
 
-  private enter(
-    process: Process,
-    thread: TracedThread,
-    name: string,
-    args: readonly number[],
-  ): void {
-    thread.call = { name, args };
-    if (isExec(name)) {
-      thread.execMmId = undefined;
-      thread.execPages = 1;
-    }
-    if (name === 'exit_group') this.finish(process);
-    // munmap takes effect at once: others may map its range before it returns.
-    if (name === 'munmap' && this.run(process, thread)) {
-      this.calls.munmap(args[0], args[1]);
-      process.space?.ahead?.sweep();
-    }
-  }
-
-  private exit(process: Process, thread: TracedThread, name: string, result: number): void {
-    const { call } = thread;
-    thread.call = undefined;
-    if (isExec(name)) thread.inExec = false;
-    if (call?.name !== name || !this.run(process, thread)) return;
-    const space = process.space!;
-    const make = (): void => this.calls.returned(space, call, result);
-    if (space.ahead === undefined) make();
-    else space.ahead.watchCall(process.tally.prefault, call, result, make);
-  }
-
-  /** A mapping that appears outside of the calls: exec's, or the growth of a stack. */
-  private mmap2(
-    process: Process,
-    thread: TracedThread,
-    event: Extract<TraceEvent, { kind: 'mmap2' }>,
-  ): void {
-    const { call } = thread;
-    if (call !== undefined && !isExec(call.name)) {
-      call.mmap2 = { path: event.path, inode: event.inode };
-      return;
-    }
-    if (!thread.inExec || !this.run(process, thread)) return;
-    this.calls.mapForExec(process.space!, thread.execPages, event);
-    process.space?.ahead?.sample();
-  }
-
-  private exec(process: Process, thread: TracedThread, comm: string): void {
-    process.comm = comm;
-    process.tally.execs++;
-    this.leave(process);
-    const mm = this.vm.mmAlloc(this.cpu);
-    if (mm === 0) throw this.full('an address space');
-    const kernel = new KernelRss();
-    kernel.set('MM_ANONPAGES', thread.execPages * this.vm.PAGE_SIZE);
-    if (thread.execMmId !== undefined) this.kernelMms.set(thread.execMmId, kernel);
-    const ahead =
-      this.design.prefault === undefined
-        ? undefined
-        : new MappedAhead(this.vm, this.memory, this.cpu, mm);
-    process.space = { mm, kernel, files: new Map(), brkKnown: false, ahead };
-    process.finished = false;
-    process.borrows = false;
-    thread.inExec = true;
-  }
-
-  private newTask(
-    parent: Process,
-    thread: TracedThread,
-    childPid: number,
-    cloneFlags: number,
-  ): void {
-    // A thread of the same process gets its task when it first does something.
-    if ((cloneFlags & CLONE_THREAD) !== 0) return;
-    if (!this.run(parent, thread)) return;
-    const borrows = (cloneFlags & CLONE_VM) !== 0;
-    const { vm, cpu } = this;
-    const { mm, files, kernel, brkKnown, ahead } = parent.space!;
-    const task = borrows ? vm.createTask(cpu, mm, childPid) : vm.sysFork(cpu, childPid);
-    if (task <= 0) throw this.full('a process');
-    const child = this.processOf({ pid: childPid, comm: parent.comm });
-    const childMm = this.memory.words[task + vm.Task.mm];
-    child.borrows = borrows;
-    child.space = {
-      mm: childMm,
-      kernel: borrows ? kernel : this.kernelRssOf(childMm),
-      files: new Map(files),
-      brkKnown,
-      ahead: borrows ? ahead : ahead?.inheritedBy(childMm, child.tally.prefault),
-    };
-    this.threadOf({ pid: childPid, tid: childPid }).task = task;
-  }
-
-  /** The kernel tells nothing of what fork copied: it is taken to be what ours did. */
-  private kernelRssOf(mm: Word): KernelRss {
-    const { rss, anonRss } = this.vm.readMm(this.memory, mm);
-    const swapped = this.vm.swapEntries(this.memory.words, mm).length;
-    const kernel = new KernelRss();
-    kernel.set('MM_ANONPAGES', (anonRss + swapped) * this.vm.PAGE_SIZE);
-    kernel.set('MM_FILEPAGES', (rss - anonRss) * this.vm.PAGE_SIZE);
-    return kernel;
-  }
-
-  private taskExit(process: Process, thread: TracedThread, groupDead: boolean): void {
-    if (groupDead) {
-      this.finish(process);
-      this.leave(process);
-      this.processes.delete(process.pid);
-    } else if (thread.task !== 0 && !process.finished) {
-      this.endTask(thread);
-    }
-    this.threads.delete(thread.tid);
-  }
-
-  private endTask(thread: TracedThread): void {
-    this.vm.switchTo(this.cpu, thread.task);
-    this.vm.exitTask(this.cpu);
-    thread.task = 0;
-  }
-
-  /** Takes down what a process was, before its memory goes. */
-  private finish(process: Process): void {
-    if (process.space === undefined || process.finished) return;
-    // What it borrowed is shown as its parent's.
-    if (!process.borrows) this.finished.push(this.takeDown(process));
-    process.finished = true;
-    this.leave(process);
-  }
-
   private takeDown({ pid, comm, tally, space }: Process): FinishedProcess {
     const { mm, kernel, ahead } = space!;
     const counts = this.vm.readMm(this.memory, mm);
@@ -712,7 +503,7 @@ export class Replay {
       tally,
       kernelPeakBytes: kernel.peakBytes,
       counts,
-      ranShort: this.ranShort,
+      ranShort: this.mayLackPages,
       pages: this.pagesOf(mm),
       prefault: ahead?.atExit(counts.hiwaterRss),
     };
@@ -728,75 +519,5 @@ export class Replay {
     }
     for (const { address } of vm.swapEntries(memory.words, mm)) pages.set(address, 1);
     return pages;
-  }
-
-  /** Ends all of a process's tasks, and with the last its address space. */
-  private leave(process: Process): void {
-    if (process.space === undefined || process.space.mm === 0) return;
-    const tasks = [...this.threads.values()].filter(
-      ({ pid, task }) => pid === process.pid && task !== 0,
-    );
-    if (tasks.length === 0) {
-      const thread = this.threadOf({ pid: process.pid, tid: process.pid });
-      thread.task = this.vm.createTask(this.cpu, process.space.mm, process.pid);
-      tasks.push(thread);
-    }
-    for (const thread of tasks) this.endTask(thread);
-    process.space.mm = 0;
-  }
-
-  private rssStat(
-    process: Process,
-    thread: TracedThread,
-    mmId: string,
-    current: boolean,
-    member: string,
-    bytes: number,
-  ): void {
-    const execStarted = thread.call !== undefined && isExec(thread.call.name) && !thread.inExec;
-    if (current && !execStarted) {
-      const kernel = process.space?.kernel;
-      if (kernel === undefined) return;
-      this.kernelMms.set(mmId, kernel);
-      kernel.set(member, bytes);
-      if (thread.call?.name === 'madvise' && this.run(process, thread)) {
-        this.calls.dontneed(thread.call);
-        process.space?.ahead?.sweep();
-      }
-      return;
-    }
-    // A page that exec itself puts into the old space and takes out again, in no other event.
-    if (current) return;
-    const known = this.kernelMms.get(mmId);
-    const fresh = known === undefined || known !== process.space?.kernel;
-    if (execStarted && fresh && member === 'MM_ANONPAGES' && bytes > 0) {
-      if (thread.execMmId === undefined || thread.execMmId === mmId) {
-        thread.execMmId = mmId;
-        thread.execPages = bytes / this.vm.PAGE_SIZE;
-        return;
-      }
-    }
-    known?.set(member, bytes);
-  }
-
-  private full(what: string): InputError {
-    const { vm } = this;
-    const { free } = this.memoryPages();
-    const { anonymous, files, pageTables, others } = vm.frameUses(this.memory);
-    const size = (pages: number): string => `${((pages * vm.PAGE_SIZE) / 2 ** 20).toFixed(1)} MiB`;
-    const uses =
-      `page tables ${size(pageTables)}, anonymous ${size(anonymous)}, files ${size(files)}, ` +
-      `other ${size(others)}, free ${size(free)}`;
-    return new InputError(
-      'MACHINE_FULL',
-      `out of memory (VM_FAULT_OOM): no frame or record is left for ${what} on a machine of ` +
-        `${size(vm.FRAMES)} (${uses}) with ${size(vm.SWAP_SLOTS)} of swap, of which ` +
-        `${size(vm.freeSwapSlots(this.memory))} are free; give more with --memory or --swap`,
-      this.place,
-    );
-  }
-
-  private note(text: string): void {
-    this.notes.set(text, (this.notes.get(text) ?? 0) + 1);
   }
 }

@@ -5,24 +5,38 @@ import type { PageStateName } from '../mm/layout/percpu.js';
 import { FAULT_KINDS, type FaultKind, type PrefaultTally } from './faultKinds.js';
 import { readLines } from './lines.js';
 import type { PrefaultAtExit } from './mappedAhead.js';
-import { PerfScriptParser } from './perfScript.js';
-import { Replay, type FinishedProcess, type Pressure, type Stopped } from './replay.js';
+import { PerfScriptParser, type TraceEvent } from './perfScript.js';
+import {
+  Replay,
+  type ReplayMachine,
+  type FinishedProcess,
+  type Pressure,
+  type Stopped,
+} from './replay.js';
+import type { HostTotals } from './replayedHost.js';
 import { compareExit, type ExitComparison } from './exitComparison.js';
 import { readTruth, type Truth } from './truth.js';
 
-export interface ReplayOptions {
-  readonly designs: readonly VmDesign[];
-  /** Physical memory, in bytes. */
-  readonly memoryBytes: number;
-  /** Size of the swap file, in bytes; none if left out. */
-  readonly swapBytes?: number | undefined;
-  readonly truthPath: string | undefined;
+/** How a trace file is read. */
+export interface ReadOptions {
   /** Whether a trace with lost records is replayed all the same. */
   readonly allowLost: boolean;
   /** Whether a trace that ends before its processes do is replayed all the same. */
   readonly partial: boolean;
   /** Called now and then with the share of the file that is done, 0 to 1. */
   readonly progress?: (share: number) => void;
+}
+
+/** What a trace is replayed on, and with. */
+export interface ReplayOptions extends ReadOptions {
+  readonly designs: readonly VmDesign[];
+  /** Physical memory, in bytes. */
+  readonly memoryBytes: number;
+  /** Size of the swap file, in bytes; none if left out. */
+  readonly swapBytes?: number | undefined;
+  /** What a host wants of the memory, under designs with hinting: 0 to 1; nothing if left out. */
+  readonly hostShare?: number | undefined;
+  readonly truthPath: string | undefined;
 }
 
 interface Pair {
@@ -97,6 +111,8 @@ export interface ReplayReport {
   /** What memory pressure did, where memory ran short or there is swap. */
   readonly pressure?: Pressure | undefined;
   readonly prefault?: PrefaultTotals | undefined;
+  /** What a host took, where one wanted something. */
+  readonly host?: HostTotals | undefined;
   /** Where and why the replay of a design that is known to be broken ended. */
   readonly stopped?: Stopped | undefined;
   readonly notes: readonly { readonly note: string; readonly times: number }[];
@@ -111,13 +127,15 @@ const RAN_SHORT = [
   'memory ran short: page tables at exit are compared by their anonymous pages, those in swap with them',
 ];
 
+/** The same where a host took frames. */
+const HOST_TOOK =
+  'a host took frames: touches of pages that were mapped are not in the trace, so discard faults and what is read again ' +
+  'are lower bounds';
+
 /** @returns a report for each design, in order */
 export async function replayFile(path: string, options: ReplayOptions): Promise<ReplayReport[]> {
   const truth = options.truthPath === undefined ? undefined : await readTruth(options.truthPath);
-  const machine = {
-    frames: pagesIn(options.memoryBytes),
-    swapPages: pagesIn(options.swapBytes ?? 0),
-  };
+  const machine = replayMachine(options);
   const replays = await Promise.all(
     options.designs.map((design) => Replay.create(design, machine, truth)),
   );
@@ -125,14 +143,28 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
   return replays.map((replay) => report(path, replay, truth));
 }
 
+/** The machine that is asked for. */
+export function replayMachine({
+  memoryBytes,
+  swapBytes = 0,
+  hostShare,
+}: Pick<ReplayOptions, 'memoryBytes' | 'swapBytes' | 'hostShare'>): ReplayMachine {
+  return { frames: pagesIn(memoryBytes), swapPages: pagesIn(swapBytes), hostShare };
+}
+
 function pagesIn(bytes: number): number {
   return Math.floor(bytes / 1024 / PAGE_KB);
 }
 
-async function feedAll(
+/** What else is done at an event, once the replays have it. @param timeNs - when it was recorded */
+export type AtEvent = (event: TraceEvent, file: string, line: number, timeNs: number) => void;
+
+/** Reads a trace, and feeds it to replays, to the end. */
+export async function feedAll(
   path: string,
   replays: readonly Replay[],
-  options: ReplayOptions,
+  options: ReadOptions,
+  atEvent?: AtEvent,
 ): Promise<void> {
   const parser = new PerfScriptParser(path);
   let line = 0;
@@ -155,6 +187,7 @@ async function feedAll(
         );
       }
       for (const replay of replays) replay.feed(event, path, line);
+      atEvent?.(event, path, line, parser.timeNs);
     }
     options.progress?.(bytesRead / bytesTotal);
   }
@@ -195,9 +228,11 @@ function report(path: string, replay: Replay, truth: Truth | undefined): ReplayR
     pressure: replay.pressure(),
     prefault:
       replay.design.prefault === undefined ? undefined : prefaultTotals(replay, processes, truth),
+    host: replay.hostTotals(),
     stopped: replay.stopped,
     notes: [
       ...[...replay.notes].map(([note, times]) => ({ note, times })),
+      ...(replay.hostTotals() === undefined ? [] : [{ note: HOST_TOOK, times: 1 }]),
       ...(replay.ranShort ? RAN_SHORT.map((note) => ({ note, times: 1 })) : []),
     ],
   };

@@ -49,6 +49,7 @@ function changesOf(op: number): Changes {
     case CODE.interrupts:
     case CODE.spend:
     case CODE.spendOn:
+    case CODE.spendNs:
     case CODE.note:
       return Changes.NONE;
     case CODE.storeWide:

@@ -74,6 +74,8 @@ export class PlainCpu {
   private readonly device: Device;
   /** Set where the design has DEBUG_PAGEALLOC: knows which frames are free. */
   private readonly debugged: PlainVm | undefined;
+  /** Set where the design says when a task must not sleep. */
+  private readonly watched: PlainVm | undefined;
 
   constructor(
     vm: PlainVm,
@@ -91,6 +93,7 @@ export class PlainCpu {
     this.pageWords = vm.PAGE_WORDS;
     this.device = options.device ?? new MemoryDevice(vm.PAGE_WORDS);
     this.debugged = vm.DEBUG_PAGEALLOC ? vm : undefined;
+    this.watched = vm.KMAP_CHECKED ? vm : undefined;
     this.cpuLine = vm.cpuLine;
     this.layout = vm.CpuLine;
     this.topWord = vm.Mm.pgd;
@@ -132,7 +135,14 @@ export class PlainCpu {
     Atomics.store(this.words, lock, 0);
   }
 
+  /** The task may not sleep while it has a slot of the CPU. */
+  private maySleep(vm: PlainVm, operation: string): void {
+    if (this.words[vm.preemptCount(this.id)] === 0) return;
+    throw vm.sleepsWithKmap(this.id, `sleeps (${operation})`);
+  }
+
   downRead(sem: Word): void {
+    if (this.watched !== undefined) this.maySleep(this.watched, 'downRead');
     if (Atomics.add(this.words, sem, 1) < 0) this.sleepForRead(sem);
   }
 
@@ -156,6 +166,7 @@ export class PlainCpu {
 
   /** One writer at a time announces itself, which stops new readers, and waits for the old ones. */
   downWrite(sem: Word): void {
+    if (this.watched !== undefined) this.maySleep(this.watched, 'downWrite');
     const writer = sem + 1;
     const atOnce =
       Atomics.compareExchange(this.words, writer, 0, this.id + 1) === 0 &&
@@ -279,6 +290,10 @@ export class PlainCpu {
   }
 
   lockBit(word: Word, bit: number): void {
+    // The bit of a pte is spun on.
+    if (this.watched !== undefined && this.watched.wordPfn(word) < 0) {
+      this.maySleep(this.watched, 'lockBit');
+    }
     if ((Atomics.or(this.words, word, bit) & bit) === 0) return;
     for (let tries = 1; ; tries++) {
       this.interrupts();
@@ -298,6 +313,7 @@ export class PlainCpu {
   }
 
   sleepOn(word: Word, value: number): void {
+    if (this.watched !== undefined) this.maySleep(this.watched, 'sleepOn');
     if (Atomics.load(this.words, word) !== value) return;
     this.whileAsleep(() => {
       while (Atomics.load(this.words, word) === value) {
@@ -312,11 +328,13 @@ export class PlainCpu {
   }
 
   readDevice(frame: Word, file: number, index: number): boolean {
+    if (this.watched !== undefined) this.maySleep(this.watched, 'readDevice');
     if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'writes');
     return !this.contents || this.device.read(this.words, frame, file, index);
   }
 
   writeDevice(frame: Word, file: number, index: number): boolean {
+    if (this.watched !== undefined) this.maySleep(this.watched, 'writeDevice');
     if (this.debugged !== undefined) this.checkFrame(this.debugged, frame, 'reads');
     return !this.contents || this.device.write(this.words, frame, file, index);
   }

@@ -18,14 +18,6 @@ const WORD_BYTES = 4;
 const UNTOUCHED = 0;
 const SHARED = -1;
 
-/** Transfers and waiting on one line, by the name of a word on it. */
-export interface LineTraffic {
-  readonly word: Word;
-  readonly transfers: number;
-  /** Time that CPUs waited for it. */
-  readonly waitNs: number;
-}
-
 /**
  * Accesses of the running CPU to lines that it holds, which the timed forms of the VM ask for before each operation.
  *
@@ -52,25 +44,32 @@ export class CacheLines {
   /** Record of each line plus 1; 0 = it has never moved. */
   private readonly recordOf: Int32Array;
   private readonly bitWords: number;
-  private lines: Int32Array = new Int32Array(1024);
   private owners = new Int32Array(1024);
   private freeAtNs = new Float64Array(1024);
-  private transfers = new Float64Array(1024);
-  private waits = new Float64Array(1024);
   /** One bit per CPU that may read the line. */
   private sharers: Int32Array;
   private count = 0;
+  /** The lines of words that do not lie where the layout has them. */
+  private readonly moved: ReadonlyMap<Word, number> | undefined;
 
+  /** @param ownLines - words that lie on a line of their own together, in place of where the layout has them */
   constructor(
     totalWords: number,
     cpus: number,
     private readonly nodeOf: (cpu: number) => number,
     private readonly machine: Topology & { readonly costs: MachineCosts },
+    ownLines: readonly (readonly Word[])[] = [],
   ) {
     this.costs = machine.costs;
     this.lineWords = machine.lineBytes / WORD_BYTES;
     this.shift = Math.log2(this.lineWords);
-    const lines = 2 * ((totalWords >> (this.shift + 1)) + 1);
+    const laidOut = (totalWords >> this.shift) + 1;
+    if (ownLines.length > 0) {
+      const lineOf = (words: readonly Word[], line: number): [Word, number][] =>
+        words.map((word) => [word, laidOut + line]);
+      this.moved = new Map(ownLines.flatMap(lineOf));
+    }
+    const lines = 2 * ((laidOut + ownLines.length + 1) >> 1);
     this.holders = new Int16Array(lines);
     this.pairs = new Int32Array(this.holders.buffer);
     this.recordOf = new Int32Array(lines);
@@ -78,9 +77,14 @@ export class CacheLines {
     this.sharers = new Int32Array(1024 * this.bitWords);
   }
 
+  /** The line of a word, by number. */
+  lineOf(word: Word): number {
+    return this.moved?.get(word) ?? word >> this.shift;
+  }
+
   /** @returns when a read that starts at `nowNs` is done */
   read(word: Word, cpu: number, nowNs: number): number {
-    const line = word >> this.shift;
+    const line = this.lineOf(word);
     if (this.mayRead(line, cpu)) return nowNs + this.costs.hitNs;
     const record = this.record(line);
     const done = this.transfer(record, cpu, nowNs, 0);
@@ -94,7 +98,7 @@ export class CacheLines {
    * @returns when a write or an atomic operation that starts at `nowNs` is done
    */
   write(word: Word, cpu: number, nowNs: number, atomic: boolean, extraNs = 0): number {
-    const line = word >> this.shift;
+    const line = this.lineOf(word);
     const own = atomic ? this.costs.atomicNs : 0;
     if (this.mayWrite(line, cpu)) return nowNs + this.costs.hitNs + own;
     const record = this.record(line);
@@ -109,7 +113,7 @@ export class CacheLines {
   /** The same for the CPU that a clock shows, without the engine: priced as `read` and `write` price a hit. */
   hits(clock: Clock): Hits {
     const { running } = clock;
-    const { holders, recordOf, shift } = this;
+    const { holders, recordOf, shift, moved } = this;
     const { hitNs, atomicNs } = this.costs;
     // Ahead of the others only where none has ever been: else races would go unseen.
     const mayGo = (line: number): boolean => {
@@ -117,7 +121,7 @@ export class CacheLines {
     };
     return {
       reads: (word) => {
-        const line = word >> shift;
+        const line = moved === undefined ? word >> shift : this.lineOf(word);
         const cpu = running[0];
         const holds =
           holders[line] === cpu || (holders[line] === SHARED && this.shares(line, cpu - 1));
@@ -126,13 +130,13 @@ export class CacheLines {
         return true;
       },
       writes: (word) => {
-        const line = word >> shift;
+        const line = moved === undefined ? word >> shift : this.lineOf(word);
         if (holders[line] !== running[0] || !mayGo(line)) return false;
         clock.advance(hitNs);
         return true;
       },
       updates: (word) => {
-        const line = word >> shift;
+        const line = moved === undefined ? word >> shift : this.lineOf(word);
         if (holders[line] !== running[0] || !mayGo(line)) return false;
         clock.advance(hitNs);
         clock.advance(atomicNs);
@@ -156,23 +160,10 @@ export class CacheLines {
     return end;
   }
 
-  /** The lines that moved most, first. */
-  hottest(limit: number): LineTraffic[] {
-    const records = Array.from({ length: this.count }, (_, line) => line);
-    records.sort((a, b) => this.waits[b] - this.waits[a]);
-    return records.slice(0, limit).map((line) => ({
-      word: this.lines[line] << this.shift,
-      transfers: this.transfers[line],
-      waitNs: this.waits[line],
-    }));
-  }
-
   private transfer(record: number, cpu: number, nowNs: number, extraNs: number): number {
     const start = Math.max(nowNs, this.freeAtNs[record]);
     const done = start + this.latency(this.owners[record], cpu) + extraNs;
     this.freeAtNs[record] = done;
-    this.transfers[record] = this.transfers[record] + 1;
-    this.waits[record] = this.waits[record] + done - nowNs;
     this.watch?.transferred(cpu, done - nowNs);
     return done;
   }
@@ -206,7 +197,6 @@ export class CacheLines {
     const record = this.count++;
     if (record === this.owners.length) this.grow();
     this.recordOf[line] = record + 1;
-    this.lines[record] = line;
     this.owners[record] = this.holders[line] - 1;
     this.addSharer(record, this.owners[record]);
     return record;
@@ -219,11 +209,8 @@ export class CacheLines {
 
   private grow(): void {
     const size = this.owners.length * 2;
-    this.lines = grown(this.lines, new Int32Array(size));
     this.owners = grown(this.owners, new Int32Array(size));
     this.freeAtNs = grown(this.freeAtNs, new Float64Array(size));
-    this.transfers = grown(this.transfers, new Float64Array(size));
-    this.waits = grown(this.waits, new Float64Array(size));
     this.sharers = grown(this.sharers, new Int32Array(size * this.bitWords));
   }
 }

@@ -40,6 +40,11 @@ export const COST_FIELDS = {
   syscallNs: { unit: 'ns', least: 0, text: 'entering and leaving a system call' },
   userNs: { unit: 'ns', least: 0, text: 'work in user mode between two touches' },
   ipiNs: { unit: 'ns', least: 0, text: 'an inter-processor interrupt, sent and answered' },
+  flushKernelPageNs: {
+    unit: 'ns',
+    least: 0,
+    text: 'dropping a translation of the kernel’s from the CPU’s own TLB',
+  },
   unmapPageNs: {
     unit: 'ns',
     least: 0,

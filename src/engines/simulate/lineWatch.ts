@@ -45,10 +45,10 @@ export class LineWatch {
   /** Of each CPU that waits for a word: since when. */
   private readonly sinceNs: Float64Array;
 
-  /** @param wordsPerLine - a power of two */
+  /** @param lineOf - the number of a word's line */
   constructor(
     private readonly cpus: readonly SteppedCpu[],
-    private readonly wordsPerLine: number,
+    private readonly lineOf: (word: Word) => number,
   ) {
     this.sinceNs = new Float64Array(cpus.length);
   }
@@ -88,7 +88,7 @@ export class LineWatch {
   }
 
   private waited({ x: word, thread }: SteppedCpu, ns: number): LineRecord {
-    const line = Math.floor(word / this.wordsPerLine);
+    const line = this.lineOf(word);
     let record = this.records.get(line);
     if (record === undefined) {
       record = {

@@ -1,11 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { DESIGNS } from '../../designs/index.js';
+import { ARCH_NAMES } from '../../hardware/arch/index.js';
+import { vmConfig } from '../configuration.js';
 import { COST_NAMES } from './costs.js';
 import { MACHINES, formatMachine, hops, machineForArch, placement } from './machine.js';
-import { ARCH_NAMES } from '../../hardware/arch/index.js';
+import { machineSchema } from './machineSchema.js';
+import { SimulateEngine } from './simulateEngine.js';
+
+interface Schema {
+  readonly properties: Record<string, { readonly required?: readonly string[] }>;
+  readonly required: readonly string[];
+}
 
 describe('a simulated machine', () => {
   const folder = mkdtempSync(join(tmpdir(), 'machine-'));
@@ -37,6 +46,34 @@ describe('a simulated machine', () => {
       const machine = MACHINES.named(name);
       assert.deepEqual(MACHINES.from(fileOf(formatMachine(machine))), machine);
     }
+  });
+
+  it('has a file that keeps to the schema beside it', () => {
+    const schema: unknown = machineSchema();
+    const kept = new URL('../../../../machines/machine.schema.json', import.meta.url);
+    assert.deepEqual(JSON.parse(readFileSync(kept, 'utf8')), JSON.parse(JSON.stringify(schema)));
+    const { properties, required } = schema as Schema;
+    for (const name of MACHINES.names) {
+      const file = new URL(`../../../../machines/${name}.json`, import.meta.url);
+      const machine = JSON.parse(readFileSync(file, 'utf8')) as Record<string, object>;
+      for (const field of required) assert.ok(field in machine, `${name} ${field}`);
+      for (const field of Object.keys(machine)) assert.ok(field in properties, `${name} ${field}`);
+      assert.deepEqual(Object.keys(machine.costs), properties.costs.required, name);
+    }
+  });
+
+  it('may have words on lines of their own, by name', async () => {
+    const machine = MACHINES.named('ia64-8');
+    const apart = { ...machine, lines: [['mm.mmapSem', 'mm.nrTables'], ['mm.pageTableLock']] };
+    assert.deepEqual(MACHINES.from(fileOf(formatMachine(apart))), apart);
+    const config = vmConfig({ arch: 'ia64', frames: 64, cpus: 1, nodes: 1 }, DESIGNS[0]);
+    const { vm, lines } = await SimulateEngine.create(config, { ...apart, cpus: 1 });
+    const lineOf = (name: string): number => lines.lineOf(vm.wordsNamed(name)[0]);
+    assert.equal(lineOf('mm.mmapSem'), lineOf('mm.nrTables'));
+    assert.notEqual(lineOf('mm.mmapSem'), lineOf('mm.pageTableLock'));
+    assert.equal(lineOf('mm.mmapCache'), lineOf('mm.pgd'));
+    const unknown = { ...machine, lines: [['mm.none']] };
+    await assert.rejects(SimulateEngine.create(config, unknown), /no word is called "mm\.none"/);
   });
 
   it('says where a file is wrong', () => {

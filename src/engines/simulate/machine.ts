@@ -15,6 +15,8 @@ export interface Topology {
   readonly nodesPerRouter: number;
   /** Of memory, in bytes. */
   readonly nodeBytes: number;
+  /** Of memory that the kernel maps, from the start of the first node's, in bytes; all if left out. */
+  readonly lowBytes?: number;
   /** Of a cache line, in bytes. */
   readonly lineBytes: number;
 }
@@ -24,10 +26,15 @@ export interface SimulatedMachine extends Topology {
   readonly title: string;
   readonly arch: ArchName;
   readonly costs: MachineCosts;
+  /** Names of words, such as `mm.mmapSem`: those of a group lie together on a line of their own, whatever the layout. */
+  readonly lines?: readonly (readonly string[])[] | undefined;
   /** Where each number is from. */
   readonly sources: Readonly<Record<CostName, string>>;
   readonly topologySource: string;
 }
+
+/** That a cache line can have. */
+export const LINE_BYTES = [32, 64, 128] as const;
 
 /** The machines that come with the library, and files. */
 export const MACHINES = new Shelf('machine', 'machines', readMachine);
@@ -68,6 +75,7 @@ export function placement(cpus: number, cpusPerNode: number): number[] {
 
 function readMachine(value: JsonValue): SimulatedMachine {
   const topology = value.field('topology');
+  const lowBytes = topology.field('lowBytes').optional((bytes) => bytes.count(1));
   const costs = value.field('costs');
   return {
     name: value.field('name').text(),
@@ -78,7 +86,11 @@ function readMachine(value: JsonValue): SimulatedMachine {
     cpusPerNode: topology.field('cpusPerNode').count(1),
     nodesPerRouter: topology.field('nodesPerRouter').count(2),
     nodeBytes: topology.field('nodeBytes').count(1),
-    lineBytes: topology.field('lineBytes').choice([32, 64, 128]),
+    ...(lowBytes === undefined ? {} : { lowBytes }),
+    lineBytes: topology.field('lineBytes').choice(LINE_BYTES),
+    lines: value
+      .field('lines')
+      .optional((groups) => groups.list((group) => group.list((name) => name.text()))),
     costs: byName((name) => costOf(costs.field(name), name)),
     sources: byName((name) => costs.field(name).field('source').text()),
   };
@@ -98,8 +110,8 @@ function byName<T>(read: (name: CostName) => T): Record<CostName, T> {
 
 /** The file that a machine is kept in. */
 export function formatMachine(machine: SimulatedMachine): string {
-  const { name, title, arch, topologySource, costs, sources, ...rest } = machine;
+  const { name, title, arch, topologySource, lines, costs, sources, ...rest } = machine;
   const topology = { source: topologySource, ...rest };
   const values = byName((cost) => ({ value: costs[cost], source: sources[cost] }));
-  return `${JSON.stringify({ name, title, arch, topology, costs: values }, undefined, 2)}\n`;
+  return `${JSON.stringify({ name, title, arch, topology, lines, costs: values }, undefined, 2)}\n`;
 }

@@ -4,7 +4,7 @@
  *
  * Deterministic: the same threads give the same times, to the bit.
  */
-import { InvariantError } from '../../base/errors.js';
+import { InputError, InvariantError } from '../../base/errors.js';
 import type { Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
 import { Work } from '../../hardware/cpu.js';
@@ -46,7 +46,7 @@ const releases = byCode(codesWhere(({ lock }) => lock === 'gives'));
 const sleeps = byCode(new Set([CODE.downRead, CODE.downWrite, CODE.sleepOn]));
 
 /** Operations that no other CPU sees. */
-const unseen = byCode(new Set([CODE.spend, CODE.spendOn, CODE.interrupts]));
+const unseen = byCode(new Set([CODE.spend, CODE.spendOn, CODE.spendNs, CODE.interrupts]));
 
 /** How far a CPU may run ahead of the others with what they do not see: simulated nanoseconds. */
 const RUN_AHEAD_NS = 1000;
@@ -99,7 +99,13 @@ export class SimulateEngine implements Engine, Stepper {
     const { costs } = model;
     this.costs = costs;
     const { words, wides } = memory;
-    this.lines = new CacheLines(vm.TOTAL_WORDS, vm.CPUS, vm.cpuNode, model);
+    this.lines = new CacheLines(
+      vm.TOTAL_WORDS,
+      vm.CPUS,
+      vm.cpuNode,
+      model,
+      ownLines(vm, model.lines),
+    );
     this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs);
     const bindings = { words, wides, ...this.lines.hits(this.clock) };
     this.plain = once(() => specializeFor(config, 'timedPlain', bindings) as PlainVm);
@@ -123,6 +129,7 @@ export class SimulateEngine implements Engine, Stepper {
       [Work.TRAP_EXIT]: costs.trapExitNs,
       [Work.SYSCALL]: costs.syscallNs,
       [Work.USER]: costs.userNs,
+      [Work.FLUSH_KERNEL_PAGE]: costs.flushKernelPageNs,
     };
   }
 
@@ -155,10 +162,15 @@ export class SimulateEngine implements Engine, Stepper {
   /** Accounts from now on for what CPUs wait for. So that it is known who waits, all operations come to the engine. */
   watchLines(): LineWatch {
     this.runAheadNs = -Infinity;
-    return (this.lines.watch = new LineWatch(this.machine.cpus, this.lines.lineWords));
+    return (this.lines.watch = new LineWatch(this.machine.cpus, (word) => this.lines.lineOf(word)));
   }
 
   run(threads: readonly Thread[]): Promise<number[]> {
+    return Promise.resolve(this.runNow(threads));
+  }
+
+  /** The same at once: nothing here waits for anything outside. */
+  runNow(threads: readonly Thread[]): number[] {
     const { machine, cpus, asleepNs, endNs } = this;
     const startNs = this.nowNs;
     this.notes = [];
@@ -172,7 +184,7 @@ export class SimulateEngine implements Engine, Stepper {
     this.spans = threads.map(({ cpu, delayNs = 0 }) => {
       return { startNs: startNs + delayNs, endNs: endNs[cpu], asleepNs: asleepNs[cpu] };
     });
-    return Promise.resolve(results);
+    return results;
   }
 
   close(): Promise<void> {
@@ -348,6 +360,8 @@ export class SimulateEngine implements Engine, Stepper {
         return now;
       case CODE.spend:
         return now + this.workNs[cpu.x as Work];
+      case CODE.spendNs:
+        return now + cpu.x;
       case CODE.spendOn:
         return now + (this.isRemote(cpu, cpu.y) ? costs.unmapRemoteNs : costs.unmapPageNs);
       default:
@@ -376,6 +390,28 @@ export class SimulateEngine implements Engine, Stepper {
   private isRemote(cpu: SteppedCpu, word: Word): boolean {
     return this.vm.pfnNode(this.vm.wordPfn(word)) !== cpu.node;
   }
+}
+
+/**
+ * The words that lie together on a line of their own, for each group of names and each record.
+ *
+ * @throws InputError when there is no word of a name
+ */
+function ownLines(vm: SteppedVm, groups: SimulatedMachine['lines'] = []): Word[][] {
+  return groups.flatMap((names) => {
+    const words = names.map((name) => {
+      const found = vm.wordsNamed(name);
+      if (found.length > 0) return found;
+      throw new InputError(
+        'MACHINE_LINES',
+        `lines: no word is called "${name}", expected names such as mm.mmapSem or page.refcount`,
+      );
+    });
+    const most = Math.max(...words.map(({ length }) => length));
+    return Array.from({ length: most }, (_, record) =>
+      words.flatMap((found) => (record < found.length ? [found[record]] : [])),
+    );
+  });
 }
 
 /** A function that makes something when it is first asked for it. */

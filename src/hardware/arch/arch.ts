@@ -28,6 +28,8 @@ export interface Arch {
   readonly atomicPtes: boolean;
   /** Whether accessed and dirty are set when a TLB is loaded; if not, an access that needs them faults. */
   readonly mmuSetsBits: boolean;
+  /** Whether memory can be more than the kernel maps (Linux: CONFIG_HIGHMEM). */
+  readonly highMemory: boolean;
   /** Bytes of user address space. */
   readonly taskSize: number;
   /** Bits of a leaf entry's low word. */

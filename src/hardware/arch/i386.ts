@@ -22,6 +22,7 @@ export const i386: Arch = {
   splitPfn: false,
   atomicPtes: true,
   mmuSetsBits: true,
+  highMemory: true,
   taskSize: 0xc000_0000,
   pte: {
     present: 0x001,

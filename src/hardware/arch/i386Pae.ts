@@ -28,6 +28,7 @@ export const i386Pae: Arch = {
   splitPfn: true,
   atomicPtes: false,
   mmuSetsBits: true,
+  highMemory: true,
   taskSize: 0xc000_0000,
   pte: {
     present: 0x001,

@@ -26,6 +26,7 @@ export const ia64: Arch = {
   splitPfn: false,
   atomicPtes: true,
   mmuSetsBits: true,
+  highMemory: false,
   taskSize: 2 ** 47,
   pte: {
     present: 0x001,

@@ -31,6 +31,7 @@ export const ppc64: Arch = {
   splitPfn: false,
   atomicPtes: true,
   mmuSetsBits: true,
+  highMemory: false,
   taskSize: 2 ** 41,
   pte: {
     protNone: 0x001,

@@ -27,6 +27,7 @@ export const riscvSv39: Arch = {
   splitPfn: false,
   atomicPtes: true,
   mmuSetsBits: true,
+  highMemory: false,
   taskSize: 2 ** 38,
   pte: {
     present: 0x001,

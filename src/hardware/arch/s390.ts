@@ -32,6 +32,7 @@ export const s390: Arch = {
   splitPfn: false,
   atomicPtes: false,
   mmuSetsBits: false,
+  highMemory: false,
   taskSize: 2 ** 42,
   pte: {
     protNone: 0x001,

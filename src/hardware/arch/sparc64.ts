@@ -29,6 +29,7 @@ export const sparc64: Arch = {
   splitPfn: false,
   atomicPtes: false,
   mmuSetsBits: false,
+  highMemory: false,
   taskSize: 2 ** 44,
   pte: {
     protNone: 0x080,

@@ -22,6 +22,7 @@ export const x86_64: Arch = {
   splitPfn: false,
   atomicPtes: true,
   mmuSetsBits: true,
+  highMemory: false,
   taskSize: 2 ** 47 - 4096,
   pte: {
     present: 0x001,

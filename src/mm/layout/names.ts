@@ -6,10 +6,12 @@
  */
 import type { Word } from '../../base/units.js';
 import { frameOf, wordPfn } from '../../hardware/frames.js';
+import { hostStatePfn } from '../../hardware/hostStates.js';
 import { LEVEL_NAMES, LINE_WORDS } from '../../hardware/machine.js';
 import { CPU_LINES, CPU_LINES_END, CpuLine } from '../../hardware/memory.js';
 import { File } from './file.js';
 import { HASHED_LOCKS_BASE, HASHED_LOCKS_END } from './hashedLocks.js';
+import { KMAP, KMAP_END, KMAP_SLOTS, Kmap, KmapSlot, PAGE_KMAPS, SLOT_RECORD } from './kmap.js';
 import { Mm, Task } from './mm.js';
 import { PAGES, PAGES_END, PAGE_RECORD, Page } from './page.js';
 import {
@@ -51,7 +53,10 @@ for (let slot = 0; slot < PAGEVEC_SIZE; slot++) {
   percpuFields.set(Percpu.lruAddActive + slot, `lruAddActive[${slot}]`);
   percpuFields.set(Percpu.stackPagevec + slot, `stackPagevec[${slot}]`);
 }
-for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
+for (let slot = 0; slot < PCP_HIGH; slot++) {
+  percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
+  percpuFields.set(Percpu.pcpLow + slot, `pcpLow[${slot}]`);
+}
 
 for (let slot = 0; slot < PCP_BATCH; slot++)
   percpuFields.set(Percpu.pcpZeroed + slot, `pcpZeroed[${slot}]`);
@@ -65,6 +70,7 @@ const zoneFields = fieldNames(Zone);
 for (let order = 0; order < MAX_ORDER; order++) {
   zoneFields.set(Zone.freeArea + order, `freeArea[${order}]`);
   zoneFields.set(Zone.freeAreaZeroed + order, `freeAreaZeroed[${order}]`);
+  zoneFields.set(Zone.freeAreaLow + order, `freeAreaLow[${order}]`);
 }
 
 const tableFields: Readonly<Record<string, Fields>> = {
@@ -105,6 +111,21 @@ const regions: readonly Region[] = [
     fields: new Map([[0, 'pfn']]),
   },
   { name: 'pageSlot', base: PAGE_SLOTS, end: SWAP_END, record: 1, fields: new Map([[0, 'slot']]) },
+  { name: 'kmap', base: KMAP, end: KMAP_SLOTS, record: LINE_WORDS, fields: fieldNames(Kmap) },
+  {
+    name: 'kmapSlot',
+    base: KMAP_SLOTS,
+    end: PAGE_KMAPS,
+    record: SLOT_RECORD,
+    fields: fieldNames(KmapSlot),
+  },
+  {
+    name: 'pageKmap',
+    base: PAGE_KMAPS,
+    end: KMAP_END,
+    record: 1,
+    fields: new Map([[0, 'slot']]),
+  },
   ...ALL_TABLES.map(({ name, base, end, record }) => ({
     name,
     base,
@@ -118,6 +139,8 @@ const regions: readonly Region[] = [
 export function nameOf(word: Word): string {
   const pfn = wordPfn(word);
   if (pfn >= 0) return `frame[${pfn}][${word - frameOf(pfn)}]`;
+  const hinted = hostStatePfn(word);
+  if (hinted >= 0) return `hostState[${hinted}].word`;
   const region = regions.find(({ base, end }) => word >= base && word < end);
   if (region !== undefined) {
     const index = Math.floor((word - region.base) / region.record);
@@ -130,4 +153,21 @@ export function nameOf(word: Word): string {
     return `slab.${name}.${field?.[1] ?? `word${word - slab}`}`;
   }
   return word < CPU_LINES ? `header[${word}]` : `word[${word}]`;
+}
+
+/**
+ * The words of a name in all records, such as those of `mm.rss`: mm[0].rss, mm[1].rss, ...
+ *
+ * @returns none where there is no such name
+ */
+export function wordsNamed(name: string): Word[] {
+  const [table, field] = name.split('.', 2);
+  const region = regions.find((candidate) => candidate.name === table);
+  const offset = [...(region?.fields ?? [])].find(([, known]) => known === field)?.[0];
+  if (region === undefined || offset === undefined) return [];
+  const { base, end, record } = region;
+  return Array.from(
+    { length: (end - base) / record },
+    (_, index) => base + index * record + offset,
+  );
 }

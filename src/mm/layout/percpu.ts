@@ -2,10 +2,10 @@
  * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
  * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
  * quiet points.
- * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line; 176 where there is a stack.
+ * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line; 176 where there is a stack, 224 with high memory.
  */
 import type { Word } from '../../base/units.js';
-import { CPUS, FRAMES, LINE_WORDS } from '../../hardware/machine.js';
+import { CPUS, FRAMES, HIGHMEM, LINE_WORDS } from '../../hardware/machine.js';
 import { PREFAULT_POSTED } from '../design.js';
 import { ZONES_END } from './zone.js';
 
@@ -38,15 +38,20 @@ export const Percpu = {
   /** Of a thousand allocations how many are to fail, and what chooses them: a number that each changes. */
   failPermille: 130,
   failSeed: 131,
+  /** Slots of the CPU that its task uses: with any it must not sleep (Linux: preempt_count). */
+  preemptCount: 132,
   /** By level: page tables that a hypervisor was told of, and told to forget, as they moved (paravirt.ts). */
-  tablesPinned: 132,
-  tablesUnpinned: 136,
+  tablesPinned: 133,
+  tablesUnpinned: 137,
   /**
    * STACK_WORDS of the kernel's stack: the frame numbers of the posted prefault's pagevec and, behind them, where
    * its function returns to.
    */
   stackPagevec: 144,
   stackReturn: 158,
+  /** The same as pcpCount and pcp of low memory, where there is high memory (Linux: a list for each zone). */
+  pcpLowCount: 176,
+  pcpLow: 177,
 } as const;
 
 /** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
@@ -91,11 +96,20 @@ export const PageState = {
   /** Frames that kscrubd zeroed, and frames of zeros handed out as they were. */
   pgscrub: 30,
   pgalloc_zeroed: 31,
+  /** What the guest told its host, in designs with hinting: pageStates.ts. Behind all else of the record. */
+  page_set_unused: 143,
+  page_set_stable: 142,
+  page_make_stable: 141,
+  page_make_volatile: 140,
+  page_check_writable: 139,
+  /** Accesses to frames that the host had taken, and pages that were discarded for it. */
+  discard_fault: 138,
+  page_discard: 137,
 } as const;
 
 export type PageStateName = keyof typeof PageState;
 
-export const PERCPU_RECORD = 9 * LINE_WORDS + STACK_WORDS;
+export const PERCPU_RECORD = HIGHMEM ? 14 * LINE_WORDS : 9 * LINE_WORDS + STACK_WORDS;
 export const PERCPUS: Word = ZONES_END;
 export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
 

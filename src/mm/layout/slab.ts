@@ -6,7 +6,7 @@ import type { Word } from '../../base/units.js';
 import { LINE_WORDS, alignWord } from '../../hardware/machine.js';
 import { LIMITS, VMA_LOCK } from '../design.js';
 import { AnonVma, Vma } from './vma.js';
-import { SWAP_END } from './swap.js';
+import { KMAP_END } from './kmap.js';
 
 export const Slab = {
   /** Spinlock over the rest. */
@@ -38,7 +38,7 @@ export interface SlabTable {
   readonly end: Word;
 }
 
-const SLABS: Word = alignWord(SWAP_END, TABLE_ALIGNMENT);
+const SLABS: Word = alignWord(KMAP_END, TABLE_ALIGNMENT);
 const names = ['task', 'mm', 'vma', 'vmaNode', 'anonVma', 'anonVmaChain', 'file'] as const;
 /** Words of each table's records. */
 export const RECORD_WORDS = {

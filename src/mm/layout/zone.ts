@@ -1,9 +1,10 @@
 /**
  * zone: the frames of one NUMA node (Linux: struct zone, include/linux/mmzone.h, 2.6.10).
- * Shape: ZONE_RECORD = 48 words, three cache lines: one per lock, and one for what is zeroed beforehand.
+ * Shape: ZONE_RECORD = 48 words, three cache lines: one per lock, and one for what is zeroed beforehand; a fourth
+ * where there is high memory.
  */
 import type { Word } from '../../base/units.js';
-import { LINE_WORDS, NODES, alignWord } from '../../hardware/machine.js';
+import { HIGHMEM, LINE_WORDS, NODES, alignWord } from '../../hardware/machine.js';
 import { PAGES_END } from './page.js';
 
 /** Orders of free blocks: a block has 2^order frames and starts on a multiple of that. */
@@ -47,9 +48,11 @@ export const Zone = {
   zeroedPages: 43,
   /** The CPU that runs the node's kscrubd, plus 1; 0 = none. Written by kscrubd. */
   kscrubd: 44,
+  /** First block of each order's list of low memory, where there is high memory in freeArea. Under lock. */
+  freeAreaLow: 48,
 } as const;
 
-export const ZONE_RECORD = 3 * LINE_WORDS;
+export const ZONE_RECORD = (HIGHMEM ? 4 : 3) * LINE_WORDS;
 export const ZONES: Word = alignWord(PAGES_END, LINE_WORDS);
 export const ZONES_END: Word = ZONES + NODES * ZONE_RECORD;
 
