@@ -4,6 +4,8 @@
  * (build/build.mjs); engines/instance.ts loads them.
  */
 export * from './hardware/frames.js';
+export * from './hardware/hostStates.js';
+export { hostTakeFrames } from './hardware/host.js';
 export * from './hardware/machine.js';
 export { attachMemory, createMemory, CpuLine, cpuLine } from './hardware/memory.js';
 export { Access, translate, walk } from './hardware/mmu.js';
@@ -11,6 +13,7 @@ export { Tlb } from './hardware/tlb.js';
 export { sysBrk } from './mm/brk.js';
 export { oops, unmappedWord } from './mm/debugPagealloc.js';
 export { DEBUG_PAGEALLOC, HIGHPTE, KMAP_CHECKED, KMAP_POOL } from './mm/design.js';
+export { doDiscardFault } from './mm/discard.js';
 export { kmapHigh, preemptCount, sleepsWithKmap } from './mm/kmap.js';
 export { PF_INSTR, PF_PROT, PF_WRITE, doPageFault } from './mm/fault.js';
 export { warmCachePage } from './mm/filemap.js';

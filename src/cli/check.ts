@@ -14,7 +14,7 @@ import {
 } from '../scenarios/checkTask.js';
 import type { Counterexample } from '../scenarios/counterexample.js';
 import { SCENARIOS, designsFor, scenarioNamed } from '../scenarios/index.js';
-import { PAIR_SCENARIOS } from '../scenarios/pairs.js';
+import { MATRIX_SCENARIOS, PAIR_SCENARIOS } from '../scenarios/pairs.js';
 import { replayCounterexample } from '../scenarios/replay.js';
 import type { Scenario } from '../scenarios/scenario.js';
 import {
@@ -130,7 +130,7 @@ async function check(
   const scenarios = listed ?? (options.matrix ? PAIR_SCENARIOS : SCENARIOS);
   const other = scenarios.find((scenario) => !isPairs(scenario));
   if (options.matrix && other !== undefined) {
-    const known = PAIR_SCENARIOS.map(({ name }) => name).join(', ');
+    const known = MATRIX_SCENARIOS.map(({ name }) => name).join(', ');
     throw new InputError('CHECK_MATRIX', `--matrix: got ${other.name}, expected some of ${known}`);
   }
   const tasks = tasksOf(scenarios, listed !== undefined, options, command);
@@ -208,7 +208,7 @@ function tasksOf(
 }
 
 function isPairs({ name }: Scenario): boolean {
-  return PAIR_SCENARIOS.some((pairs) => pairs.name === name);
+  return MATRIX_SCENARIOS.some((pairs) => pairs.name === name);
 }
 
 /** Several cases at the same time, or one with its search shared. */

@@ -1,6 +1,6 @@
 /** The matrix of pairs of operations: a table for each kind of memory, with what all designs came to in each cell. */
 import type { TimedVerdict } from '../scenarios/checkTask.js';
-import { PAIR_SCENARIOS, type PairScenario } from '../scenarios/pairs.js';
+import { MATRIX_SCENARIOS, type PairScenario } from '../scenarios/pairs.js';
 import type { Scenario } from '../scenarios/scenario.js';
 import { count, formatTable, print } from './output.js';
 
@@ -9,7 +9,7 @@ export function printMatrices(
   verdicts: readonly TimedVerdict[],
 ): void {
   for (const { name } of scenarios) {
-    const pairs = PAIR_SCENARIOS.find((candidate) => candidate.name === name);
+    const pairs = MATRIX_SCENARIOS.find((candidate) => candidate.name === name);
     if (pairs !== undefined) {
       printMatrix(
         pairs,
@@ -29,6 +29,7 @@ function printMatrix(
   const rows = operations.map((row, place) => [
     `${letters[place]} ${row.name}`,
     ...operations.map((column, at) => {
+      // A pair that is another's mirror image, or no case of this matrix.
       if (at < place) return '';
       const pair = cases.find(({ operations: [one, two] }) => one === row && two === column);
       return cell(verdicts.filter((verdict) => verdict.case === pair?.name));
@@ -39,6 +40,7 @@ function printMatrix(
 
 /** How many designs a pair holds under, by how far the search went; or that it fails. */
 function cell(verdicts: readonly TimedVerdict[]): string {
+  if (verdicts.length === 0) return '';
   const failed = verdicts.filter(({ outcome }) => outcome === 'failed').length;
   if (failed > 0) return `FAILS:${failed}`;
   const bounded = verdicts.filter(({ outcome }) => outcome === 'bounded').length;

@@ -5,6 +5,7 @@ import { InputError, InvariantError } from '../base/errors.js';
 import { addCalibrateCommand } from './calibrate.js';
 import { addCheckCommand } from './check.js';
 import { addDesignsCommand } from './designs.js';
+import { addHintingCommand } from './hinting.js';
 import { addMachinesCommand } from './machines.js';
 import { addMultitaskCommand } from './multitask.js';
 import { addPftCommand } from './pft.js';
@@ -24,6 +25,7 @@ addScaleCommand(program);
 addCalibrateCommand(program);
 addMachinesCommand(program);
 addCheckCommand(program);
+addHintingCommand(program);
 addDesignsCommand(program);
 for (const command of program.commands) command.exitOverride();
 

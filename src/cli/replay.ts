@@ -33,6 +33,7 @@ interface ReplayCommandOptions {
   readonly truth: string[];
   readonly memory?: number;
   readonly swap?: number;
+  readonly host?: number;
   readonly allowLost?: true;
   readonly partial?: true;
   readonly cpus?: number[];
@@ -84,6 +85,13 @@ export function addReplayCommand(program: Command): void {
         parseSizeOrNone,
       ),
     )
+    .addOption(
+      valueOption(
+        '--host <percent>',
+        'a host takes so much of the memory where the design lets it (default: nothing)',
+        parseShare,
+      ),
+    )
     .option('--allow-lost', 'replay a trace that lost records')
     .option('--partial', 'replay a trace that ends too early')
     .addOption(
@@ -119,6 +127,13 @@ export function addReplayCommand(program: Command): void {
     });
 }
 
+/** "25" or "25%" as a share. */
+function parseShare(text: string): number {
+  const percent = Number(text.replace(/ *%$/, ''));
+  if (percent > 0 && percent <= 100) return percent / 100;
+  throw new InputError('OPTION', `got "${text}", expected a percentage of more than 0, up to 100`);
+}
+
 function collect(value: string, previous: readonly string[]): string[] {
   return [...previous, value];
 }
@@ -132,6 +147,9 @@ async function replayAll(
       'OPTION',
       `got ${options.truth.length} --truth for ${traces.length} traces, expected one for each or none`,
     );
+  }
+  if (options.host !== undefined && options.design.every(({ hinting }) => hinting === undefined)) {
+    throw new InputError('OPTION', '--host: no design lets a host take anything; hinting does');
   }
   const reports: ReplayReport[] = [];
   for (const [index, trace] of traces.entries()) {
@@ -159,6 +177,7 @@ function replayOptions(
   return {
     memoryBytes: options.memory ?? DEFAULT_MEMORY_BYTES,
     swapBytes: options.swap ?? swapFor(options.memory),
+    hostShare: options.host,
     truthPath: options.truth[index],
     allowLost: options.allowLost === true,
     partial: options.partial === true,
@@ -232,6 +251,7 @@ function printTrace(trace: string, reports: readonly ReplayReport[]): void {
   print(formatTable(['', ...reports.map(({ design }) => design)], rows));
   if (limited) printPressure(reports);
   printPrefault(reports);
+  printHost(reports);
   for (const { note, times } of first.notes)
     print(`note: ${note}${times > 1 ? ` (${times} times)` : ''}`);
   for (const { design, stopped } of reports) {
@@ -269,6 +289,46 @@ function printPrefault(reports: readonly ReplayReport[]): void {
   }
   for (const [text, designs] of designsOf) print(`${designs.join(', ')}: ${text}`);
 }
+
+/** What a host got of each design, and what the guest paid for it. */
+function printHost(reports: readonly ReplayReport[]): void {
+  const rows = reports.flatMap(({ design, host, processes }) => {
+    if (host === undefined) return [];
+    const faults = processes.reduce((sum, { faults: { model } }) => sum + model, 0);
+    return [
+      [
+        design,
+        pagesAndSize(host.wanted),
+        pagesAndSize(host.most),
+        pagesAndSize(Math.round(host.average)),
+        count(host.volatile),
+        `${count(host.mapped)} by ${count(host.ptes)}`,
+        count(host.discardFaults),
+        count(host.discarded),
+        count(host.allocations),
+        count(host.changes),
+        (faults === 0 ? 0 : host.changes / faults).toFixed(3),
+      ],
+    ];
+  });
+  if (rows.length === 0) return;
+  print('\nthe host, in pages');
+  print(formatTable(HOST_HEAD, rows));
+}
+
+const HOST_HEAD = [
+  '',
+  'wanted',
+  'had, most',
+  'on average',
+  'volatile taken',
+  'mapped, by ptes',
+  'discard faults',
+  'discarded',
+  'told by the allocator',
+  'told otherwise',
+  'a fault',
+];
 
 const PREFAULT_HEAD = [
   '',

@@ -13,6 +13,13 @@ import {
   brokenV18Debug,
 } from './broken.js';
 import {
+  hinting,
+  hintingBefore,
+  hintingPosted,
+  hintingUnchecked,
+  linuxHinting,
+} from './hinting.js';
+import {
   highpte257,
   highpteAtomic,
   highpteBackport,
@@ -50,6 +57,11 @@ export const DESIGNS: readonly VmDesign[] = [
   highpteWindow,
   prefaultV1,
   prefaultV2,
+  hintingBefore,
+  hintingPosted,
+  hinting,
+  linuxHinting,
+  hintingUnchecked,
   highpteBackport,
   highpte257,
   highpteTwoKmaps,

@@ -8,9 +8,10 @@
  * compare-exchange, as hardware does by a locked cycle. Where software loads the TLBs this is its handler:
  * it only reads, or keeps the entry busy meanwhile.
  */
-import type { Vaddr, Word } from '../base/units.js';
+import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from './cpu.js';
 import { frameOf } from './frames.js';
+import { HINTING, HOST_DIRTY, HOST_GONE, hostState } from './hostStates.js';
 import {
   LEVELS,
   MMU_SETS_BITS,
@@ -44,11 +45,13 @@ export const enum Access {
 /** What `translate` returns when the access faults: no page is there, or it forbids the access. */
 export const NOT_PRESENT: Word = -1;
 export const PROTECTED: Word = -2;
+/** The same less the number of the frame, where the guest allows the access and the host has taken the frame. */
+export const DISCARDED: Word = -3;
 
 /**
  * Translates an address for an access by the current task, in user mode.
  *
- * @returns the word that holds the byte at `address`, or NOT_PRESENT or PROTECTED
+ * @returns the word that holds the byte at `address`, or NOT_PRESENT, PROTECTED or DISCARDED less a frame
  */
 export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
   yield* cpu.interrupts();
@@ -65,10 +68,27 @@ export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
     let high = 0;
     if (NO_EXEC_HIGH !== 0) high = yield* cpu.readOnce(entryp + 1);
     if (found < 0) entry = hugeSubpage(entry, address);
+    if (HINTING && !(yield* hostAllows(cpu, entryPfn(entry), access))) {
+      return DISCARDED - entryPfn(entry);
+    }
     cpu.tlb.fill(address, entry, entryForbidsFetch(entry, high));
   }
   if (access === Access.FETCH && cpu.tlb.forbidsFetch(address)) return PROTECTED;
   return frameOf(entryPfn(entry)) + (((address - pageMask(address)) * 0.25) | 0);
+}
+
+/**
+ * The walk of the host's own tables, behind the guest's: what they no longer have cannot be accessed, and what is
+ * written they mark dirty. What the TLB holds is the outcome of both walks.
+ */
+function* hostAllows(cpu: Cpu, pfn: Pfn, access: Access): Op<boolean> {
+  const word = hostState(pfn);
+  for (;;) {
+    const state = yield* cpu.readOnce(word);
+    if ((state & HOST_GONE) !== 0) return false;
+    if (access !== Access.WRITE || (state & HOST_DIRTY) !== 0) return true;
+    if (yield* cpu.cas(word, state, state | HOST_DIRTY)) return true;
+  }
 }
 
 /** The pte that would map one page of the huge page of an entry: the TLB holds small pages only. */

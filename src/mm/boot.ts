@@ -1,6 +1,7 @@
 /** Fills an empty machine: all frames free, no tasks (Linux: free_area_init, kmem_cache_init). */
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { HINTING } from '../hardware/hostStates.js';
 import {
   FRAMES,
   FRAMES_PER_NODE,
@@ -14,6 +15,7 @@ import { ALL_TABLES, Slab } from './layout/slab.js';
 import { SWAP, Swap } from './layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
 import { freeBlock, kernelUnmapPages } from './pagealloc.js';
+import { pageSetStable } from './pageStates.js';
 
 /** Frames that are never handed out: the zero page. */
 export const RESERVED_FRAMES = 1;
@@ -38,6 +40,7 @@ export function* bootMachine(cpu: Cpu): Op<void> {
   }
   yield* cpu.writeOnce(pageOf(ZERO_PFN) + Page.flags, PG_reserved);
   yield* cpu.writeOnce(pageOf(ZERO_PFN) + Page.refcount, 1);
+  if (HINTING) yield* pageSetStable(cpu, ZERO_PFN);
 }
 
 /**

@@ -5,6 +5,7 @@
  * nothing per fault.
  */
 import { instanceConfiguration } from '../base/instance.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { ATOMIC_PTES, HIGHMEM, PTE_LOCK } from '../hardware/machine.js';
 
 /** How changes to page tables by different CPUs are kept apart. */
@@ -101,6 +102,15 @@ export interface Prezero {
 export type Prefault = 'v1' | 'v2' | 'ours';
 
 /**
+ * What the guest tells a host that takes frames (SPEC S4), and when:
+ *   before     who finds a page in a cache makes it stable, and who maps it makes it volatile again
+ *   posted     a fault maps what it finds whatever its state (28 June 2007)
+ *   unchecked  the same without a look, under the lock of the pte, whether the page is being discarded
+ *   ours       the same with the look; pages are stable only while somebody is at work on what they hold
+ */
+export type Hinting = 'before' | 'posted' | 'unchecked' | 'ours';
+
+/**
  * How the kernel reaches leaf tables in high memory (SPEC S3), see kmap.ts:
  *   persistent  by a pool of slots that all CPUs share, which may be held while its holder sleeps (2.4, pte-highmem)
  *   atomic      by a few slots of the CPU, for as long as the task does not sleep (2.5, 2.6)
@@ -135,6 +145,8 @@ export interface VmDesign {
   readonly prezero?: Prezero;
   /** Without, a fault on anonymous memory maps one page. */
   readonly prefault?: Prefault;
+  /** Without, no host takes frames. */
+  readonly hinting?: Hinting;
   /** Without, page tables are in low memory. */
   readonly highpte?: HighPte;
   /** Whether nobody looks if a task sleeps with a slot of its CPU (the kernels of the posted forms did not). */
@@ -188,6 +200,7 @@ const { design, limits } = instanceConfiguration(import.meta.url, {
   limits: DEFAULT_LIMITS,
 });
 
+const { hinting } = design;
 const { pteLock, fault, wpCopy } = design.locking;
 export const PTE_LOCK_MM = pteLock === 'mm';
 export const PTE_LOCK_HASHED = pteLock === 'hashed';
@@ -211,11 +224,12 @@ export const VMA_LOCK = design.locking.vmaLock === true;
 export const DEBUG_PAGEALLOC = design.debugPagealloc === true;
 export const WP_HOLD = wpCopy === 'hold' || (wpCopy === 'hold-if-debug' && DEBUG_PAGEALLOC);
 export const WP_LOCK_AND_HOLD = wpCopy === 'lock-and-hold';
+export const WP_TRY_HOLD = wpCopy === 'try-hold';
 /**
  * References are taken to frames that may be free, or anyone's, by then: whoever has a new page must add to its count,
  * not set it, and is not sure to be the last who gives it up.
  */
-export const WP_TRY_HOLD = wpCopy === 'try-hold';
+export const GUESSED_REFERENCES = WP_TRY_HOLD || HINTING;
 export const UNMAP_ADDS_RSS = design.unmapAddsRss === true;
 export const PREZERO = design.prezero !== undefined;
 export const SCRUB_START = design.prezero?.scrubStart ?? 0;
@@ -223,6 +237,16 @@ export const SCRUB_STOP = design.prezero?.scrubStop ?? 0;
 export const PREFAULT = design.prefault !== undefined;
 export const PREFAULT_V1 = design.prefault === 'v1';
 export const PREFAULT_POSTED = PREFAULT_V1 || design.prefault === 'v2';
+/** A fault makes the page stable that it finds, and volatile when it is mapped; who unmaps one tries that too. */
+export const FAULT_HINTS = hinting === 'before';
+/** Who needs no page any more tries to make it volatile, by its counts; who finds one otherwise than by a fault makes it stable. */
+export const HINTS_COUNTED = HINTING && hinting !== 'ours';
+/** Who needs a page stable is counted. */
+export const HINTS_PINNED = hinting === 'ours';
+/** Who maps a page looks under the lock of the pte whether it is being discarded. */
+export const CHECKS_DISCARDED = hinting === 'posted' || hinting === 'ours';
+/** Who discards a page waits for who may be about to map it by an empty pte. */
+export const DISCARD_AWAITS = hinting === 'ours';
 const { highpte } = design;
 /** Nothing of it is there on a machine without high memory. */
 export const HIGHPTE = HIGHMEM && highpte !== undefined;

@@ -3,11 +3,22 @@ import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { SWAP_FILE } from '../hardware/device.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { PAGE_WORDS } from '../hardware/machine.js';
 import { allocPage, allocZeroedLowPage } from './allocpages.js';
 import { countEvent } from './counters.js';
+import { HINTS_COUNTED, HINTS_PINNED } from './design.js';
+import { findGetPageStable } from './discard.js';
 import { File } from './layout/file.js';
-import { PG_cache, PG_dirty, PG_locked, PG_uptodate, Page, pageOf } from './layout/page.js';
+import {
+  PG_cache,
+  PG_dirty,
+  PG_locked,
+  PG_mappedtodisk,
+  PG_uptodate,
+  Page,
+  pageOf,
+} from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { lruCacheAdd, putPage } from './lru.js';
 import {
@@ -17,6 +28,7 @@ import {
   setNewReferences,
 } from './pagealloc.js';
 import { countCached, findGetPage, isCached, slotOf, swappedTo } from './pagecache.js';
+import { pageMakeVolatile } from './pageStates.js';
 import { freeSwapAndCache } from './swapstate.js';
 
 /** What reading a page may give instead of a frame. */
@@ -82,7 +94,9 @@ function* hangNode(cpu: Cpu, file: Word, index: number, node: Pfn): Op<boolean> 
  */
 export function* readCachePage(cpu: Cpu, file: Word, index: number, flags: number): Op<Pfn> {
   for (;;) {
-    const cached = yield* findGetPage(cpu, file, index);
+    const cached = HINTS_COUNTED
+      ? yield* findGetPageStable(cpu, file, index)
+      : yield* findGetPage(cpu, file, index);
     if (cached === 0) return yield* addCachePage(cpu, file, index, flags);
     if (yield* waitForPage(cpu, file, index, cached)) return cached;
   }
@@ -130,6 +144,7 @@ export function* addCachePage(cpu: Cpu, file: Word, index: number, flags: number
   if (complete !== 0) yield* cpu.or(page + Page.flags, complete);
   yield* cpu.unlockBit(page + Page.flags, PG_locked);
   if (before < 0) yield* freeSwapAndCache(cpu, swappedTo(before));
+  if (HINTS_PINNED) yield* pageMakeVolatile(cpu, pfn, 0);
   yield* lruCacheAdd(cpu, pfn);
   return pfn;
 }
@@ -142,6 +157,7 @@ function* fillPage(cpu: Cpu, file: Word, index: number, pfn: Pfn, before: number
   }
   if (index < (yield* cpu.readOnce(file + File.onDevice))) {
     yield* countEvent(cpu, PageState.pgpgin);
+    if (HINTING) yield* cpu.or(pageOf(pfn) + Page.flags, PG_mappedtodisk);
     return yield* cpu.readDevice(frameOf(pfn), file, index);
   }
   yield* cpu.zeroPage(frameOf(pfn));

@@ -80,7 +80,8 @@ function* freePte(cpu: Cpu, ptep: Word): Op<void> {
  * Takes a page out of the swap cache: its slot may hold what it was before it was written to, and must not be what
  * is read later.
  *
- * @returns false where another process refers to the slot, or somebody is at work on the page: it is left alone
+ * @returns false where another process refers to the slot, somebody is at work on the page, or the host has taken it:
+ *   it is left alone
  * Locks: those of the pte; the page's comes before them, and is only tried.
  */
 function* leaveSwapCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
@@ -89,9 +90,9 @@ function* leaveSwapCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
   if (!(yield* cpu.tryLockBit(flags, PG_locked))) return false;
   const alone = yield* onlyUserOfSwap(cpu, pfn);
   const cached = ((yield* cpu.readOnce(flags)) & PG_swapcache) !== 0;
-  if (alone && cached) yield* deleteFromSwapCache(cpu, pfn);
+  const left = alone && (!cached || (yield* deleteFromSwapCache(cpu, pfn)));
   yield* cpu.unlockBit(flags, PG_locked);
-  return alone;
+  return left;
 }
 
 function* freeEntry(cpu: Cpu, entryp: Word, pfn: Pfn): Op<void> {

@@ -12,10 +12,12 @@ import { InvariantError } from '../base/errors.js';
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { pfnNode } from '../hardware/machine.js';
+import { FAULT_HINTS, HINTS_COUNTED } from './design.js';
 import { LRU_ACTIVE, LRU_INACTIVE, LRU_NONE, PG_head, Page, pageOf } from './layout/page.js';
 import { PAGEVEC_SIZE, Percpu, percpuOf } from './layout/percpu.js';
 import { Zone, zoneOf } from './layout/zone.js';
 import { freeHugePage, freePage } from './pagealloc.js';
+import { pageMakeVolatile } from './pageStates.js';
 import { compoundHead } from './rmap.js';
 
 /** A CPU's pagevec: where its count is; the frames follow. */
@@ -67,8 +69,29 @@ function* drainPagevec(cpu: Cpu, pagevec: Pagevec): Op<void> {
   yield* cpu.store(counter, 0);
   for (let slot = 0; slot < count; slot++) {
     const pfn = yield* cpu.load(counter + 1 + slot);
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
   }
+}
+
+/**
+ * Drops a reference to a page that somebody was at work on, which may be volatile from now on (the patches'
+ * page_cache_release).
+ */
+export function* pageCacheRelease(cpu: Cpu, pfn: Pfn): Op<void> {
+  if (HINTS_COUNTED) yield* pageMakeVolatile(cpu, pfn, CACHE_AND_CALLER);
+  yield* putPage(cpu, pfn);
+}
+
+/** References of the page cache and of who releases a page. */
+const CACHE_AND_CALLER = 2;
+
+/**
+ * Drops a reference that changed nothing about the page: that of a pte which is gone, or of a look around a fault. Only
+ * before the patch of 28 June 2007 does that try the state too (its page_cache_release_nocheck).
+ */
+export function* pageCacheReleaseNocheck(cpu: Cpu, pfn: Pfn): Op<void> {
+  if (FAULT_HINTS) yield* pageCacheRelease(cpu, pfn);
+  else yield* putPage(cpu, pfn);
 }
 
 /** Drops a reference; the last one frees the frame (Linux: put_page, page_cache_release). */

@@ -12,9 +12,10 @@ import {
   pageMask,
   pteOffset,
 } from '../hardware/machine.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { PTE_EXCHANGE, PTE_READ_MODIFY_WRITE } from './design.js';
 import { Mm } from './layout/mm.js';
-import { PG_anon_exclusive, Page, pageOf } from './layout/page.js';
+import { PG_anon_exclusive, PG_swapcache, Page, pageOf } from './layout/page.js';
 import {
   VM_ACCESS,
   VM_ACCOUNT,
@@ -44,6 +45,7 @@ import { modifyVma } from './vmas.js';
 import { findVma } from './vmatree.js';
 import { mmapWriteLock, mmapWriteUnlock } from './mmapLock.js';
 import { isFileMemory } from './pagecache.js';
+import { pageCheckWritable } from './pageStates.js';
 
 /** Bits that the call knows beside VM_ACCESS (include/uapi/asm-generic/mman-common.h); the first does nothing. */
 const PROT_SEM = 0x8;
@@ -211,6 +213,9 @@ function* changeLockedPte(cpu: Cpu, ptep: Word, vmFlags: number, unnoticed: bool
 function* mayWriteAtOnce(cpu: Cpu, entry: number, vmFlags: number, unnoticed: boolean): Op<number> {
   if ((vmFlags & VM_WRITE) === 0) return 0;
   if ((vmFlags & VM_SHARED) !== 0) return unnoticed || (entry & PTE_DIRTY) !== 0 ? PTE_WRITE : 0;
-  const flags = yield* cpu.readOnce(pageOf(entryPfn(entry)) + Page.flags);
-  return (flags & PG_anon_exclusive) !== 0 ? PTE_WRITE : 0;
+  const pfn = entryPfn(entry);
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  if ((flags & PG_anon_exclusive) === 0) return 0;
+  const hinted = HINTING && (flags & PG_swapcache) !== 0;
+  return hinted && !(yield* pageCheckWritable(cpu, pfn)) ? 0 : PTE_WRITE;
 }

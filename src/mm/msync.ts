@@ -3,12 +3,14 @@ import { EBUSY, EINVAL, EIO, ENOMEM } from '../base/errno.js';
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { ADDRESSES, PAGES_PER_BYTE, pageAlign, pageMask } from '../hardware/machine.js';
+import { HINTS_COUNTED } from './design.js';
+import { findGetPageStable } from './discard.js';
 import { findGetPage, isCached, isFileMemory } from './pagecache.js';
 import { writePage } from './writeback.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, PG_locked, Page, pageOf } from './layout/page.js';
 import { VM_LOCKED, VM_SHARED, Vma } from './layout/vma.js';
-import { putPage } from './lru.js';
+import { pageCacheRelease } from './lru.js';
 import { linearPageIndex } from './rmap.js';
 import { findVma } from './vmatree.js';
 
@@ -72,7 +74,9 @@ function* fsyncRange(cpu: Cpu, file: Word, first: number, end: number): Op<numbe
   if (yield* isFileMemory(cpu, file)) return 0;
   let result = 0;
   for (let index = first; index < end; index++) {
-    const pfn = yield* findGetPage(cpu, file, index);
+    const pfn = HINTS_COUNTED
+      ? yield* findGetPageStable(cpu, file, index)
+      : yield* findGetPage(cpu, file, index);
     if (pfn === 0) continue;
     const flags = pageOf(pfn) + Page.flags;
     if (((yield* cpu.readOnce(flags)) & PG_dirty) !== 0) {
@@ -80,7 +84,7 @@ function* fsyncRange(cpu: Cpu, file: Word, first: number, end: number): Op<numbe
       if (!(yield* syncPage(cpu, file, index, pfn))) result = -EIO;
       yield* cpu.unlockBit(flags, PG_locked);
     }
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
   }
   return result;
 }

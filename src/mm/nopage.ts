@@ -5,6 +5,7 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import {
   ENTRY_WORDS,
   PAGES_PER_BYTE,
@@ -15,7 +16,15 @@ import {
 import { doAnonymousPage } from './anonymous.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, countEvents, updateMmCounter } from './counters.js';
-import { FAULT_AROUND_PAGES, PREFAULT, PREFAULT_POSTED, PTE_LOCK_BIT } from './design.js';
+import {
+  CHECKS_DISCARDED,
+  FAULT_AROUND_PAGES,
+  FAULT_HINTS,
+  PREFAULT,
+  PREFAULT_POSTED,
+  PTE_LOCK_BIT,
+} from './design.js';
+import { awaitDiscard, findGetPageStable, pageDiscard, pageDiscarded } from './discard.js';
 import { CACHE_FULL, addCachePage, waitForPage } from './filemap.js';
 import { findGetPage, isCached, isOnDevice, mayMapAround } from './pagecache.js';
 import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
@@ -31,14 +40,15 @@ import {
   ptesUnmapUnlock,
   walkStop,
 } from './locking.js';
-import { lruCacheAddActive, putPage } from './lru.js';
+import { lruCacheAddActive, pageCacheRelease, pageCacheReleaseNocheck, putPage } from './lru.js';
 import { allocPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
 import { PTRS_PER_PTE } from './pgwalk.js';
 import { doAnonymousPages } from './prefault.js';
 import { doAnonymousPosted } from './prefaultPosted.js';
 import { mkDirtyWritable, mkPte, pteToPgoff, ptepGet, ptepInstall, setPteHigh } from './pte.js';
-import { linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
+import { pageHoldStable, pageLetGo, pageMakeStable, pageMakeVolatile } from './pageStates.js';
+import { getPage, linearPageIndex, pageAddFileRmap, pageAddNewAnonRmap } from './rmap.js';
 import {
   VM_FAULT_MAJOR,
   VM_FAULT_MINOR,
@@ -134,6 +144,7 @@ function* mapFilePage(
   if (pgoff >= (yield* cpu.readOnce(file + File.size))) return VM_FAULT_SIGBUS;
   const { pfn, result } = yield* faultPage(cpu, file, pgoff, write);
   if (pfn === 0) return result;
+  if (HINTING && write && !(yield* holdToWrite(cpu, pfn))) return VM_FAULT_RETRY;
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const fileFlags = yield* cpu.load(file + File.flags);
@@ -141,13 +152,17 @@ function* mapFilePage(
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
   yield* noteReadahead(cpu, file, pgoff, pfn, folio);
   yield* ptesOffsetMapLock(cpu, mm, address, ptep);
-  if ((yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
+  const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
+  if (discarded || (yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
     yield* ptesUnmapUnlock(cpu, mm, ptep);
-    yield* putPage(cpu, pfn);
+    if (HINTING && write) yield* letGoOfWritten(cpu, pfn);
+    if (discarded) yield* awaitDiscard(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
     return VM_FAULT_RETRY;
   }
   let mapped = 0;
-  if (folio > 1 && origEntry === 0) {
+  // A page that is written with others of its folio would have to be held as they are.
+  if (folio > 1 && origEntry === 0 && !(HINTING && write)) {
     const spot = yield* fileSpot(cpu, vma, file, address, pgoff, ptep);
     mapped = yield* mapWholeFolio(cpu, spot, folio, vmFlags, writeBit);
   }
@@ -159,16 +174,36 @@ function* mapFilePage(
     if (settled && (yield* installFilePage(cpu, ptep, origEntry, pfn, vmFlags, writeBit))) {
       mapped = 1;
     } else {
-      yield* putPage(cpu, pfn);
+      yield* pageCacheRelease(cpu, pfn);
     }
     yield* entryUnlock(cpu, ptep);
   } else {
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
   yield* ptesUnmapUnlock(cpu, mm, ptep);
+  if (HINTING && write) yield* letGoOfWritten(cpu, pfn);
   if (!settled) return VM_FAULT_RETRY;
   return result;
+}
+
+/**
+ * Holds a page stable that is about to be mapped writable, until it is and counts as dirty; with a reference of its own.
+ *
+ * @returns false where the host has taken the page, which is discarded then, with the caller's reference
+ */
+function* holdToWrite(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  if (!(yield* pageHoldStable(cpu, pfn))) {
+    yield* pageDiscard(cpu, pfn);
+    return false;
+  }
+  yield* getPage(cpu, pfn);
+  return true;
+}
+
+function* letGoOfWritten(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* pageLetGo(cpu, pfn);
+  yield* pageCacheRelease(cpu, pfn);
 }
 
 /**
@@ -196,8 +231,14 @@ function* doCowFault(
     return result;
   }
   yield* noteReadahead(cpu, file, pgoff, pfn, 1);
+  if (HINTING && !(yield* pageHoldStable(cpu, pfn))) {
+    yield* pageDiscard(cpu, pfn);
+    yield* freeNewPage(cpu, copy);
+    return VM_FAULT_RETRY;
+  }
   yield* cpu.copyPage(frameOf(copy), frameOf(pfn));
-  yield* putPage(cpu, pfn);
+  if (HINTING) yield* pageLetGo(cpu, pfn);
+  yield* pageCacheRelease(cpu, pfn);
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
@@ -225,7 +266,9 @@ interface FaultPage {
 
 /** Finds a page of a file, or reads it, and counts the fault. */
 function* faultPage(cpu: Cpu, file: Word, pgoff: number, write: boolean): Op<FaultPage> {
-  const cached = yield* findGetPage(cpu, file, pgoff);
+  const cached = FAULT_HINTS
+    ? yield* findGetPageStable(cpu, file, pgoff)
+    : yield* findGetPage(cpu, file, pgoff);
   if (cached !== 0 && !(yield* waitForPage(cpu, file, pgoff, cached))) {
     return { pfn: 0, result: VM_FAULT_RETRY };
   }
@@ -334,7 +377,7 @@ function* doFaultAround(
     const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
     if (folio === 1) {
       if (wanted && (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit))) mapped++;
-      else yield* putPage(cpu, pfn);
+      else yield* pageCacheReleaseNocheck(cpu, pfn);
       index++;
       continue;
     }
@@ -365,7 +408,7 @@ function* mapFolio(
     const pfn = yield* findGetPage(cpu, spot.file, spot.pgoff + index - spot.at);
     if (pfn === 0) continue;
     if (yield* mapCached(cpu, spot, index, pfn, vmFlags, writeBit)) mapped++;
-    else yield* putPage(cpu, pfn);
+    else yield* pageCacheReleaseNocheck(cpu, pfn);
   }
   return mapped;
 }
@@ -383,6 +426,7 @@ function* mapCached(
   vmFlags: number,
   writeBit: number,
 ): Op<boolean> {
+  if (HINTING && !(yield* mayMapAsItIs(cpu, pfn))) return false;
   const ptep = spot.ptep + (index - spot.at) * ENTRY_WORDS;
   yield* entryLock(cpu, ptep);
   const cached =
@@ -390,6 +434,16 @@ function* mapCached(
   const mapped = cached && (yield* installFilePage(cpu, ptep, 0, pfn, vmFlags, writeBit));
   yield* entryUnlock(cpu, ptep);
   return mapped;
+}
+
+/**
+ * Whether a page may be mapped ahead of a touch. One that the host has taken can, but not once it is being discarded.
+ *
+ * Locks: those of the ptes.
+ */
+function* mayMapAsItIs(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  if (FAULT_HINTS) return yield* pageMakeStable(cpu, pfn);
+  return !CHECKS_DISCARDED || !(yield* pageDiscarded(cpu, pfn));
 }
 
 /**
@@ -429,6 +483,9 @@ function* installFilePage(
   // Before anyone can write: see makeSharedWritable in wp.ts.
   if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) return false;
+  // Again: who writes pages back passes over an empty pte. A page with a writable one must not become volatile.
+  if (HINTING && (entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   yield* pageAddFileRmap(cpu, pfn);
+  if (FAULT_HINTS) yield* pageMakeVolatile(cpu, pfn, 1);
   return true;
 }

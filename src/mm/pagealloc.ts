@@ -15,6 +15,7 @@
 import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import {
   HIGHMEM,
   HUGE_ORDER,
@@ -28,17 +29,18 @@ import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { countEvent, countEvents } from './counters.js';
 import {
   DEBUG_PAGEALLOC,
+  GUESSED_REFERENCES,
   KMAP_CHECKED,
   PREZERO,
   SCRUB_START,
   SCRUB_STOP,
-  WP_TRY_HOLD,
 } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { mightSleep } from './kmap.js';
 import { PG_buddy, PG_head, PG_tail, PG_zeroed, Page, pageOf, unmappedBy } from './layout/page.js';
 import { PCP_BATCH, PCP_HIGH, PageState, Percpu, percpuOf } from './layout/percpu.js';
 import { MAX_ORDER, Zone, zoneOf } from './layout/zone.js';
+import { pageSetStable, pageSetUnused } from './pageStates.js';
 
 /**
  * References that a frame starts with: that of the pte or tree that it is for, and that of the
@@ -107,6 +109,7 @@ function* refillLow(cpu: Cpu, pcpu: Word, reserve: boolean): Op<number> {
 function* prepNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* countEvent(cpu, PageState.pgalloc);
   if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 1);
+  if (HINTING) yield* pageSetStable(cpu, pfn);
   yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, NEW_PAGE_REFERENCES);
 }
 
@@ -153,7 +156,7 @@ export function* takeZeroed(cpu: Cpu): Op<Pfn> {
  * reference count, which is 0.
  */
 export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* clearPage(cpu, pageOf(pfn));
+  yield* clearPage(cpu, pfn);
   yield* countEvent(cpu, PageState.pgfree);
   const pcpu = percpuOf(cpu.id);
   const list = pcpu + (HIGHMEM && pfn < LOW_FRAMES ? Percpu.pcpLowCount : Percpu.pcpCount);
@@ -165,7 +168,7 @@ export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
 
 /** Makes the references to a frame that its owner alone knows `to`; they are `from`. */
 export function* setNewReferences(cpu: Cpu, pfn: Pfn, from: number, to: number): Op<void> {
-  if (WP_TRY_HOLD) yield* cpu.add(pageOf(pfn) + Page.refcount, to - from);
+  if (GUESSED_REFERENCES) yield* cpu.add(pageOf(pfn) + Page.refcount, to - from);
   else yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, to);
 }
 
@@ -180,7 +183,7 @@ export function* freeNewPage(
 
 /** @returns whether there are no others: who has taken one by guess will free the frame */
 export function* dropNewReferences(cpu: Cpu, pfn: Pfn, references: number): Op<boolean> {
-  if (WP_TRY_HOLD) {
+  if (GUESSED_REFERENCES) {
     return (yield* cpu.add(pageOf(pfn) + Page.refcount, -references)) === references;
   }
   yield* cpu.writeOnce(pageOf(pfn) + Page.refcount, 0);
@@ -279,6 +282,7 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
     if (pfn === 0) continue;
     if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, HUGE_PAGES);
     for (let frame = 0; frame < HUGE_PAGES; frame++) {
+      if (HINTING) yield* pageSetStable(cpu, pfn + frame);
       yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, frame === 0 ? PG_head : PG_tail);
       if (zeroed === 0) yield* cpu.zeroPage(frameOf(pfn + frame));
     }
@@ -306,6 +310,9 @@ export function* takePages(cpu: Cpu, order: number, area: number, reserve: boole
     yield* cpu.spinUnlock(zone + Zone.lock);
     if (pfn === 0) continue;
     if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 2 ** order);
+    if (HINTING) {
+      for (let frame = 0; frame < 2 ** order; frame++) yield* pageSetStable(cpu, pfn + frame);
+    }
     yield* countEvents(cpu, PageState.pgalloc, 2 ** order);
     return pfn;
   }
@@ -316,7 +323,7 @@ export function* takePages(cpu: Cpu, order: number, area: number, reserve: boole
 export function* freeNewPages(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
   for (let frame = 0; frame < 2 ** order; frame++) {
     yield* cpu.writeOnce(pageOf(pfn + frame) + Page.refcount, 0);
-    yield* clearPage(cpu, pageOf(pfn + frame));
+    yield* clearPage(cpu, pfn + frame);
   }
   yield* countEvents(cpu, PageState.pgfree, 2 ** order);
   yield* freeToZone(cpu, pfn, order);
@@ -347,15 +354,17 @@ function* drainList(cpu: Cpu, list: Word): Op<void> {
 
 /** Gives back a huge page that nothing refers to any more. */
 export function* freeHugePage(cpu: Cpu, pfn: Pfn): Op<void> {
-  for (let frame = 0; frame < HUGE_PAGES; frame++) yield* clearPage(cpu, pageOf(pfn + frame));
+  for (let frame = 0; frame < HUGE_PAGES; frame++) yield* clearPage(cpu, pfn + frame);
   yield* countEvents(cpu, PageState.pgfree, HUGE_PAGES);
   yield* freeToZone(cpu, pfn, HUGE_ORDER);
 }
 
-function* clearPage(cpu: Cpu, page: Word): Op<void> {
+function* clearPage(cpu: Cpu, pfn: Pfn): Op<void> {
+  const page = pageOf(pfn);
   yield* cpu.writeOnce(page + Page.flags, 0);
   yield* cpu.writeOnce(page + Page.mapping, DEBUG_PAGEALLOC ? unmappedBy(cpu.id) : 0);
   yield* cpu.store(page + Page.index, 0);
+  if (HINTING) yield* pageSetUnused(cpu, pfn);
 }
 
 /** Maps frames that are handed out into the kernel's own space (Linux: kernel_map_pages, enable = 1). */

@@ -156,6 +156,28 @@ export function* removeFromPageCache(cpu: Cpu, pfn: Pfn, value: number): Op<bool
   return removed;
 }
 
+/**
+ * Takes a page out of its file's tree, whoever has it (the patches' page_discard).
+ *
+ * @returns whether it was there: the cache's reference is then the caller's to drop
+ * Locks: the page's.
+ */
+export function* takeFromPageCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const page = pageOf(pfn);
+  const file = yield* cpu.readOnce(page + Page.mapping);
+  const index = yield* cpu.load(page + Page.index);
+  yield* cpu.spinLock(file + File.treeLock);
+  const slot = yield* slotOf(cpu, file, index);
+  const cached = slot !== 0 && (yield* cpu.load(slot)) === pfn;
+  if (cached) {
+    yield* cpu.store(slot, 0);
+    yield* countCached(cpu, file, -1);
+    yield* cpu.writeOnce(page + Page.mapping, 0);
+  }
+  yield* cpu.spinUnlock(file + File.treeLock);
+  return cached;
+}
+
 /** Locks: the file's treeLock. */
 export function* countCached(cpu: Cpu, file: Word, delta: number): Op<void> {
   const cached = yield* cpu.load(file + File.nrPages);

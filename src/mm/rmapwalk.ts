@@ -30,6 +30,8 @@ export interface MappingPte {
 /** What a walk finds out. */
 export interface Found {
   yes: boolean;
+  /** Whether an empty pte is looked at under its lock too: somebody may be about to map the page by it. */
+  readonly awaitsEmpty?: boolean;
 }
 
 /** @returns whether to go on to the next pte */
@@ -128,7 +130,7 @@ function* visitPte(
   if (table <= 0) return true;
   const ptep = yield* pteOffsetMapAtomic(cpu, table + pteOffset(address));
   let goOn = true;
-  if (!(yield* ptepNone(cpu, ptep))) {
+  if (found.awaitsEmpty === true || !(yield* ptepNone(cpu, ptep))) {
     yield* pteLock(cpu, mm, ptep);
     const entry = yield* ptepGet(cpu, ptep);
     if (ptePresent(entry) && entryPfn(entry) === pfn) {

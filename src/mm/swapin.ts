@@ -6,14 +6,17 @@ import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { SWAP_FILE } from '../hardware/device.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { FRAMES, PTE_WRITE, SWAP_SLOTS } from '../hardware/machine.js';
 import { allocPage } from './allocpages.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { KMAP_FAULT_ATOMIC } from './design.js';
+import { CHECKS_DISCARDED, FAULT_HINTS, HINTS_PINNED, KMAP_FAULT_ATOMIC } from './design.js';
+import { lookupSwapCacheStable, pageDiscarded } from './discard.js';
 import {
   PG_anon_exclusive,
   PG_locked,
+  PG_mappedtodisk,
   PG_referenced,
   PG_swapcache,
   PG_uptodate,
@@ -31,13 +34,14 @@ import {
   sectionStop,
   walkStop,
 } from './locking.js';
-import { lruCacheAddActive, putPage } from './lru.js';
+import { lruCacheAddActive, pageCacheRelease, putPage } from './lru.js';
 import {
   CACHE_PAGE_REFERENCES,
   NEW_PAGE_REFERENCES,
   freeNewPage,
   setNewReferences,
 } from './pagealloc.js';
+import { pageCheckWritable, pageMakeVolatile } from './pageStates.js';
 import { mkDirtyWritable, mkPte, pteToSlot, ptepGet, ptepInstall, setPteHigh } from './pte.js';
 import { pteRegain, pteRelease } from './pteMap.js';
 import { pageAddAnonRmap } from './rmap.js';
@@ -74,7 +78,7 @@ export function* doSwapPage(
   yield* walkStop(cpu, mm, ptep);
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const slot = pteToSlot(origEntry);
-  let pfn = yield* lookupSwapCache(cpu, slot);
+  let pfn = yield* lookupForFault(cpu, slot);
   const major = pfn === 0;
   if (major) {
     yield* countEvent(cpu, PageState.pgmajfault);
@@ -94,7 +98,7 @@ export function* doSwapPage(
   const inCache = ((yield* cpu.readOnce(flags)) & PG_swapcache) !== 0;
   if (!inCache || (yield* slotOfPage(cpu, pfn)) !== slot) {
     yield* cpu.unlockBit(flags, PG_locked);
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
     return VM_FAULT_MINOR;
   }
   const entry = yield* mapSwapPage(cpu, mm, vma, address, write, ptep, origEntry, pfn, slot);
@@ -103,12 +107,20 @@ export function* doSwapPage(
   }
   yield* cpu.unlockBit(flags, PG_locked);
   if (entry === 0) {
-    yield* putPage(cpu, pfn);
+    yield* pageCacheRelease(cpu, pfn);
     return VM_FAULT_MINOR;
   }
+  // The cache and the pte have it, and nobody else.
+  if (FAULT_HINTS) yield* pageMakeVolatile(cpu, pfn, 1);
   const result = major ? VM_FAULT_MAJOR : VM_FAULT_MINOR;
   if (!write || (entry & PTE_WRITE) !== 0) return result;
   return (yield* copyAtOnce(cpu, mm, vma, address, ptep, entry)) ? result : VM_FAULT_OOM;
+}
+
+/** Finds the page of a slot for a fault, which needs none of its contents. */
+function* lookupForFault(cpu: Cpu, slot: number): Op<Pfn> {
+  if (FAULT_HINTS) return yield* lookupSwapCacheStable(cpu, slot);
+  return yield* lookupSwapCache(cpu, slot);
 }
 
 /** Whether a pte that was let go is what it was. */
@@ -140,7 +152,8 @@ function* mapSwapPage(
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const page = pageOf(pfn);
   yield* pteOffsetMapLock(cpu, mm, address, ptep);
-  if ((yield* ptepGet(cpu, ptep)) !== origEntry) {
+  const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
+  if (discarded || (yield* ptepGet(cpu, ptep)) !== origEntry) {
     yield* pteUnmapUnlock(cpu, mm, ptep);
     return 0;
   }
@@ -150,7 +163,9 @@ function* mapSwapPage(
   yield* pageAddAnonRmap(cpu, mm, vma, pfn, address, exclusive);
   if (exclusive) yield* cpu.or(page + Page.flags, PG_anon_exclusive);
   const clean = mkPte(pfn, vmFlags);
-  const entry = write && exclusive ? mkDirtyWritable(clean, vmFlags) : clean;
+  // Of a page that the host has, who writes makes nothing dirty: it meets a page that is read-only, and then the fault.
+  const writable = write && exclusive && (!HINTING || (yield* pageCheckWritable(cpu, pfn)));
+  const entry = writable ? mkDirtyWritable(clean, vmFlags) : clean;
   yield* setPteHigh(cpu, ptep, vmFlags);
   yield* ptepInstall(cpu, ptep, origEntry, entry);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
@@ -187,7 +202,7 @@ function* copyAtOnce(
  */
 function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
   for (;;) {
-    const cached = yield* lookupSwapCache(cpu, slot);
+    const cached = yield* lookupForFault(cpu, slot);
     if (cached !== 0) return cached;
     const pfn = yield* allocPage(cpu);
     if (pfn === 0) return SWAP_OOM;
@@ -211,8 +226,9 @@ function* readSwapCache(cpu: Cpu, slot: number): Op<Pfn> {
     }
     yield* countEvent(cpu, PageState.pswpin);
     if (yield* cpu.readDevice(frameOf(pfn), SWAP_FILE, slot)) {
-      yield* cpu.or(page + Page.flags, PG_uptodate);
+      yield* cpu.or(page + Page.flags, HINTING ? PG_uptodate | PG_mappedtodisk : PG_uptodate);
       yield* cpu.unlockBit(page + Page.flags, PG_locked);
+      if (HINTS_PINNED) yield* pageMakeVolatile(cpu, pfn, 0);
       yield* lruCacheAddActive(cpu, pfn);
       return pfn;
     }

@@ -6,10 +6,12 @@
  */
 import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { SWAP_SLOTS } from '../hardware/machine.js';
 import { PG_dirty, PG_locked, PG_swapcache, Page, pageOf } from './layout/page.js';
 import { SWAP, SWAP_CACHE, Swap, pageSlot } from './layout/swap.js';
-import { putPage } from './lru.js';
+import { putPage, pageCacheReleaseNocheck } from './lru.js';
+import { pageMakeStable } from './pageStates.js';
 import { getSwapSlot, swapCount, swapPut } from './swapfile.js';
 
 /** Finds the page of a slot and takes a reference to it (Linux: lookup_swap_cache). @returns it or 0 */
@@ -61,13 +63,30 @@ export function* onlyUserOfSwap(cpu: Cpu, pfn: Pfn): Op<boolean> {
   return mapcount + (yield* swapCount(cpu, slot)) - 1 === 1;
 }
 
-/** Takes a page out that stays in memory (Linux: delete_from_swap_cache). Locks: the page's. */
-export function* deleteFromSwapCache(cpu: Cpu, pfn: Pfn): Op<void> {
+/**
+ * Takes a page out that stays in memory (Linux: delete_from_swap_cache).
+ *
+ * @returns false where the host has taken what the page held, which is in the swap file alone then
+ * Locks: the page's.
+ */
+export function* deleteFromSwapCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const flags = pageOf(pfn) + Page.flags;
   yield* cpu.spinLock(SWAP + Swap.lock);
-  yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
+  yield* cpu.or(flags, PG_dirty);
+  const stays = !HINTING || (yield* pageMakeStable(cpu, pfn));
+  if (stays) yield* forgetSlot(cpu, pfn);
+  else yield* cpu.and(flags, ~PG_dirty);
+  yield* cpu.spinUnlock(SWAP + Swap.lock);
+  if (stays) yield* putPage(cpu, pfn);
+  return stays;
+}
+
+/** Takes a page out whose contents nobody needs here. The caller drops the cache's reference. Locks: the page's. */
+export function* takeFromSwapCache(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  yield* cpu.spinLock(SWAP + Swap.lock);
   yield* forgetSlot(cpu, pfn);
   yield* cpu.spinUnlock(SWAP + Swap.lock);
-  yield* putPage(cpu, pfn);
+  return true;
 }
 
 /** Locks: the page's and the swap lock. The caller drops the cache's reference. */
@@ -134,7 +153,7 @@ export function* freePageAndSwapCache(cpu: Cpu, pfn: Pfn): Op<void> {
       yield* cpu.unlockBit(page + Page.flags, PG_locked);
     }
   }
-  yield* putPage(cpu, pfn);
+  yield* pageCacheReleaseNocheck(cpu, pfn);
 }
 
 /** Locks: the page's. */
@@ -143,5 +162,11 @@ function* forgetIfUnused(cpu: Cpu, pfn: Pfn): Op<void> {
   if (((yield* cpu.readOnce(page + Page.flags)) & PG_swapcache) === 0) return;
   if ((yield* cpu.readOnce(page + Page.mapcount)) !== 0) return;
   const slot = yield* slotOfPage(cpu, pfn);
-  if ((yield* swapCount(cpu, slot)) === 1) yield* deleteFromSwapCache(cpu, pfn);
+  if ((yield* swapCount(cpu, slot)) !== 1) return;
+  if (HINTING) {
+    yield* takeFromSwapCache(cpu, pfn);
+    yield* putPage(cpu, pfn);
+  } else {
+    yield* deleteFromSwapCache(cpu, pfn);
+  }
 }

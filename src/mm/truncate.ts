@@ -7,14 +7,17 @@
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { PAGES_PER_BYTE, PAGE_SIZE } from '../hardware/machine.js';
 import { EIO, ENOMEM } from '../base/errno.js';
+import { pageDiscard } from './discard.js';
 import { CACHE_FULL, readCachePage } from './filemap.js';
 import { deleteFromPageCache } from './pagecache.js';
 import { File } from './layout/file.js';
 import { PG_dirty, PG_uptodate, Page, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, Vma } from './layout/vma.js';
-import { putPage } from './lru.js';
+import { pageCacheRelease } from './lru.js';
+import { pageHoldStable, pageLetGo } from './pageStates.js';
 import { zapPageRange } from './zap.js';
 
 /**
@@ -80,11 +83,16 @@ function* zeroPages(cpu: Cpu, file: Word, first: number, end: number): Op<number
 function* zeroCachePage(cpu: Cpu, file: Word, index: number): Op<number> {
   const pfn = yield* readCachePage(cpu, file, index, PG_uptodate | PG_dirty);
   if (pfn <= 0) return pfn === CACHE_FULL ? -ENOMEM : -EIO;
+  if (HINTING && !(yield* pageHoldStable(cpu, pfn))) {
+    yield* pageDiscard(cpu, pfn);
+    return yield* zeroCachePage(cpu, file, index);
+  }
   // Programs may be reading it.
   yield* cpu.zeroPageOnce(frameOf(pfn));
   // Again: somebody may have found it first, or written it back since.
   yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
-  yield* putPage(cpu, pfn);
+  if (HINTING) yield* pageLetGo(cpu, pfn);
+  yield* pageCacheRelease(cpu, pfn);
   return 0;
 }
 

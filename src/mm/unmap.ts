@@ -6,7 +6,7 @@ import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PTE_ACCESSED, PTE_DIRTY } from '../hardware/machine.js';
 import { MmCounter, raiseHiwaterRss, updateHiwaterRss, updateMmCounter } from './counters.js';
-import { PTE_LOCK_MM, UNMAP_ADDS_RSS } from './design.js';
+import { DISCARD_AWAITS, PTE_LOCK_MM, UNMAP_ADDS_RSS } from './design.js';
 import {
   PG_anon_exclusive,
   PG_dirty,
@@ -17,7 +17,7 @@ import {
   pageOf,
 } from './layout/page.js';
 import { VM_LOCKED, VM_NONLINEAR, VM_PFNMAP } from './layout/vma.js';
-import { putPage } from './lru.js';
+import { pageCacheReleaseNocheck } from './lru.js';
 import {
   clearPteHigh,
   pgoffToPte,
@@ -96,12 +96,34 @@ function* unmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte, failed: Found): Op<boole
 
 /** @returns whether it could. Locks: the pte's and the page's */
 function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
-  const { mm, vmFlags, address, ptep, entry } = pte;
+  const { vmFlags, ptep, entry } = pte;
   if ((vmFlags & (VM_LOCKED | VM_PFNMAP)) !== 0) return false;
   if ((entry & PTE_ACCESSED) !== 0) {
     yield* ptepClearBits(cpu, ptep, PTE_ACCESSED);
     return false;
   }
+  return yield* takeOutOfPte(cpu, pfn, pte);
+}
+
+/**
+ * Unmaps a page everywhere, used or not: the host has taken its frame. What the MMU marked dirty on the way to it was
+ * not stored. Who maps the page has looked under the lock of its pte whether it is being discarded: so that lock must be
+ * waited for. As posted it is not where the pte is empty (2.6.22: page_check_address makes a quick check first).
+ *
+ * Locks: the page's.
+ */
+export function* pageUnmapAll(cpu: Cpu, pfn: Pfn): Op<void> {
+  yield* rmapWalk(cpu, pfn, unmapDiscarded, { yes: false, awaitsEmpty: DISCARD_AWAITS });
+}
+
+function* unmapDiscarded(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
+  yield* takeOutOfPte(cpu, pfn, pte);
+  return true;
+}
+
+/** @returns false where an anonymous page has no way out. Locks: the pte's and the page's */
+function* takeOutOfPte(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
+  const { mm, vmFlags, address, ptep } = pte;
   // Under page_table_lock already where that is the lock of ptes.
   if (PTE_LOCK_MM) yield* raiseHiwaterRss(cpu, mm);
   else yield* updateHiwaterRss(cpu, mm);
@@ -115,7 +137,7 @@ function* tryToUnmapOne(cpu: Cpu, pfn: Pfn, pte: MappingPte): Op<boolean> {
   if (anon) yield* updateMmCounter(cpu, mm, MmCounter.anonRss, -1);
   yield* updateMmCounter(cpu, mm, MmCounter.rss, UNMAP_ADDS_RSS ? 1 : -1);
   yield* pageRemoveRmap(cpu, pfn);
-  yield* putPage(cpu, pfn);
+  yield* pageCacheReleaseNocheck(cpu, pfn);
   return true;
 }
 

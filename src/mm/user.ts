@@ -3,9 +3,11 @@
  */
 import type { Vaddr } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { Access, PROTECTED, translate } from '../hardware/mmu.js';
+import { HINTING } from '../hardware/hostStates.js';
+import { Access, DISCARDED, PROTECTED, translate } from '../hardware/mmu.js';
 import { checkUserWord } from './debugPagealloc.js';
 import { DEBUG_PAGEALLOC } from './design.js';
+import { doDiscardFault } from './discard.js';
 import { PF_INSTR, PF_PROT, PF_USER, PF_WRITE, doPageFault } from './fault.js';
 import { VM_FAULT_MINOR } from './vmfault.js';
 
@@ -20,6 +22,10 @@ export function* touchUser(cpu: Cpu, address: Vaddr, access: Access): Op<number>
     if (word >= 0) {
       if (DEBUG_PAGEALLOC) yield* checkUserWord(cpu, word);
       return word;
+    }
+    if (HINTING && word <= DISCARDED) {
+      yield* doDiscardFault(cpu, DISCARDED - word);
+      continue;
     }
     const result = yield* doPageFault(cpu, address, errorCodeOf(word === PROTECTED, access));
     if (result < VM_FAULT_MINOR) return result - FAULT_BIAS;

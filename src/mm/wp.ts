@@ -5,15 +5,18 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { SWAP_SLOTS, entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
+import { pageDiscard } from './discard.js';
 import { SECTION_LOCK, WALK_LOCK, WP_HOLD, WP_LOCK_AND_HOLD, WP_TRY_HOLD } from './design.js';
 import {
   PG_anon_exclusive,
   PG_dirty,
   PG_head,
   PG_locked,
+  PG_swapcache,
   PG_tail,
   Page,
   ZERO_PFN,
@@ -22,9 +25,10 @@ import {
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
 import { pteLock, pteOffsetMapLock, pteUnlock, pteUnmapUnlock, sectionStop } from './locking.js';
-import { lruCacheAddActive, putPage } from './lru.js';
+import { lruCacheAddActive, pageCacheRelease, putPage } from './lru.js';
 import { allocPage, allocZeroedPage } from './allocpages.js';
 import { freeNewPage } from './pagealloc.js';
+import { pageCheckWritable, pageHoldStable, pageLetGo, pageMakeStable } from './pageStates.js';
 import { mkDirtyWritable, mkPte, ptepGet, ptepInstall, ptepReuse, setPteHigh } from './pte.js';
 import {
   getPage,
@@ -74,6 +78,12 @@ export function* doWpPage(
     }
   }
   if (yield* mayReuse(cpu, oldPfn)) {
+    if (HINTING && !(yield* allowsWrites(cpu, oldPfn))) {
+      yield* getPage(cpu, oldPfn);
+      yield* decided(cpu, mm, ptep);
+      yield* pageDiscard(cpu, oldPfn);
+      return VM_FAULT_MINOR;
+    }
     if (LOCKED) yield* pageMoveAnonRmap(cpu, vma, oldPfn);
     if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
     yield* decided(cpu, mm, ptep);
@@ -84,9 +94,25 @@ export function* doWpPage(
   yield* decided(cpu, mm, ptep);
   if (!LOCKED && (yield* reuseUnderLock(cpu, mm, vma, address, ptep, entry))) return VM_FAULT_MINOR;
   if (held && WP_TRY_HOLD && !(yield* tryHold(cpu, mm, ptep, entry))) return VM_FAULT_MINOR;
+  if (HINTING && held && !(yield* pageHoldStable(cpu, oldPfn))) {
+    yield* pageDiscard(cpu, oldPfn);
+    return VM_FAULT_MINOR;
+  }
   const result = yield* copyPage(cpu, mm, vma, address, ptep, entry);
-  if (held) yield* putPage(cpu, oldPfn);
+  if (HINTING && held) yield* pageLetGo(cpu, oldPfn);
+  if (held) yield* pageCacheRelease(cpu, oldPfn);
   return result;
+}
+
+/**
+ * Tells the host of a page of the swap cache that is about to be mapped writable.
+ *
+ * @returns false where the host has it already
+ * Locks: the pte's.
+ */
+function* allowsWrites(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  const flags = yield* cpu.readOnce(pageOf(pfn) + Page.flags);
+  return (flags & PG_swapcache) === 0 || (yield* pageCheckWritable(cpu, pfn));
 }
 
 /**
@@ -160,13 +186,18 @@ function* makeSharedWritable(
   entry: number,
   vmFlags: number,
 ): Op<void> {
+  const pfn = entryPfn(entry);
+  let gone = false;
   yield* pteOffsetMapLock(cpu, mm, address, ptep);
   if ((yield* ptepGet(cpu, ptep)) === entry) {
-    yield* cpu.or(pageOf(entryPfn(entry)) + Page.flags, PG_dirty);
+    yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
+    gone = HINTING && !(yield* pageMakeStable(cpu, pfn));
+    if (gone) yield* getPage(cpu, pfn);
     // The MMU may have set a bit since.
-    if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
+    else if (yield* ptepReuse(cpu, ptep, entry, vmFlags)) cpu.tlb.drop(address);
   }
   yield* pteUnmapUnlock(cpu, mm, ptep);
+  if (gone) yield* pageDiscard(cpu, pfn);
 }
 
 /** Whether an anonymous page is known to be the faulting pte's alone or, under the lock, turns out to be. */

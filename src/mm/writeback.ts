@@ -3,13 +3,15 @@ import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { SWAP_FILE } from '../hardware/device.js';
 import { frameOf } from '../hardware/frames.js';
+import { HINTING } from '../hardware/hostStates.js';
 import { SWAP_SLOTS } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
 import { File } from './layout/file.js';
-import { PG_dirty, PG_swapcache, Page, pageOf } from './layout/page.js';
+import { PG_dirty, PG_mappedtodisk, PG_swapcache, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { SWAP, Swap } from './layout/swap.js';
 import { pageMkclean } from './mkclean.js';
+import { hostMarkClean, pageHoldStable, pageLetGo } from './pageStates.js';
 import { getSwapSlot, swapFree } from './swapfile.js';
 import { slotOfPage } from './swapstate.js';
 
@@ -21,6 +23,21 @@ import { slotOfPage } from './swapstate.js';
  * Locks: the page's.
  */
 export function* writePage(cpu: Cpu, pfn: Pfn): Op<boolean> {
+  if (!HINTING) return yield* writeStablePage(cpu, pfn);
+  const page = pageOf(pfn);
+  if (!(yield* pageHoldStable(cpu, pfn))) {
+    // It was mapped to be written, and nothing was stored before the host took it: the device has it.
+    yield* cpu.and(page + Page.flags, ~PG_dirty);
+    return true;
+  }
+  yield* hostMarkClean(cpu, pfn);
+  const written = yield* writeStablePage(cpu, pfn);
+  if (written) yield* cpu.or(page + Page.flags, PG_mappedtodisk);
+  yield* pageLetGo(cpu, pfn);
+  return written;
+}
+
+function* writeStablePage(cpu: Cpu, pfn: Pfn): Op<boolean> {
   const page = pageOf(pfn);
   const flags = yield* cpu.and(page + Page.flags, ~PG_dirty);
   const inSwap = (flags & PG_swapcache) !== 0;

@@ -48,6 +48,7 @@ import { TABLES } from '../mm/layout/slab.js';
 import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from '../mm/layout/swap.js';
 import { MAX_ORDER, Zone, zoneOf } from '../mm/layout/zone.js';
 import { swappedTo } from '../mm/pagecache.js';
+import { auditHostState, auditWritable } from './auditHinting.js';
 import { auditKmaps } from './auditKmaps.js';
 import { auditAnonVmas, auditFileVmas, auditVmas, type AuditedVma } from './auditVmas.js';
 import { mappedPages, swapEntries, visitTables, type MappedPage } from './pageTables.js';
@@ -312,6 +313,7 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     if (vma !== undefined && unnoticedWrite(words, mapped, vma)) {
       faults.push(`${name} may write to ${hex(mapped.address)}, and the file does not know`);
     }
+    auditWritable(words, mapped, `${name}: ${hex(mapped.address)}`, faults);
     if (vma !== undefined) auditRmap(words, mapped, vma, name, faults);
   }
   let tasks = 0;
@@ -408,6 +410,12 @@ function auditPages(words: Int32Array, claims: Claims, faults: string[]): void {
     const page = pageOf(pfn);
     const flags = words[page + Page.flags];
     auditUnmapped(words, pfn, claims, faults);
+    const counted = {
+      free: claims.free[pfn] === 1,
+      cached: claims.cached[pfn] === 1,
+      ptes: claims.ptes[pfn],
+    };
+    auditHostState(words, pfn, counted, faults);
     if ((flags & PG_reserved) !== 0) {
       if ((flags & PG_head) !== 0) pfn += HUGE_PAGES - 1;
       continue;

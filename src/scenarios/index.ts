@@ -4,11 +4,12 @@ import type { VmDesign } from '../mm/design.js';
 import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
+import { hintingCounts, hintingFault } from './hintingFault.js';
 import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
-import { PAIR_SCENARIOS } from './pairs.js';
+import { MATRIX_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
@@ -32,6 +33,8 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
   prefaultFault,
+  hintingFault,
+  hintingCounts,
   highpteMove,
   highpteWalk,
   lruBeforeInstall,
@@ -46,11 +49,11 @@ export const SCENARIOS: readonly Scenario[] = [
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
  * allocator; nor those with prefault, which do where pages are touched in sequence; nor those with page tables in high
- * memory, which do on a machine that has some.
+ * memory, which do on a machine that has some; nor those with hinting, which do where a host takes frames.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero, prefault, highpte }) => {
-    const others = prezero ?? prefault ?? highpte;
+  ({ broken, prezero, prefault, highpte, hinting }) => {
+    const others = prezero ?? prefault ?? highpte ?? hinting;
     return broken === undefined && others === undefined;
   },
 );
@@ -64,7 +67,7 @@ export function designsFor({ holds, fails, cases }: Scenario): readonly VmDesign
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {
-  const all = [...SCENARIOS, ...PAIR_SCENARIOS];
+  const all = [...SCENARIOS, ...MATRIX_SCENARIOS];
   const scenario = all.find((candidate) => candidate.name === name);
   if (scenario !== undefined) return scenario;
   const known = all.map((candidate) => candidate.name).join(', ');

@@ -30,7 +30,7 @@ export interface PairScenario extends Scenario {
   readonly cases: readonly PairCase[];
 }
 
-const FILES: readonly PairKind[] = [PairKind.FILE, PairKind.DIRTY_FILE];
+const FILES: readonly PairKind[] = [PairKind.FILE, PairKind.DIRTY_FILE, PairKind.TAKEN_FILE];
 const PRIVATE: readonly PairKind[] = [
   PairKind.FRESH,
   PairKind.ZERO,
@@ -38,6 +38,8 @@ const PRIVATE: readonly PairKind[] = [
   PairKind.SWAPPED,
   PairKind.FORKED,
   PairKind.FORKED_SWAPPED,
+  PairKind.SWAP_CACHED,
+  PairKind.TAKEN_SWAP_CACHED,
 ];
 
 const OPERATIONS: readonly PairOperation[] = [
@@ -76,7 +78,19 @@ const OPERATIONS: readonly PairOperation[] = [
   },
 ];
 
-const KINDS: readonly { kind: PairKind; name: string; memory: string }[] = [
+/** What the host of a guest does. Whoever acts beside it must not notice. */
+const HOST_OPERATIONS: readonly PairOperation[] = [
+  { name: 'host', program: 'pairHost', effects: 0 },
+  { name: 'host and read', program: 'pairHostTouch', effects: 0 },
+];
+
+interface Kind {
+  readonly kind: PairKind;
+  readonly name: string;
+  readonly memory: string;
+}
+
+const KINDS: readonly Kind[] = [
   { kind: PairKind.FRESH, name: 'fresh', memory: 'an anonymous page that is not there yet' },
   { kind: PairKind.ZERO, name: 'zero', memory: 'an anonymous page that was only read' },
   { kind: PairKind.ANON, name: 'anon', memory: 'an anonymous page' },
@@ -96,6 +110,22 @@ const KINDS: readonly { kind: PairKind; name: string; memory: string }[] = [
   },
 ];
 
+/** Kinds of which the host can have the page, at once or once it has been written. */
+const HINTED_KINDS: readonly Kind[] = [
+  ...KINDS.filter(({ kind }) => kind === PairKind.ANON || kind >= PairKind.SWAPPED),
+  { kind: PairKind.SWAP_CACHED, name: 'swap-cached', memory: 'a page in the swap cache' },
+  {
+    kind: PairKind.TAKEN_SWAP_CACHED,
+    name: 'taken-swap-cached',
+    memory: 'a page in the swap cache that the host has taken',
+  },
+  {
+    kind: PairKind.TAKEN_FILE,
+    name: 'taken-file',
+    memory: 'a mapped page of a shared file that the host has taken',
+  },
+];
+
 function pairCase(kind: PairKind, first: PairOperation, second: PairOperation): PairCase {
   // Processes have page tables of their own.
   const apart = isForked(kind);
@@ -110,6 +140,21 @@ function pairCase(kind: PairKind, first: PairOperation, second: PairOperation): 
   };
 }
 
+function on({ kind }: Kind, operations: readonly PairOperation[]): readonly PairOperation[] {
+  return operations.filter(({ kinds }) => kinds === undefined || kinds.includes(kind));
+}
+
+/** Each operation that comes first with itself and each behind it. */
+function pairsOf(
+  kind: PairKind,
+  firsts: readonly PairOperation[],
+  operations: readonly PairOperation[],
+): readonly PairCase[] {
+  return firsts.flatMap((first, place) =>
+    operations.slice(place).map((second) => pairCase(kind, first, second)),
+  );
+}
+
 /** The pair of two operations by their names, the first of which the first task does. */
 export function pairOf(kind: PairKind, first: string, second: string): PairCase {
   return pairCase(kind, operationNamed(first), operationNamed(second));
@@ -121,20 +166,44 @@ function operationNamed(name: string): PairOperation {
   return operation;
 }
 
-export const PAIR_SCENARIOS: readonly PairScenario[] = KINDS.map(({ kind, name, memory }) => {
-  const operations = OPERATIONS.filter(({ kinds }) => kinds === undefined || kinds.includes(kind));
+const MACHINE: Pick<Scenario, 'machine' | 'limits'> = {
+  machine: { ...SMALL.machine, swapPages: 4 },
+  // A parent and a child that both fork.
+  limits: { ...SMALL.limits, mms: 4 },
+};
+
+export const PAIR_SCENARIOS: readonly PairScenario[] = KINDS.map((kind) => {
+  const operations = on(kind, OPERATIONS);
   return {
-    name: `pairs-${name}`,
-    summary: `every pair of operations on ${memory}`,
+    name: `pairs-${kind.name}`,
+    summary: `every pair of operations on ${kind.memory}`,
     source: 'SPEC S1 (1.11)',
-    machine: { ...SMALL.machine, swapPages: 4 },
-    // A parent and a child that both fork.
-    limits: { ...SMALL.limits, mms: 4 },
-    kind,
+    ...MACHINE,
+    kind: kind.kind,
     operations,
-    cases: operations.flatMap((first, place) =>
-      operations.slice(place).map((second) => pairCase(kind, first, second)),
-    ),
+    cases: pairsOf(kind.kind, operations, operations),
     fails: [],
   };
 });
+
+/** What the host does beside each operation, and beside itself. */
+export const HINTED_PAIR_SCENARIOS: readonly PairScenario[] = HINTED_KINDS.map((kind) => {
+  const operations = [...HOST_OPERATIONS, ...on(kind, OPERATIONS)];
+  return {
+    name: `pairs-hinted-${kind.name}`,
+    summary: `the host of a guest, beside each operation on ${kind.memory}`,
+    source: 'SPEC S4',
+    ...MACHINE,
+    kind: kind.kind,
+    operations,
+    cases: pairsOf(kind.kind, HOST_OPERATIONS, operations),
+    fails: [],
+    holds: ['hinting', 'linux-6-hinting'],
+  };
+});
+
+/** All that a matrix can be printed of. */
+export const MATRIX_SCENARIOS: readonly PairScenario[] = [
+  ...PAIR_SCENARIOS,
+  ...HINTED_PAIR_SCENARIOS,
+];

@@ -17,6 +17,7 @@ import type { MmCounts } from '../oracle/counts.js';
 import { countersOf, type FaultCounter, type FaultKind, type ProcessTally } from './faultKinds.js';
 import { MappedAhead, type PrefaultAtExit } from './mappedAhead.js';
 import type { TraceEvent } from './perfScript.js';
+import { ReplayedHost, type HostTotals } from './replayedHost.js';
 import { show, type Space } from './tracedCalls.js';
 import {
   TracedProcesses,
@@ -65,6 +66,8 @@ export interface Pressure {
 export interface ReplayMachine {
   readonly frames: number;
   readonly swapPages: number;
+  /** What a host wants of its memory, under designs with hinting: 0 to 1; nothing if left out. */
+  readonly hostShare?: number | undefined;
 }
 
 /** A fault that our VM takes for a recorded one. */
@@ -112,6 +115,7 @@ export class Replay extends TracedProcesses {
   lostRecords = false;
   /** Whether processes still ran when the trace ended. */
   cutOff = false;
+  private readonly host: ReplayedHost | undefined;
   /** Faults that our VM took for the last event. */
   readonly taken: TakenFault[] = [];
   private readonly pending = new WeakMap<TracedThread, PendingFault>();
@@ -124,9 +128,14 @@ export class Replay extends TracedProcesses {
     vm: PlainVm,
     memory: Memory,
     truth: Truth | undefined,
+    hostShare: number | undefined,
   ) {
     super(vm, memory, truth);
     vm.PROGRAMS.boot(this.cpu);
+    this.host =
+      hostShare === undefined || !vm.HINTING
+        ? undefined
+        : new ReplayedHost(vm, memory, this.cpu, hostShare);
     const counts = vm.percpuOf(this.cpu.id) + vm.Percpu.pageState;
     this.faultCounters = countersOf((name) => counts + vm.PageState[name]);
     this.stalls = counts + vm.PageState.allocstall;
@@ -134,13 +143,13 @@ export class Replay extends TracedProcesses {
 
   static async create(
     design: VmDesign,
-    { frames, swapPages }: ReplayMachine,
+    { frames, swapPages, hostShare }: ReplayMachine,
     truth: Truth | undefined,
   ): Promise<Replay> {
     const machine = { arch: REPLAY_ARCH, frames, swapPages, cpus: 1, nodes: 1 } as const;
     const config = vmConfig(machine, design, REPLAY_LIMITS);
     const { vm, memory } = await createPlain(config);
-    return new Replay(design, vm, memory, truth);
+    return new Replay(design, vm, memory, truth, hostShare);
   }
 
   /** Applies one event, unless the replay has stopped. `file` and `line` are for messages. */
@@ -228,9 +237,19 @@ export class Replay extends TracedProcesses {
     return this.files.leftSomeOut || this.memory.words[this.stalls] > 0;
   }
 
+  /** Whether we may lack pages that the kernel had, for whatever reason. */
+  private get mayLackPages(): boolean {
+    return this.ranShort || this.host?.tookPages === true;
+  }
+
+  /** What a host took, where one wants something. */
+  hostTotals(): HostTotals | undefined {
+    return this.host?.totals();
+  }
+
   /** @returns undefined where memory sufficed and no limit was asked for */
   pressure(): Pressure | undefined {
-    if (this.vm.SWAP_SLOTS === 0 && !this.ranShort) return undefined;
+    if (this.vm.SWAP_SLOTS === 0 && !this.mayLackPages) return undefined;
     const states = this.pageStates();
     return {
       swap: this.vm.SWAP_SLOTS,
@@ -287,7 +306,7 @@ export class Replay extends TracedProcesses {
    */
   private bringBack(process: Process, address: Vaddr, errorCode: number): void {
     const { vm } = this;
-    if (!this.ranShort || (errorCode & vm.PF_PROT) === 0) return;
+    if (!this.mayLackPages || (errorCode & vm.PF_PROT) === 0) return;
     if (this.errorCodeNow(address, errorCode) === errorCode) return;
     this.extraFault(process, address, errorCode & ~(vm.PF_PROT | vm.PF_WRITE | vm.PF_INSTR));
   }
@@ -311,6 +330,7 @@ export class Replay extends TracedProcesses {
   /** The kernel has handled the thread's fault: so do we. */
   private faultDone(process: Process, thread: TracedThread): void {
     process.tally.events++;
+    this.host?.afterFault();
     const fault = this.pending.get(thread);
     this.pending.delete(thread);
     if (!this.run(process, thread)) return;
@@ -381,7 +401,7 @@ export class Replay extends TracedProcesses {
    */
   private mappedEarly(address: Vaddr, errorCode: number): boolean {
     const { vm, memory } = this;
-    if (!this.ranShort || (errorCode & vm.PF_PROT) !== 0) return false;
+    if (!this.mayLackPages || (errorCode & vm.PF_PROT) !== 0) return false;
     const ptep = this.entryOf(address);
     const entry = ptep === 0 ? 0 : memory.words[ptep];
     if ((entry & vm.PTE_PRESENT) === 0) return false;
@@ -412,7 +432,7 @@ export class Replay extends TracedProcesses {
       this.doFault(process, address, errorCode),
     );
     // Reclaim may take the page that is to be copied while a frame is found for the copy.
-    for (let faults = 1; handled && this.ranShort && this.traps(address, errorCode); faults++) {
+    for (let faults = 1; handled && this.mayLackPages && this.traps(address, errorCode); faults++) {
       if (faults === FAULTS_OF_AN_ACCESS) throw this.full(`the access to ${show(address)}`);
       handled = this.extraFault(process, address, this.errorCodeNow(address, errorCode));
     }
@@ -427,7 +447,9 @@ export class Replay extends TracedProcesses {
     );
     if (result === vm.VM_FAULT_OOM) throw this.full(`the page at ${show(address)}`);
     if (result === vm.VM_FAULT_MAJOR) process.tally.majors++;
-    return result >= vm.VM_FAULT_MINOR;
+    if (result < vm.VM_FAULT_MINOR) return false;
+    if (this.host?.discards(this.entryOf(address)) !== true) return true;
+    return this.extraFault(process, address, this.errorCodeNow(address, errorCode));
   }
 
   /** Lets `handle` handle a fault; of one that may map pages ahead it is noted which. */
@@ -481,7 +503,7 @@ export class Replay extends TracedProcesses {
       tally,
       kernelPeakBytes: kernel.peakBytes,
       counts,
-      ranShort: this.ranShort,
+      ranShort: this.mayLackPages,
       pages: this.pagesOf(mm),
       prefault: ahead?.atExit(counts.hiwaterRss),
     };

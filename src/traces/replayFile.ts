@@ -13,6 +13,7 @@ import {
   type Pressure,
   type Stopped,
 } from './replay.js';
+import type { HostTotals } from './replayedHost.js';
 import { compareExit, type ExitComparison } from './exitComparison.js';
 import { readTruth, type Truth } from './truth.js';
 
@@ -33,6 +34,8 @@ export interface ReplayOptions extends ReadOptions {
   readonly memoryBytes: number;
   /** Size of the swap file, in bytes; none if left out. */
   readonly swapBytes?: number | undefined;
+  /** What a host wants of the memory, under designs with hinting: 0 to 1; nothing if left out. */
+  readonly hostShare?: number | undefined;
   readonly truthPath: string | undefined;
 }
 
@@ -108,6 +111,8 @@ export interface ReplayReport {
   /** What memory pressure did, where memory ran short or there is swap. */
   readonly pressure?: Pressure | undefined;
   readonly prefault?: PrefaultTotals | undefined;
+  /** What a host took, where one wanted something. */
+  readonly host?: HostTotals | undefined;
   /** Where and why the replay of a design that is known to be broken ended. */
   readonly stopped?: Stopped | undefined;
   readonly notes: readonly { readonly note: string; readonly times: number }[];
@@ -121,6 +126,11 @@ const RAN_SHORT = [
     'swap traffic are lower bounds',
   'memory ran short: page tables at exit are compared by their anonymous pages, those in swap with them',
 ];
+
+/** The same where a host took frames. */
+const HOST_TOOK =
+  'a host took frames: touches of pages that were mapped are not in the trace, so discard faults and what is read again ' +
+  'are lower bounds';
 
 /** @returns a report for each design, in order */
 export async function replayFile(path: string, options: ReplayOptions): Promise<ReplayReport[]> {
@@ -137,8 +147,9 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
 export function replayMachine({
   memoryBytes,
   swapBytes = 0,
-}: Pick<ReplayOptions, 'memoryBytes' | 'swapBytes'>): ReplayMachine {
-  return { frames: pagesIn(memoryBytes), swapPages: pagesIn(swapBytes) };
+  hostShare,
+}: Pick<ReplayOptions, 'memoryBytes' | 'swapBytes' | 'hostShare'>): ReplayMachine {
+  return { frames: pagesIn(memoryBytes), swapPages: pagesIn(swapBytes), hostShare };
 }
 
 function pagesIn(bytes: number): number {
@@ -217,9 +228,11 @@ function report(path: string, replay: Replay, truth: Truth | undefined): ReplayR
     pressure: replay.pressure(),
     prefault:
       replay.design.prefault === undefined ? undefined : prefaultTotals(replay, processes, truth),
+    host: replay.hostTotals(),
     stopped: replay.stopped,
     notes: [
       ...[...replay.notes].map(([note, times]) => ({ note, times })),
+      ...(replay.hostTotals() === undefined ? [] : [{ note: HOST_TOOK, times: 1 }]),
       ...(replay.ranShort ? RAN_SHORT.map((note) => ({ note, times: 1 })) : []),
     ],
   };

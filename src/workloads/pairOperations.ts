@@ -6,6 +6,7 @@
 import { InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { hostTakeFrames } from '../hardware/host.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { Access } from '../hardware/mmu.js';
 import { sysFork } from '../mm/fork.js';
@@ -249,6 +250,21 @@ export function* pairRemapFilePages(cpu: Cpu, task: Word, ...told: number[]): Op
   const result = yield* sysRemapFilePages(cpu, PAGE, PAGE_SIZE, 0, 1, 0);
   const remapped = succeeded(acting, 'remap_file_pages', result);
   yield* look(cpu, acting, PAGE, remapped ? { held: [0] } : untouched(acting));
+  return 0;
+}
+
+/** The host takes what is volatile, from wherever the task runs. */
+export function* pairHost(cpu: Cpu, task: Word, ...told: number[]): Op<number> {
+  yield* begin(cpu, task, told);
+  yield* hostTakeFrames(cpu, Infinity, false);
+  return 0;
+}
+
+/** The same, and a load, which is a discard fault if the page was mapped. */
+export function* pairHostTouch(cpu: Cpu, task: Word, ...told: number[]): Op<number> {
+  const acting = yield* begin(cpu, task, told);
+  yield* hostTakeFrames(cpu, Infinity, false);
+  yield* look(cpu, acting, PAGE, untouched(acting));
   return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
+import { hostTakeFrames } from '../hardware/host.js';
 import { PAGE_SIZE } from '../hardware/machine.js';
 import { Access } from '../hardware/mmu.js';
 import { warmCachePage } from '../mm/filemap.js';
@@ -33,12 +34,18 @@ export const enum PairKind {
   FORKED,
   /** The same, and in the swap file since. */
   FORKED_SWAPPED,
+  /** Anonymous, written, and back from the swap file by a load: mapped, and in the swap cache. */
+  SWAP_CACHED,
+  /** The same, and a host has taken its frame: of designs with hinting. */
+  TAKEN_SWAP_CACHED,
   /** Of a file that is mapped shared: in the cache, clean, and not mapped. */
   FILE,
   /** Of a file that is mapped shared: written, and not yet written back. */
   DIRTY_FILE,
   /** Of a file that is mapped private: in the cache, clean, and not mapped. */
   PRIVATE_FILE,
+  /** Of a file that is mapped shared: clean and mapped, and a host has taken its frame. */
+  TAKEN_FILE,
 }
 
 /** Where in the page the word is that neither operation stores to, in bytes: behind those that tell pages of files apart. */
@@ -54,13 +61,27 @@ export function* pairSetup(cpu: Cpu, kind: PairKind): Op<Word> {
   else yield* makeAnonymousPage(cpu, kind);
   if (isForked(kind)) yield* sysFork(cpu, 2);
   else yield* addThread(cpu, first);
-  if (kind === PairKind.SWAPPED || kind === PairKind.FORKED_SWAPPED) {
-    yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_PAGEOUT);
-  }
+  if (isSwapped(kind)) yield* sysMadvise(cpu, PAGE, PAGE_SIZE, MADV_PAGEOUT);
+  if (isMappedAgain(kind)) yield* touchUser(cpu, PAGE, Access.READ);
   // A page that waits in a pagevec of this CPU could not be reclaimed by another.
   yield* lruAddDrain(cpu);
+  if (isTaken(kind)) yield* hostTakeFrames(cpu, Infinity, false);
   yield* switchTo(cpu, 0);
   return first;
+}
+
+/** Whether the page has been in the swap file. */
+function isSwapped(kind: PairKind): boolean {
+  return kind >= PairKind.SWAPPED && kind < PairKind.FILE && kind !== PairKind.FORKED;
+}
+
+/** Whether it has been mapped since it was taken out. */
+function isMappedAgain(kind: PairKind): boolean {
+  return kind === PairKind.SWAP_CACHED || isTaken(kind);
+}
+
+function isTaken(kind: PairKind): boolean {
+  return kind === PairKind.TAKEN_SWAP_CACHED || kind === PairKind.TAKEN_FILE;
 }
 
 /** Whether the tasks are of two processes. */
@@ -74,7 +95,7 @@ function isOfFile(kind: PairKind): boolean {
 
 /** Whether all who map the page see what one stores. */
 export function isSharedFile(kind: PairKind): boolean {
-  return kind === PairKind.FILE || kind === PairKind.DIRTY_FILE;
+  return isOfFile(kind) && kind !== PairKind.PRIVATE_FILE;
 }
 
 /** What that word holds. */

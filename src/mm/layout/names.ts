@@ -6,6 +6,7 @@
  */
 import type { Word } from '../../base/units.js';
 import { frameOf, wordPfn } from '../../hardware/frames.js';
+import { hostStatePfn } from '../../hardware/hostStates.js';
 import { LINE_WORDS } from '../../hardware/machine.js';
 import { CPU_LINES, CPU_LINES_END, CpuLine } from '../../hardware/memory.js';
 import { File } from './file.js';
@@ -133,6 +134,8 @@ const regions: readonly Region[] = [
 export function nameOf(word: Word): string {
   const pfn = wordPfn(word);
   if (pfn >= 0) return `frame[${pfn}][${word - frameOf(pfn)}]`;
+  const hinted = hostStatePfn(word);
+  if (hinted >= 0) return `hostState[${hinted}].word`;
   const region = regions.find(({ base, end }) => word >= base && word < end);
   if (region !== undefined) {
     const index = Math.floor((word - region.base) / region.record);

@@ -4,7 +4,7 @@
  * Invariant: mapcount <= refcount. Checked by oracle/audit.ts.
  */
 import type { Pfn, Word } from '../../base/units.js';
-import { FRAMES_END } from '../../hardware/frames.js';
+import { HOST_STATES_END } from '../../hardware/hostStates.js';
 import { FRAMES } from '../../hardware/machine.js';
 
 export const Page = {
@@ -72,6 +72,16 @@ export const PG_lazyfree = 1 << 13;
 /** First frame of a free block that holds zeros, beside PG_buddy. Under zone->lock. */
 export const PG_zeroed = 1 << 14;
 
+/**
+ * Of designs with hinting. The host has taken it, and its handler takes it out of its cache and of all ptes: nobody is
+ * to map it any more. Changes under the page's lock; whoever maps it looks under the lock of the pte.
+ */
+export const PG_discarded = 1 << 16;
+/** In the swap cache, and some pte was told that it may be written. */
+export const PG_writable = 1 << 17;
+/** The device has it: unless it is dirty, as it is in memory. */
+export const PG_mappedtodisk = 1 << 18;
+
 /** From this bit up, a page of the cache says how large its folio is: log2 of its pages. */
 const FOLIO_ORDER_SHIFT = 24;
 
@@ -90,7 +100,7 @@ export function hugeMapcount(pfn: Pfn): Word {
   return pageOf(pfn + 1) + Page.lruPrev;
 }
 
-export const PAGES: Word = FRAMES_END;
+export const PAGES: Word = HOST_STATES_END;
 export const PAGES_END: Word = PAGES + FRAMES * PAGE_RECORD;
 
 /** The record of a frame (Linux: pfn_to_page). */

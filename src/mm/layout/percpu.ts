@@ -93,6 +93,15 @@ export const PageState = {
   /** Frames that kscrubd zeroed, and frames of zeros handed out as they were. */
   pgscrub: 30,
   pgalloc_zeroed: 31,
+  /** What the guest told its host, in designs with hinting: pageStates.ts. Behind all else of the record. */
+  page_set_unused: 143,
+  page_set_stable: 142,
+  page_make_stable: 141,
+  page_make_volatile: 140,
+  page_check_writable: 139,
+  /** Accesses to frames that the host had taken, and pages that were discarded for it. */
+  discard_fault: 138,
+  page_discard: 137,
 } as const;
 
 export type PageStateName = keyof typeof PageState;
