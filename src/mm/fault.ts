@@ -22,7 +22,7 @@ import { MMF_OOM_KILLED, Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
 import { delimbo, maybeReloadTlbMm } from './limbo.js';
-import { pageTableAtomicStart, pageTableAtomicStop, sectionStart, sectionStop } from './locking.js';
+import { pageTableAtomicStart, sectionStart, sectionStop, walkStop } from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
 import { pteAllocMap } from './pgtable.js';
 import { pteUnmap } from './pteMap.js';
@@ -158,7 +158,7 @@ function* handlePteFault(
   const entry = yield* ptepGet(cpu, ptep);
   if (!ptePresent(entry)) {
     if (pteMoved(entry)) {
-      yield* pageTableAtomicStop(cpu, mm);
+      yield* walkStop(cpu, mm, ptep);
       yield* waitForMove(cpu, mm, address);
       return VM_FAULT_MINOR;
     }

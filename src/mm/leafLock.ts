@@ -1,28 +1,48 @@
-/** Leaf tables that are found and locked at once, where they may move in between: see relocate.ts. */
+/** Leaf tables that are found, locked and mapped at once, where they may move in between: see relocate.ts. */
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { MOVE_MARKS } from './design.js';
 import { ptesLock, ptesUnlock } from './locking.js';
 import { leafTable, waitForMove } from './pgwalk.js';
 import { pteMoved, ptepGet } from './pte.js';
+import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
 
-/**
- * Finds the leaf table of an address and takes its lock, if there is one.
- *
- * @returns as for `leafTable`
- */
-export function* leafTableLock(cpu: Cpu, mm: Word, address: Vaddr): Op<number> {
+/** A leaf table whose lock is held. */
+export interface LockedTable {
+  /** Its first word; or as `leafTable` says, and nothing is held. */
+  readonly table: number;
+  /** The same as it can be reached. */
+  readonly mapped: Word;
+}
+
+/** Finds the leaf table of an address, takes its lock and maps it, if there is one. */
+export function* leafTableMapLock(cpu: Cpu, mm: Word, address: Vaddr): Op<LockedTable> {
   for (;;) {
     const table = yield* leafTable(cpu, mm, address);
-    if (table <= 0) return table;
+    if (table <= 0) return { table, mapped: 0 };
     yield* ptesLock(cpu, mm, table);
-    if (!MOVE_MARKS || !(yield* tableMoved(cpu, table))) return table;
-    yield* ptesUnlock(cpu, mm, table);
+    const mapped = yield* pteOffsetMapAtomic(cpu, table);
+    if (!(yield* tableMoved(cpu, mapped))) return { table, mapped };
+    yield* leafTableUnmapUnlock(cpu, mm, { table, mapped });
     yield* waitForMove(cpu, mm, address);
   }
 }
 
-/** Whether a table's entries are in another one now. Locks: those of its ptes: it moves as a whole. */
-export function* tableMoved(cpu: Cpu, table: Word): Op<boolean> {
-  return pteMoved(yield* ptepGet(cpu, table));
+export function* leafTableUnmapUnlock(
+  cpu: Cpu,
+  mm: Word,
+  { table, mapped }: LockedTable,
+): Op<void> {
+  yield* pteUnmapAtomic(cpu, mapped);
+  yield* ptesUnlock(cpu, mm, table);
+}
+
+/**
+ * Whether a table's entries are in another one now.
+ *
+ * @param mapped - its first word, as it can be reached
+ * Locks: those of its ptes: it moves as a whole.
+ */
+export function* tableMoved(cpu: Cpu, mapped: Word): Op<boolean> {
+  return MOVE_MARKS && pteMoved(yield* ptepGet(cpu, mapped));
 }

@@ -73,7 +73,7 @@ function* moveSpareTables(cpu: Cpu, mm: Word, move: Move): Op<number> {
   const wanted = yield* countSpareTables(cpu, mm, move);
   let moved = 0;
   while (moved < wanted) {
-    const to = yield* allocTableFrom(cpu, move.source);
+    const to = yield* allocTableFrom(cpu, move.source, 0);
     if (to === 0) break;
     const from = yield* replaceSpareTable(cpu, mm, move, to);
     yield* freeTable(cpu, from === 0 ? to : from, 0);

@@ -37,11 +37,10 @@ import {
 } from './layout/page.js';
 import { Vma } from './layout/vma.js';
 import { Zone, zoneOf } from './layout/zone.js';
-import { ptesUnlock } from './locking.js';
+import { leafTableMapLock, leafTableUnmapUnlock } from './leafLock.js';
 import { addToList, delFromList, lruAddDrain, putPage } from './lru.js';
 import { migratePageTables } from './migrateTables.js';
 import { freeNewPage, setNewReferences, takePagesOfNode } from './pagealloc.js';
-import { leafTableLock } from './leafLock.js';
 import { nextSpan } from './pgwalk.js';
 import { ptePresent, ptepExchange, ptepGet, ptepSet } from './pte.js';
 import type { Moved } from './relocate.js';
@@ -86,16 +85,17 @@ function* migrateRange(
   counts: { pages: number; notMigrated: number },
 ): Op<void> {
   for (let address = start; address < end;) {
-    const table = yield* leafTableLock(cpu, mm, address);
+    const locked = yield* leafTableMapLock(cpu, mm, address);
+    const { table, mapped } = locked;
     if (table <= 0) {
       address = nextSpan(address, Math.max(1, -table));
       continue;
     }
-    const entry = yield* ptepGet(cpu, table + pteOffset(address));
+    const entry = yield* ptepGet(cpu, mapped + pteOffset(address));
     const pfn = ptePresent(entry) ? entryPfn(entry) : ZERO_PFN;
     const wanted = pfn !== ZERO_PFN && pfnNode(pfn) === from;
     if (wanted) yield* getPage(cpu, pfn);
-    yield* ptesUnlock(cpu, mm, table);
+    yield* leafTableUnmapUnlock(cpu, mm, locked);
     if (wanted) {
       if (yield* migratePage(cpu, mm, address, pfn, to)) counts.pages++;
       else counts.notMigrated++;
@@ -128,9 +128,9 @@ function* migratePage(cpu: Cpu, mm: Word, address: Vaddr, pfn: Pfn, node: number
  * Locks: the page's; takes those of the pte, and page_table_lock, for which who meets the mark waits.
  */
 function* movePage(cpu: Cpu, mm: Word, address: Vaddr, pfn: Pfn, to: Pfn): Op<boolean> {
-  const table = yield* leafTableLock(cpu, mm, address);
-  if (table <= 0) return false;
-  const ptep = table + pteOffset(address);
+  const locked = yield* leafTableMapLock(cpu, mm, address);
+  if (locked.table <= 0) return false;
+  const ptep = locked.mapped + pteOffset(address);
   const now = yield* ptepGet(cpu, ptep);
   const alone = ptePresent(now) && entryPfn(now) === pfn && (yield* isAlone(cpu, pfn));
   if (alone) {
@@ -142,7 +142,7 @@ function* movePage(cpu: Cpu, mm: Word, address: Vaddr, pfn: Pfn, to: Pfn): Op<bo
     yield* ptepSet(cpu, ptep, (entry & ~PFN_MASK) | pfnBits(to));
     if (!PTE_LOCK_MM) yield* cpu.spinUnlock(mm + Mm.pageTableLock);
   }
-  yield* ptesUnlock(cpu, mm, table);
+  yield* leafTableUnmapUnlock(cpu, mm, locked);
   return alone;
 }
 

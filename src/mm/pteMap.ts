@@ -29,12 +29,7 @@ import {
 import { KM_PTE0, KM_PTE1, KM_PTE2 } from './layout/kmap.js';
 import { leafTable } from './pgwalk.js';
 
-/**
- * Maps a leaf table for a walk that may sleep.
- *
- * @param table - any word of it
- * @returns the same word, as it can be reached
- */
+/** Maps a leaf table for a walk that may sleep. @param table - any word of it @returns the same word, as it can be reached */
 export function* pteOffsetMap(cpu: Cpu, table: Word): Op<Word> {
   if (!HIGHPTE) return table;
   const pfn = wordPfn(table);
@@ -51,13 +46,8 @@ export function* pteUnmap(cpu: Cpu, mapped: Word): Op<void> {
 /** Maps two leaf tables for a walk that may sleep before that, but not while it has both. @param one - its first word */
 export function* pteOffsetMapTwo(cpu: Cpu, one: Word, other: Word): Op<TwoKmaps> {
   if (!HIGHPTE) return { one, other };
-  const first = wordPfn(one);
-  const second = wordPfn(other);
-  if (KMAP_POOL) return yield* kmapHighTwo(cpu, first, second);
-  return {
-    one: yield* kmapOwned(cpu, first, KM_PTE0),
-    other: yield* kmapOwned(cpu, second, KM_PTE1),
-  };
+  if (KMAP_POOL) return yield* kmapHighTwo(cpu, wordPfn(one), wordPfn(other));
+  return yield* pteOffsetMapTwoAtomic(cpu, one, other);
 }
 
 export function* pteUnmapTwo(cpu: Cpu, { one, other }: TwoKmaps): Op<void> {
@@ -76,6 +66,20 @@ export function* pteOffsetMapAtomic(cpu: Cpu, table: Word): Op<Word> {
 
 export function* pteUnmapAtomic(cpu: Cpu, mapped: Word): Op<void> {
   if (HIGHPTE) yield* kunmapOwned(cpu, mapped);
+}
+
+/** The same of two tables. @param one - its first word */
+export function* pteOffsetMapTwoAtomic(cpu: Cpu, one: Word, other: Word): Op<TwoKmaps> {
+  if (!HIGHPTE) return { one, other };
+  return {
+    one: yield* kmapOwned(cpu, wordPfn(one), KM_PTE0),
+    other: yield* kmapOwned(cpu, wordPfn(other), KM_PTE1),
+  };
+}
+
+export function* pteUnmapTwoAtomic(cpu: Cpu, { one, other }: TwoKmaps): Op<void> {
+  yield* pteUnmapAtomic(cpu, other);
+  yield* pteUnmapAtomic(cpu, one);
 }
 
 /** Lets go of a fault's pte, in designs where it could not be held while the task sleeps. */

@@ -48,6 +48,7 @@ import {
   tableGet,
   tableSet,
 } from './pte.js';
+import { pteOffsetMapTwoAtomic, pteUnmapTwoAtomic } from './pteMap.js';
 import { synchronizeRcu } from './rcu.js';
 import { allocTableFrom, type TableSource } from './tableSource.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -129,7 +130,7 @@ function* moveIfWanted(
     result.skipped++;
     return;
   }
-  const to = yield* allocTableFrom(cpu, move.source);
+  const to = yield* allocTableFrom(cpu, move.source, level);
   if (to === 0) {
     result.noMemory = true;
     return;
@@ -177,15 +178,28 @@ export function* moveTable(
   const entryp = level === TOP_LEVEL ? 0 : yield* entryAbove(cpu, mm, address, level);
   const now = entryp === 0 ? yield* topTable(cpu, mm) : entryPfn(yield* tableGet(cpu, entryp));
   if (now === from) {
-    for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
-      const offset = index * wordsPerEntry(level);
-      yield* moveEntry(cpu, frameOf(from) + offset, frameOf(to) + offset, level);
-    }
+    if (level === 0) yield* moveLeafEntries(cpu, from, to);
+    else yield* moveEntries(cpu, frameOf(from), frameOf(to), level);
     if (entryp === 0) yield* cpu.writeOnce(mm + Mm.pgd, to);
     else yield* tableSet(cpu, entryp, tableEntry(to));
   }
   yield* tableUnlock(cpu, mm, from, level);
   return now === from;
+}
+
+/** Moves the entries of a leaf table, which may be in high memory, as its new frame. */
+function* moveLeafEntries(cpu: Cpu, from: Pfn, to: Pfn): Op<void> {
+  const mapped = yield* pteOffsetMapTwoAtomic(cpu, frameOf(from), frameOf(to));
+  yield* moveEntries(cpu, mapped.one, mapped.other, 0);
+  yield* pteUnmapTwoAtomic(cpu, mapped);
+}
+
+/** @param from - the first word of the old table */
+function* moveEntries(cpu: Cpu, from: Word, to: Word, level: number): Op<void> {
+  for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
+    const offset = index * wordsPerEntry(level);
+    yield* moveEntry(cpu, from + offset, to + offset, level);
+  }
 }
 
 /** Takes what keeps a table's entries as they are, but for those that are changed by compare-exchange. */

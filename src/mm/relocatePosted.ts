@@ -73,7 +73,7 @@ function* migrateBelow(
     if (entry === 0 || (level === 1 && pmdHuge(entry))) continue;
     // The table that holds the entry: page_to_nid(virt_to_page(pmd)).
     if (move.wants(wordPfn(entryp), level - 1)) {
-      const to = yield* allocTableFrom(cpu, move.source);
+      const to = yield* allocTableFrom(cpu, move.source, level - 1);
       if (to === 0) {
         result.noMemory = true;
         return;
@@ -111,7 +111,7 @@ function* migrateTable(
 function* migrateTop(cpu: Cpu, mm: Word, move: Move, result: Moved, old: Pfn[]): Op<void> {
   const from = yield* topTable(cpu, mm);
   if (!move.wants(from, TOP_LEVEL)) return;
-  const to = yield* allocTableFrom(cpu, move.source);
+  const to = yield* allocTableFrom(cpu, move.source, TOP_LEVEL);
   if (to === 0) {
     result.noMemory = true;
     return;

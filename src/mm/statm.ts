@@ -8,12 +8,14 @@ import { HUGE_PAGES, PAGE_SIZE, pteOffset } from '../hardware/machine.js';
 import { KMAP_WALK_ATOMIC } from './design.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
-import { HUGE_LEAF, leafTable, nextSpan } from './pgwalk.js';
-import { ptePresent, ptepGet } from './pte.js';
+import { HUGE_LEAF, leafTable, nextSpan, waitForMove } from './pgwalk.js';
+import { pteMoved, ptePresent, ptepGet } from './pte.js';
 import { pteOffsetMap, pteUnmap } from './pteMap.js';
 
 /** Ptes that are looked at before others may have the CPU. */
 const RESCHED_PTES = 128;
+/** Its entries are elsewhere now. */
+const TABLE_MOVED = -1;
 
 /**
  * Counts the pages that an address space maps, the zero page too.
@@ -41,18 +43,31 @@ function* statmRange(cpu: Cpu, mm: Word, start: Vaddr, end: Vaddr): Op<number> {
     const table = yield* leafTable(cpu, mm, address);
     const next = nextSpan(address, table < 0 ? -table : 1);
     if (table === HUGE_LEAF) resident += HUGE_PAGES;
-    else if (table > 0) resident += yield* statmTable(cpu, table, address, Math.min(end, next));
+    else if (table > 0) {
+      const counted = yield* statmTable(cpu, table, address, Math.min(end, next));
+      if (counted === TABLE_MOVED) {
+        yield* waitForMove(cpu, mm, address);
+        continue;
+      }
+      resident += counted;
+    }
     address = next;
   }
   return resident;
 }
 
+/** @returns pages that are present, or TABLE_MOVED */
 function* statmTable(cpu: Cpu, table: Word, start: Vaddr, end: Vaddr): Op<number> {
   let resident = 0;
   let looked = 0;
   let mapped = yield* pteOffsetMap(cpu, table);
   for (let address = start; address < end; address += PAGE_SIZE) {
-    if (ptePresent(yield* ptepGet(cpu, mapped + pteOffset(address)))) resident++;
+    const entry = yield* ptepGet(cpu, mapped + pteOffset(address));
+    if (pteMoved(entry)) {
+      yield* pteUnmap(cpu, mapped);
+      return TABLE_MOVED;
+    }
+    if (ptePresent(entry)) resident++;
     looked++;
     const last = address + PAGE_SIZE >= end;
     if (last || looked % RESCHED_PTES === 0) mapped = yield* condResched(cpu, table, mapped);

@@ -2,6 +2,8 @@
 import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
+import { HIGHMEM } from '../hardware/machine.js';
+import { HIGHPTE } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { Zone } from './layout/zone.js';
 import { drainLocalPages, takePagesOfNode } from './pagealloc.js';
@@ -16,24 +18,25 @@ export interface TableSource {
   left?: number;
 }
 
-/** Takes an empty table of one frame. @returns 0 when there is none to be had */
-export function* allocTableFrom(cpu: Cpu, source: TableSource): Op<Pfn> {
+/** Takes an empty table of `level`, which is one frame. @returns 0 when there is none to be had */
+export function* allocTableFrom(cpu: Cpu, source: TableSource, level: number): Op<Pfn> {
   if (source.left !== undefined && source.left-- <= 0) return 0;
   const { node, refused } = source;
-  if (node !== undefined) return yield* allocTableOfNode(cpu, node);
+  if (node !== undefined) return yield* allocTableOfNode(cpu, node, level);
   for (;;) {
-    const pfn = yield* allocTable(cpu, 0);
+    const pfn = yield* allocTable(cpu, level);
     if (refused === undefined || pfn < refused.start || pfn >= refused.end) return pfn;
     refused.taken.push(pfn);
   }
 }
 
-function* allocTableOfNode(cpu: Cpu, node: number): Op<Pfn> {
+function* allocTableOfNode(cpu: Cpu, node: number, level: number): Op<Pfn> {
   if (yield* shouldFail(cpu)) return 0;
-  let pfn = yield* takePagesOfNode(cpu, node, 0, Zone.freeArea, false);
+  const area = HIGHMEM && !(HIGHPTE && level === 0) ? Zone.freeAreaLow : Zone.freeArea;
+  let pfn = yield* takePagesOfNode(cpu, node, 0, area, false);
   if (pfn === 0) {
     yield* drainLocalPages(cpu);
-    pfn = yield* takePagesOfNode(cpu, node, 0, Zone.freeArea, false);
+    pfn = yield* takePagesOfNode(cpu, node, 0, area, false);
   }
   if (pfn === 0) return 0;
   yield* cpu.zeroPage(frameOf(pfn));

@@ -162,8 +162,9 @@ function* zapRange(
     const mapped = atomic ? yield* pteOffsetMapAtomic(cpu, table) : yield* pteOffsetMap(cpu, table);
     yield* ptesLock(cpu, mm, table);
     // Who holds mmap_sem for writing meets none that moves.
-    if (MOVE_MARKS && atomic && (yield* tableMoved(cpu, table))) {
+    if (MOVE_MARKS && atomic && (yield* tableMoved(cpu, mapped))) {
       yield* ptesUnlock(cpu, mm, table);
+      yield* pteUnmapAtomic(cpu, mapped);
       yield* waitForMove(cpu, mm, address);
       continue;
     }
