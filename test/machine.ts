@@ -167,7 +167,8 @@ export async function testMachine(options: TestMachineOptions = {}): Promise<Tes
       const pcpu = vm.percpuOf(0);
       const pcp = memory.words[pcpu + vm.Percpu.pcpCount];
       const zeroed = memory.words[pcpu + vm.Percpu.pcpZeroedCount];
-      return vm.readZone(memory, 0).freePages + pcp + zeroed;
+      const low = vm.HIGHMEM ? memory.words[pcpu + vm.Percpu.pcpLowCount] : 0;
+      return vm.readZone(memory, 0).freePages + pcp + zeroed + low;
     },
     counts: () => vm.readMm(memory, cpu.mm),
     event: (name) => vm.pageStates(memory)[name],

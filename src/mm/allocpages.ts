@@ -14,10 +14,9 @@ import { mightSleep } from './kmap.js';
 import { outOfMemory } from './oomKill.js';
 import { Zone } from './layout/zone.js';
 import {
-  NEW_PAGE_REFERENCES,
   drainLocalPages,
   refillZeroed,
-  setNewReferences,
+  takeLowPage,
   takePage,
   takePages,
   takeZeroed,
@@ -63,19 +62,20 @@ export function* allocZeroedPageNowait(cpu: Cpu): Op<Pfn> {
 /** The same where the kernel must reach it at any time (Linux: GFP_KERNEL): not in high memory. */
 export function* allocZeroedLowPage(cpu: Cpu): Op<Pfn> {
   if (!HIGHMEM) return yield* allocZeroedPage(cpu);
-  const pfn = yield* allocZeroedPages(cpu, 0);
-  if (pfn !== 0) yield* setNewReferences(cpu, pfn, 0, NEW_PAGE_REFERENCES);
+  if (KMAP_CHECKED) yield* mightSleep(cpu);
+  if (yield* shouldFail(cpu)) return 0;
+  let pfn = yield* takeLowPage(cpu, false);
+  if (pfn === 0) pfn = yield* allocSlowly(cpu, 0, Zone.freeAreaLow);
+  if (pfn !== 0) yield* cpu.zeroPage(frameOf(pfn));
   return pfn;
 }
 
-/** Takes a block of 2^order frames, not in high memory, filled with zeros and without references; or 0. */
+/** Takes a block of 2^order frames, order above 0, not in high memory, filled with zeros and without references; or 0. */
 export function* allocZeroedPages(cpu: Cpu, order: number): Op<Pfn> {
   if (KMAP_CHECKED) yield* mightSleep(cpu);
   if (yield* shouldFail(cpu)) return 0;
   const area = HIGHMEM ? Zone.freeAreaLow : Zone.freeArea;
   let pfn = yield* takePages(cpu, order, area, false);
-  // Low memory may be on this CPU's list, and what is reclaimed may be high.
-  if (HIGHMEM && pfn === 0) pfn = yield* takeAgain(cpu, order, area, false);
   if (pfn === 0) pfn = yield* allocSlowly(cpu, order, area);
   if (pfn === 0) return 0;
   for (let frame = 0; frame < 2 ** order; frame++) yield* cpu.zeroPage(frameOf(pfn + frame));
@@ -96,7 +96,8 @@ function* allocSlowly(cpu: Cpu, order: number, area: number): Op<Pfn> {
 
 /** What was freed is on this CPU's list, where a block is looked for in vain. */
 function* takeAgain(cpu: Cpu, order: number, area: number, reserve: boolean): Op<Pfn> {
-  if (order === 0 && area === Zone.freeArea) return yield* takePage(cpu, reserve);
+  if (HIGHMEM && order === 0 && area === Zone.freeAreaLow) return yield* takeLowPage(cpu, reserve);
+  if (order === 0) return yield* takePage(cpu, reserve);
   yield* drainLocalPages(cpu);
   return yield* takePages(cpu, order, area, reserve);
 }

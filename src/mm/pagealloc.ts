@@ -69,6 +69,42 @@ export function* takePage(cpu: Cpu, reserve: boolean): Op<Pfn> {
   return pfn;
 }
 
+/** The same of a frame of low memory, where there is high memory. */
+export function* takeLowPage(cpu: Cpu, reserve: boolean): Op<Pfn> {
+  const pcpu = percpuOf(cpu.id);
+  let count = yield* cpu.load(pcpu + Percpu.pcpLowCount);
+  if (count === 0) count = yield* refillLow(cpu, pcpu, reserve);
+  if (count === 0) return 0;
+  const pfn = yield* cpu.load(pcpu + Percpu.pcpLow + count - 1);
+  yield* cpu.store(pcpu + Percpu.pcpLowCount, count - 1);
+  yield* prepNewPage(cpu, pfn);
+  return pfn;
+}
+
+/** Fills the CPU's empty list of low memory from the nearest zone that has some. @returns frames now on it */
+function* refillLow(cpu: Cpu, pcpu: Word, reserve: boolean): Op<number> {
+  for (let distance = 0; distance < NODES; distance++) {
+    const zone = zoneOf((cpu.node + distance) % NODES);
+    if ((yield* cpu.load(zone + Zone.start)) >= LOW_FRAMES) continue;
+    yield* cpu.spinLock(zone + Zone.lock);
+    const spare = reserve ? PCP_BATCH : yield* spareFrames(cpu, zone);
+    const batch = Math.min(spare, PCP_BATCH);
+    let taken = 0;
+    while (taken < batch) {
+      const pfn = yield* rmqueueArea(cpu, zone, 0, Zone.freeAreaLow);
+      if (pfn === 0) break;
+      yield* cpu.store(pcpu + Percpu.pcpLow + taken, pfn);
+      taken++;
+    }
+    yield* cpu.spinUnlock(zone + Zone.lock);
+    if (SWAP_SLOTS > 0) yield* wakeupKswapd(cpu, zone);
+    if (taken === 0) continue;
+    yield* cpu.store(pcpu + Percpu.pcpLowCount, taken);
+    return taken;
+  }
+  return 0;
+}
+
 /** Linux: prep_new_page. */
 function* prepNewPage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* countEvent(cpu, PageState.pgalloc);
@@ -122,16 +158,12 @@ export function* takeZeroed(cpu: Cpu): Op<Pfn> {
 export function* freePage(cpu: Cpu, pfn: Pfn): Op<void> {
   yield* clearPage(cpu, pfn);
   yield* countEvent(cpu, PageState.pgfree);
-  if (HIGHMEM && pfn < LOW_FRAMES) {
-    // Not to a list from which it would be taken for what could be in high memory.
-    yield* freeToZone(cpu, pfn, 0);
-    return;
-  }
   const pcpu = percpuOf(cpu.id);
-  let count = yield* cpu.load(pcpu + Percpu.pcpCount);
-  if (count === PCP_HIGH) count = yield* freePagesBulk(cpu, pcpu, count);
-  yield* cpu.store(pcpu + Percpu.pcp + count, pfn);
-  yield* cpu.store(pcpu + Percpu.pcpCount, count + 1);
+  const list = pcpu + (HIGHMEM && pfn < LOW_FRAMES ? Percpu.pcpLowCount : Percpu.pcpCount);
+  let count = yield* cpu.load(list);
+  if (count === PCP_HIGH) count = yield* freePagesBulk(cpu, list, count);
+  yield* cpu.store(list + 1 + count, pfn);
+  yield* cpu.store(list, count + 1);
 }
 
 /** Makes the references to a frame that its owner alone knows `to`; they are `from`. */
@@ -204,12 +236,17 @@ function* takeBatch(cpu: Cpu, zone: Word, stack: Word, batch: number, area: numb
   }
 }
 
-/** Moves PCP_BATCH frames from a full list to the zones they belong to. @returns frames left */
-function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
+/**
+ * Moves PCP_BATCH frames from a full list to the zones they belong to.
+ *
+ * @param list - of the CPU: its count, with the frames behind it
+ * @returns frames left
+ */
+function* freePagesBulk(cpu: Cpu, list: Word, count: number): Op<number> {
   let locked: Word = 0;
   const left = count - PCP_BATCH;
   for (let slot = count - 1; slot >= left; slot--) {
-    const pfn = yield* cpu.load(pcpu + Percpu.pcp + slot);
+    const pfn = yield* cpu.load(list + 1 + slot);
     const zone = zoneOf(pfnNode(pfn));
     if (zone !== locked) {
       if (locked !== 0) yield* cpu.spinUnlock(locked + Zone.lock);
@@ -219,7 +256,7 @@ function* freePagesBulk(cpu: Cpu, pcpu: Word, count: number): Op<number> {
     yield* freeBlock(cpu, zone, pfn, 0, Zone.freeArea);
   }
   yield* cpu.spinUnlock(locked + Zone.lock);
-  yield* cpu.store(pcpu + Percpu.pcpCount, left);
+  yield* cpu.store(list, left);
   return left;
 }
 
@@ -299,15 +336,20 @@ function* freeToZone(cpu: Cpu, pfn: Pfn, order: number): Op<void> {
   yield* cpu.spinUnlock(zone + Zone.lock);
 }
 
-/** Gives the frames of this CPU's list back to their zones, where they may make up blocks (Linux: drain_local_pages). */
+/** Gives the frames of this CPU's lists back to their zones, where they may make up blocks (Linux: drain_local_pages). */
 export function* drainLocalPages(cpu: Cpu): Op<void> {
   const pcpu = percpuOf(cpu.id);
-  const count = yield* cpu.load(pcpu + Percpu.pcpCount);
+  yield* drainList(cpu, pcpu + Percpu.pcpCount);
+  if (HIGHMEM) yield* drainList(cpu, pcpu + Percpu.pcpLowCount);
+}
+
+function* drainList(cpu: Cpu, list: Word): Op<void> {
+  const count = yield* cpu.load(list);
   for (let slot = 0; slot < count; slot++) {
-    const pfn = yield* cpu.load(pcpu + Percpu.pcp + slot);
+    const pfn = yield* cpu.load(list + 1 + slot);
     yield* freeToZone(cpu, pfn, 0);
   }
-  yield* cpu.store(pcpu + Percpu.pcpCount, 0);
+  yield* cpu.store(list, 0);
 }
 
 /** Gives back a huge page that nothing refers to any more. */

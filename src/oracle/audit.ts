@@ -213,6 +213,11 @@ function auditPercpu(words: Int32Array, claims: Claims, faults: string[]): void 
     for (let slot = 0; slot < words[pcpu + Percpu.pcpCount]; slot++) {
       claimFree(claims, words[pcpu + Percpu.pcp + slot], `cpu ${cpu}'s list`, faults);
     }
+    for (let slot = 0; HIGHMEM && slot < words[pcpu + Percpu.pcpLowCount]; slot++) {
+      const pfn = words[pcpu + Percpu.pcpLow + slot];
+      claimFree(claims, pfn, `cpu ${cpu}'s list of low memory`, faults);
+      if (pfn >= LOW_FRAMES) faults.push(`frame ${pfn} is on cpu ${cpu}'s list of low memory`);
+    }
     for (let slot = 0; slot < words[pcpu + Percpu.pcpZeroedCount]; slot++) {
       const pfn = words[pcpu + Percpu.pcpZeroed + slot];
       claimFree(claims, pfn, `cpu ${cpu}'s list of zeroed frames`, faults);

@@ -6,7 +6,7 @@ import { ENOMEM } from '../base/errno.js';
 import { InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
-import { NODES, PAGE_SIZE } from '../hardware/machine.js';
+import { HIGHMEM, NODES, PAGE_SIZE } from '../hardware/machine.js';
 import { Percpu, percpuOf } from '../mm/layout/percpu.js';
 import { Zone, zoneOf } from '../mm/layout/zone.js';
 import { lruAddDrain } from '../mm/lru.js';
@@ -93,6 +93,7 @@ function* useUpMemory(cpu: Cpu, pid: number): Op<void> {
 
 function* freeFrames(cpu: Cpu): Op<number> {
   let free = yield* cpu.load(percpuOf(cpu.id) + Percpu.pcpCount);
+  if (HIGHMEM) free += yield* cpu.load(percpuOf(cpu.id) + Percpu.pcpLowCount);
   for (let node = 0; node < NODES; node++) free += yield* cpu.load(zoneOf(node) + Zone.freePages);
   return free;
 }

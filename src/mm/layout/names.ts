@@ -53,7 +53,10 @@ for (let slot = 0; slot < PAGEVEC_SIZE; slot++) {
   percpuFields.set(Percpu.lruAddActive + slot, `lruAddActive[${slot}]`);
   percpuFields.set(Percpu.stackPagevec + slot, `stackPagevec[${slot}]`);
 }
-for (let slot = 0; slot < PCP_HIGH; slot++) percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
+for (let slot = 0; slot < PCP_HIGH; slot++) {
+  percpuFields.set(Percpu.pcp + slot, `pcp[${slot}]`);
+  percpuFields.set(Percpu.pcpLow + slot, `pcpLow[${slot}]`);
+}
 
 for (let slot = 0; slot < PCP_BATCH; slot++)
   percpuFields.set(Percpu.pcpZeroed + slot, `pcpZeroed[${slot}]`);

@@ -2,10 +2,10 @@
  * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
  * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
  * quiet points.
- * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line; 176 where there is a stack.
+ * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line; 176 where there is a stack, 224 with high memory.
  */
 import type { Word } from '../../base/units.js';
-import { CPUS, FRAMES, LINE_WORDS } from '../../hardware/machine.js';
+import { CPUS, FRAMES, HIGHMEM, LINE_WORDS } from '../../hardware/machine.js';
 import { PREFAULT_POSTED } from '../design.js';
 import { ZONES_END } from './zone.js';
 
@@ -46,6 +46,9 @@ export const Percpu = {
    */
   stackPagevec: 144,
   stackReturn: 158,
+  /** The same as pcpCount and pcp of low memory, where there is high memory (Linux: a list for each zone). */
+  pcpLowCount: 176,
+  pcpLow: 177,
 } as const;
 
 /** Offsets of the event counts from Percpu.pageState (V18, patch 3 of 4: struct page_state). */
@@ -103,7 +106,7 @@ export const PageState = {
 
 export type PageStateName = keyof typeof PageState;
 
-export const PERCPU_RECORD = 9 * LINE_WORDS + STACK_WORDS;
+export const PERCPU_RECORD = HIGHMEM ? 14 * LINE_WORDS : 9 * LINE_WORDS + STACK_WORDS;
 export const PERCPUS: Word = ZONES_END;
 export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
 
