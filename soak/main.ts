@@ -81,7 +81,7 @@ try {
 }
 
 async function run(options: Options): Promise<number> {
-  const designs = options.design ?? DESIGNS.filter(({ broken }) => broken === undefined);
+  const designs = options.design ?? DESIGNS.filter((design) => isWorthIt(design, options.arch));
   const directory = mkdtempSync(join(tmpdir(), 'minorfault-soak-'));
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   process.once('SIGINT', () => {
@@ -103,6 +103,11 @@ async function run(options: Options): Promise<number> {
     printJson({ engine: options.engine, arch: options.arch, rows: rows.map(asJson(options)) });
   else print(formatTable(HEAD, rows.map(cells)));
   return rows.some(({ result }) => result.failure !== undefined) ? 1 : 0;
+}
+
+/** What is right; and what is for high memory where there is some. */
+function isWorthIt({ broken, highpte }: VmDesign, arch: ArchName): boolean {
+  return broken === undefined && (highpte === undefined || ARCHES[arch].highMemory);
 }
 
 async function soakDesign(

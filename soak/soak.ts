@@ -7,7 +7,7 @@ import { vmConfig } from '../src/engines/configuration.js';
 import { runAlone, type Engine, type Thread } from '../src/engines/engine.js';
 import { RandomEngine } from '../src/engines/explore/randomEngine.js';
 import { ParallelEngine } from '../src/engines/parallel/parallelEngine.js';
-import type { ArchName } from '../src/hardware/arch/index.js';
+import { ARCHES, type ArchName } from '../src/hardware/arch/index.js';
 import type { VmDesign } from '../src/mm/design.js';
 import type { ProgramName } from '../src/workloads/programs.js';
 import { DEVICE_FAILS, MEMORY_FAILS, NOTHING_FAILS } from '../src/workloads/report.js';
@@ -271,10 +271,16 @@ function createEngine(options: SoakOptions, shape: Shape, seed: number): Promise
     cpus: cpusOf(shape),
     nodes: shape.nodes,
     swapPages: shape.swapPages,
+    ...(design.highpte !== undefined && ARCHES[arch].highMemory ? highMemory(options) : {}),
   };
   const config = vmConfig(machine, design, { files: FILES });
   if (options.engine === 'stepped') return RandomEngine.create(config, { seed });
   return ParallelEngine.create(config, directory === undefined ? {} : { directory });
+}
+
+/** A part of memory is low, and the pool has slots for two moves. */
+function highMemory(options: SoakOptions): { lowFrames: number; kmaps: number } {
+  return { lowFrames: framesOf(options) >> 2, kmaps: 4 };
 }
 
 function framesOf({ engine, frames }: SoakOptions): number {

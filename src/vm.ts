@@ -52,6 +52,9 @@ export { tryToFreePages } from './mm/vmscan.js';
 export { scrubBlock, scrubNode } from './mm/scrubd.js';
 export * from './mm/layout/vma.js';
 export * from './mm/madvise.js';
+export { defragment, moveTablesOutOf } from './mm/memoryOffline.js';
+export { migratePages } from './mm/migratePages.js';
+export { ALL_TABLES, migratePageTables, moveTables } from './mm/migrateTables.js';
 export * from './mm/mincore.js';
 export * from './mm/mlock.js';
 export * from './mm/mmap.js';
@@ -74,7 +77,7 @@ export {
   readMm,
   readZone,
 } from './oracle/counts.js';
-export { mappedPages, swapEntries, tableNames } from './oracle/pageTables.js';
+export { mappedPages, swapEntries, tableNames, visitTables } from './oracle/pageTables.js';
 export { PFT_BASE } from './workloads/pft.js';
 export { END_CHECKS } from './workloads/endChecks.js';
 export { ReferenceForm } from './workloads/referenceProblem.js';

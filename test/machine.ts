@@ -103,6 +103,8 @@ export interface TestMachineOptions {
   /** Slots of the swap file; without, none. */
   readonly swapPages?: number;
   readonly oomKiller?: boolean;
+  /** With a CPU each, of which the first runs. */
+  readonly nodes?: number;
   /** Frames from here on are high memory. */
   readonly lowFrames?: number;
   /** Slots of the pool. */
@@ -111,9 +113,9 @@ export interface TestMachineOptions {
 
 export async function testMachine(options: TestMachineOptions = {}): Promise<TestMachine> {
   const { arch = 'x86_64', frames = 512, design = RIGHT_DESIGNS[0] } = options;
-  const { swapPages = 0, oomKiller = false, lowFrames, kmaps } = options;
+  const { swapPages = 0, oomKiller = false, lowFrames, kmaps, nodes = 1 } = options;
   const highmem = { ...(lowFrames && { lowFrames }), ...(kmaps && { kmaps }) };
-  const machine = { arch, frames, cpus: 1, nodes: 1, swapPages, oomKiller, ...highmem };
+  const machine = { arch, frames, cpus: nodes, nodes, swapPages, oomKiller, ...highmem };
   const config = vmConfig(machine, design);
   const { vm, memory } = await createPlain(config);
   const requests = new DeviceRequests();

@@ -30,6 +30,16 @@ import {
 } from './highpte.js';
 import { pageTableLock, pageTableLockExchange, pageTableLockPrezero } from './pageTableLock.js';
 import { linuxPrefault, prefault, prefaultV1, prefaultV2, v18Prefault } from './prefault.js';
+import {
+  brokenRelocateAtOnce,
+  brokenRelocateFlush,
+  brokenRelocateRcu,
+  brokenRelocateStale,
+  linuxRelocate,
+  relocate,
+  relocatePosted,
+  v18Relocate,
+} from './relocate.js';
 import { hashedLocks, linux, pteBit, tableLock } from './tableLocks.js';
 import { v18, v18Debug, v18First, v18Held, v18PerThread, v18Prezero, v18WpLocked } from './v18.js';
 
@@ -57,6 +67,10 @@ export const DESIGNS: readonly VmDesign[] = [
   highpteWindow,
   prefaultV1,
   prefaultV2,
+  relocate,
+  v18Relocate,
+  linuxRelocate,
+  relocatePosted,
   hintingBefore,
   hintingPosted,
   hinting,
@@ -74,6 +88,10 @@ export const DESIGNS: readonly VmDesign[] = [
   brokenUnmapRss,
   brokenPopulateStore,
   brokenPopulateLeak,
+  brokenRelocateAtOnce,
+  brokenRelocateFlush,
+  brokenRelocateRcu,
+  brokenRelocateStale,
 ];
 
 /** What commands compare when no design is named, as a user would type it: before, and after. */

@@ -64,8 +64,10 @@ export function vmConfig(
     ...(lowFrames === undefined ? {} : { lowFrames }),
     ...(kmaps === undefined ? {} : { kmaps }),
   };
+  // Tables that move are what such caches can be behind of.
+  const caches = design.relocation === undefined ? {} : { walkCache: true };
   return {
-    machine: { arch, frames, cpus, nodes, swapPages, oomKiller, ...highmem },
+    machine: { arch, frames, cpus, nodes, swapPages, oomKiller, ...highmem, ...caches },
     design,
     limits: { ...DEFAULT_LIMITS, ...limits },
   };

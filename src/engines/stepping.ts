@@ -357,8 +357,7 @@ export class SteppedMachine {
         this.device.truncate(x, y);
         return undefined;
       case CODE.invalidate:
-        this.cpus[x].tlb.drop(y);
-        return undefined;
+        return this.flush(x, y, this.topOf(x));
       case CODE.interrupts:
       case CODE.spend:
       case CODE.spendOn:
@@ -368,6 +367,25 @@ export class SteppedMachine {
       default:
         throw new InvariantError(`stepped: operation ${cpu.op} is none`);
     }
+  }
+
+  /**
+   * Drops translations of a CPU and, where all go, has it look anew where its top-level table is: where tables do not
+   * move it finds what it had.
+   *
+   * @returns `top`, as what `invalidate` results in: who performs it again finds what it did
+   */
+  flush(cpu: number, address: number, top: Pfn): Pfn {
+    const target = this.cpus[cpu];
+    target.tlb.drop(address);
+    if (address === -1) target.pgd = top;
+    return top;
+  }
+
+  /** Where the top-level table of what a CPU runs is. */
+  private topOf(cpu: number): Pfn {
+    const { mm } = this.cpus[cpu];
+    return mm === 0 ? 0 : this.words[mm + this.vm.Mm.pgd];
   }
 
   /** The pending operation must be on memory, not on an address in a slot; and not sleep where that is forbidden. */

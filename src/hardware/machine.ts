@@ -16,6 +16,8 @@ export interface MachineConfig {
   readonly swapPages?: number;
   /** Whether a process is killed when memory is full, rather than that a call or an access fails. */
   readonly oomKiller?: boolean;
+  /** Whether the CPUs cache where leaf tables are, too: off, an access that misses the TLB walks all levels. */
+  readonly walkCache?: boolean;
   /**
    * Frames from here on are high memory, which the kernel does not map (i386: beyond 896 MiB): it reaches them by slots,
    * see mm/kmap.ts. None if left out.
@@ -37,6 +39,7 @@ export const FRAMES = machine.frames;
 /** Slots of the swap file, a page each. */
 export const SWAP_SLOTS = machine.swapPages ?? 0;
 export const OOM_KILLER = machine.oomKiller === true;
+export const WALK_CACHE = machine.walkCache === true;
 /** The first frame of high memory. */
 export const LOW_FRAMES = machine.lowFrames ?? FRAMES;
 export const HIGHMEM = LOW_FRAMES < FRAMES;
@@ -103,6 +106,9 @@ export const MMU_SETS_BITS = arch.mmuSetsBits;
 export const PMD_HUGE = arch.pte.huge;
 export const NO_EXEC_HIGH = arch.noExecHigh;
 export const TABLE_FLAGS = arch.tableFlags;
+export const RELOADS_TOP = arch.reloadsTop;
+/** An entry that is in another table now (mm/relocate.ts): writable and not present, which no other entry is. */
+export const PTE_MOVED = PTE_WRITE;
 export const ATOMIC_POPULATE = arch.atomicPopulate;
 
 /** Pages of a huge page, which one entry above the leaves maps, and log2 of that. */

@@ -31,6 +31,8 @@ export const CpuLine = {
   stop: 3,
   /** What a daemon sleeps on: raised by whoever has work for it, and with `stop`. Atomic. */
   wakeup: 4,
+  /** Times that this CPU was seen to use nothing that it had read of page tables: see mm/rcu.ts. Atomic. */
+  quiescent: 5,
 } as const;
 
 export function cpuLine(cpu: number): Word {

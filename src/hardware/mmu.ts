@@ -4,6 +4,8 @@
  *
  *   address -> TLB -> (miss) pgd -> ... -> pte -> frame
  *
+ * With WALK_CACHE it starts at the leaf table if it knows where that is.
+ *
  * No lock is held: the MMU reads entries while any other CPU changes them, and sets its bits by
  * compare-exchange, as hardware does by a locked cycle. Where software loads the TLBs this is its handler:
  * it only reads, or keeps the entry busy meanwhile.
@@ -24,6 +26,7 @@ import {
   PTE_PRESENT,
   PTE_SPLIT,
   PTE_WRITE,
+  WALK_CACHE,
   entryPfn,
   level1Offset,
   level2Offset,
@@ -58,7 +61,7 @@ export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
   let entry = cpu.tlb.lookup(address);
   const needed = access === Access.WRITE ? PTE_WRITE | PTE_DIRTY : PTE_PRESENT;
   if ((entry & needed) !== needed) {
-    const found = yield* walk(cpu, address);
+    const found = WALK_CACHE ? yield* walkFromCache(cpu, address) : yield* walk(cpu, address);
     if (found === 0) return NOT_PRESENT;
     const entryp = Math.abs(found);
     entry = yield* mark(cpu, entryp, access);
@@ -97,7 +100,8 @@ function hugeSubpage(entry: number, address: Vaddr): number {
 }
 
 /**
- * Finds the pte word for an address in the current tables.
+ * Finds the pte word for an address in the current tables. No table is in frame 0, so an entry that is empty, or has
+ * moved to another table, leads nowhere.
  *
  * @returns the word of the pte, present or not; 0 where a table is missing; minus the word of the
  *   entry above it where that maps a huge page
@@ -107,20 +111,32 @@ export function* walk(cpu: Cpu, address: Vaddr): Op<Word> {
   if (LEVELS > 3) {
     const entryp = table + level3Offset(address);
     const entry = PTE_SPLIT ? yield* loadSplit(cpu, entryp) : yield* cpu.readOnce(entryp);
-    if (entry === 0) return 0;
-    table = frameOf(entryPfn(entry));
+    const pfn = entryPfn(entry);
+    if (pfn === 0) return 0;
+    table = frameOf(pfn);
   }
   if (LEVELS > 2) {
     const entryp = table + level2Offset(address);
     const entry = PTE_SPLIT ? yield* loadSplit(cpu, entryp) : yield* cpu.readOnce(entryp);
-    if (entry === 0) return 0;
-    table = frameOf(entryPfn(entry));
+    const pfn = entryPfn(entry);
+    if (pfn === 0) return 0;
+    table = frameOf(pfn);
   }
   const entryp = table + level1Offset(address);
   const entry = PTE_SPLIT ? yield* loadSplit(cpu, entryp) : yield* cpu.readOnce(entryp);
-  if (entry === 0) return 0;
+  const pfn = entryPfn(entry);
+  if (pfn === 0) return 0;
   if (PMD_HUGE !== 0 && (entry & PMD_HUGE) !== 0) return -entryp;
-  return frameOf(entryPfn(entry)) + pteOffset(address);
+  return frameOf(pfn) + pteOffset(address);
+}
+
+/** The same for the MMU alone: what was cached may have been replaced since, until a flush says so. */
+function* walkFromCache(cpu: Cpu, address: Vaddr): Op<Word> {
+  const table = cpu.tlb.leafTable(address);
+  if (table !== 0) return table + pteOffset(address);
+  const ptep = yield* walk(cpu, address);
+  if (ptep > 0) cpu.tlb.fillLeafTable(address, ptep - pteOffset(address));
+  return ptep;
 }
 
 /** What a TLB may hold of an entry for an access only once it is set. */

@@ -8,7 +8,7 @@ import type { Pfn } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { frameOf } from '../hardware/frames.js';
 import { HIGHMEM, OOM_KILLER, SWAP_SLOTS } from '../hardware/machine.js';
-import { KMAP_CHECKED, PREZERO } from './design.js';
+import { FREE_AFTER_RCU, KMAP_CHECKED, PREZERO } from './design.js';
 import { shouldFail } from './failpoint.js';
 import { mightSleep } from './kmap.js';
 import { outOfMemory } from './oomKill.js';
@@ -21,6 +21,7 @@ import {
   takePages,
   takeZeroed,
 } from './pagealloc.js';
+import { quiescentState } from './rcu.js';
 import { tryToFreePages } from './vmscan.js';
 
 /** How often who asks reclaims and finds that others were faster. */
@@ -34,6 +35,7 @@ const TRIES_IN_VAIN = SWAP_SLOTS === 0 ? 1 : 3;
  * @returns the frame, or 0 when memory is full
  */
 export function* allocPage(cpu: Cpu): Op<Pfn> {
+  if (FREE_AFTER_RCU) yield* quiescentState(cpu);
   if (KMAP_CHECKED) yield* mightSleep(cpu);
   if (yield* shouldFail(cpu)) return 0;
   const pfn = yield* takePage(cpu, false);

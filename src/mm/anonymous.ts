@@ -6,11 +6,19 @@ import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { ANON_COUNTERS_LOCK, LRU_RMAP_INSTALL, PREFAULT, RMAP_LRU_INSTALL } from './design.js';
+import {
+  ANON_COUNTERS_LOCK,
+  LRU_RMAP_INSTALL,
+  MOVE_LIMBO,
+  MOVE_REWALK,
+  PREFAULT,
+  RMAP_LRU_INSTALL,
+} from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_referenced, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { Vma } from './layout/vma.js';
+import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import { anonWriteStart, anonWriteStop, sectionStart, sectionStop, walkStop } from './locking.js';
 import { lruCacheAddActive, putPage } from './lru.js';
 import { allocZeroedPage } from './allocpages.js';
@@ -39,9 +47,10 @@ export function* doAnonymousPage(
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   if (!write) {
     yield* sectionStart(cpu, mm, ptep);
-    const mapped = yield* mapZeroPage(cpu, vmFlags, address, ptep);
+    const here = MOVE_REWALK ? yield* delimbo(cpu, mm, ptep, address) : ptep;
+    const mapped = yield* mapZeroPage(cpu, vmFlags, address, here);
     yield* countEvent(cpu, mapped ? PageState.fault_anon_read : PageState.cmpxchg_fail_anon_read);
-    yield* sectionStop(cpu, mm, ptep);
+    yield* sectionStop(cpu, mm, here);
     return VM_FAULT_MINOR;
   }
   yield* walkStop(cpu, mm, ptep);
@@ -54,15 +63,17 @@ export function* doAnonymousPage(
   if (PUBLISH_FIRST) yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   if (RMAP_LRU_INSTALL) yield* lruCacheAddActive(cpu, pfn);
   yield* anonWriteStart(cpu, mm, address, ptep);
-  if (!(yield* mapNewPage(cpu, mm, vma, vmFlags, address, ptep, pfn))) {
-    yield* anonWriteStop(cpu, mm, ptep);
+  const here = MOVE_REWALK ? yield* delimbo(cpu, mm, ptep, address) : ptep;
+  if (!(yield* mapNewPage(cpu, mm, vma, vmFlags, address, here, pfn))) {
+    yield* anonWriteStop(cpu, mm, here);
     if (PUBLISH_FIRST) yield* withdraw(cpu, mm, pfn);
     else yield* freeNewPage(cpu, pfn);
     yield* countEvent(cpu, PageState.cmpxchg_fail_anon_write);
     return VM_FAULT_MINOR;
   }
   yield* countEvent(cpu, PageState.fault_anon_write);
-  yield* anonWriteStop(cpu, mm, ptep);
+  if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
+  yield* anonWriteStop(cpu, mm, here);
   return VM_FAULT_MINOR;
 }
 

@@ -101,6 +101,24 @@ export interface Prezero {
  */
 export type Prefault = 'v1' | 'v2' | 'ours';
 
+/** Page tables can be moved to other frames while they are in use (SPEC S2): see relocate.ts. */
+export interface Relocation {
+  /**
+   * How those learn of it who have read where a table was:
+   *   mark   each entry of the old table says that it has moved (ours)
+   *   limbo  while tables of an mm move, who has taken a pte's lock walks to the pte again (2008): relocatePosted.ts
+   *   limbo-unheeded  the same, but nobody does
+   */
+  readonly tells: 'mark' | 'limbo' | 'limbo-unheeded';
+  /**
+   * When an old table is freed:
+   *   walkers  when nobody can be on his way through it any more (ours)
+   *   rcu      after the flush, and once each CPU has been in user mode or has slept (2008)
+   *   flush    after the flush
+   *   at-once  before the flush
+   */
+  readonly frees: 'walkers' | 'rcu' | 'flush' | 'at-once';
+}
 /**
  * What the guest tells a host that takes frames (SPEC S4), and when:
  *   before     who finds a page in a cache makes it stable, and who maps it makes it volatile again
@@ -145,6 +163,8 @@ export interface VmDesign {
   readonly prezero?: Prezero;
   /** Without, a fault on anonymous memory maps one page. */
   readonly prefault?: Prefault;
+  /** Without, a page table stays where it is. */
+  readonly relocation?: Relocation;
   /** Without, no host takes frames. */
   readonly hinting?: Hinting;
   /** Without, page tables are in low memory. */
@@ -237,6 +257,15 @@ export const SCRUB_STOP = design.prezero?.scrubStop ?? 0;
 export const PREFAULT = design.prefault !== undefined;
 export const PREFAULT_V1 = design.prefault === 'v1';
 export const PREFAULT_POSTED = PREFAULT_V1 || design.prefault === 'v2';
+export const RELOCATION = design.relocation !== undefined;
+/** Tables move, and the entries of an old one say so. */
+export const MOVE_MARKS = design.relocation?.tells === 'mark';
+/** Tables move, and the mm says so. */
+export const MOVE_LIMBO = design.relocation !== undefined && !MOVE_MARKS;
+export const MOVE_REWALK = design.relocation?.tells === 'limbo';
+export const FREE_AFTER_WALKERS = design.relocation?.frees === 'walkers';
+export const FREE_AFTER_RCU = design.relocation?.frees === 'rcu';
+export const FREE_AT_ONCE = design.relocation?.frees === 'at-once';
 /** A fault makes the page stable that it finds, and volatile when it is mapped; who unmaps one tries that too. */
 export const FAULT_HINTS = hinting === 'before';
 /** Who needs no page any more tries to make it volatile, by its counts; who finds one otherwise than by a fault makes it stable. */

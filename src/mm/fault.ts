@@ -9,16 +9,25 @@ import type { Vaddr, Word } from '../base/units.js';
 import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { OOM_KILLER, PTE_WRITE, pageMask } from '../hardware/machine.js';
 import { countEvent } from './counters.js';
-import { HIGHPTE, KMAP_FAULT_ATOMIC, SECTION_LOCK, VMA_LOCK } from './design.js';
+import {
+  HIGHPTE,
+  KMAP_FAULT_ATOMIC,
+  MOVE_LIMBO,
+  MOVE_REWALK,
+  SECTION_LOCK,
+  VMA_LOCK,
+} from './design.js';
 import { doHugePmdAnonymousPage, doHugePmdFault, mayMapHuge } from './huge.js';
 import { MMF_OOM_KILLED, Mm, Task } from './layout/mm.js';
 import { PageState } from './layout/percpu.js';
 import { VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, Vma } from './layout/vma.js';
-import { pageTableAtomicStart, sectionStart, sectionStop } from './locking.js';
+import { delimbo, maybeReloadTlbMm } from './limbo.js';
+import { pageTableAtomicStart, pageTableAtomicStop, sectionStart, sectionStop } from './locking.js';
 import { doNoPage, doNonlinearFault } from './nopage.js';
 import { pteAllocMap } from './pgtable.js';
 import { pteUnmap } from './pteMap.js';
-import { ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
+import { pteMoved, ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
+import { waitForMove } from './pgwalk.js';
 import { growStack } from './stack.js';
 import { doSwapPage } from './swapin.js';
 import { findVma } from './vmatree.js';
@@ -148,21 +157,28 @@ function* handlePteFault(
 ): Op<number> {
   const entry = yield* ptepGet(cpu, ptep);
   if (!ptePresent(entry)) {
+    if (pteMoved(entry)) {
+      yield* pageTableAtomicStop(cpu, mm);
+      yield* waitForMove(cpu, mm, address);
+      return VM_FAULT_MINOR;
+    }
     if (pteSwap(entry)) return yield* doSwapPage(cpu, mm, vma, address, write, ptep, entry);
     if (entry !== 0) return yield* doNonlinearFault(cpu, mm, vma, address, write, ptep, entry);
     return yield* doNoPage(cpu, mm, vma, address, write, ptep);
   }
   yield* sectionStart(cpu, mm, ptep);
-  if (SECTION_LOCK && (yield* ptepGet(cpu, ptep)) !== entry) {
-    yield* sectionStop(cpu, mm, ptep);
+  const here = MOVE_REWALK ? yield* delimbo(cpu, mm, ptep, address) : ptep;
+  if (SECTION_LOCK && (yield* ptepGet(cpu, here)) !== entry) {
+    yield* sectionStop(cpu, mm, here);
     return VM_FAULT_MINOR;
   }
   if (write && (entry & PTE_WRITE) === 0) {
-    return yield* doWpPage(cpu, mm, vma, address, ptep, entry);
+    return yield* doWpPage(cpu, mm, vma, address, here, entry);
   }
   // Another CPU was faster.
-  const updated = yield* ptepSetAccessFlags(cpu, address, ptep, entry, write);
-  yield* sectionStop(cpu, mm, ptep);
+  const updated = yield* ptepSetAccessFlags(cpu, address, here, entry, write);
+  if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
+  yield* sectionStop(cpu, mm, here);
   if (updated === entry) yield* countEvent(cpu, PageState.spurious_page_faults);
   return VM_FAULT_MINOR;
 }

@@ -18,6 +18,7 @@ import {
 import { accountVm } from './accounting.js';
 import { anonVmaFork } from './anonvma.js';
 import { MmCounter, updateMmCounter } from './counters.js';
+import { RELOCATION } from './design.js';
 import { copyHugePmd } from './huge.js';
 import { MMF_OOM_KILLED, Mm } from './layout/mm.js';
 import { ZERO_PFN } from './layout/page.js';
@@ -51,6 +52,9 @@ import { flushTlbMm } from './tlbflush.js';
 import { allocVma, freeVma, linkVma } from './vmas.js';
 import { mmapWriteLock, mmapWriteUnlock, vmaStartWrite } from './mmapLock.js';
 
+/** Whether somebody goes through all address spaces: the OOM killer, and who moves page tables. */
+const CHILD_IS_FOUND = OOM_KILLER || RELOCATION;
+
 /**
  * System call: makes a process that is a copy of the current one.
  *
@@ -70,7 +74,10 @@ export function* sysFork(cpu: Cpu, pid: number): Op<Word> {
     return -ENOMEM;
   }
   yield* mmapWriteLock(cpu, mm);
+  // Nobody runs in it yet, but whoever goes through all address spaces finds it (Linux: down_write_nested).
+  if (CHILD_IS_FOUND) yield* mmapWriteLock(cpu, childMm);
   const copied = yield* dupMmap(cpu, childMm, mm);
+  if (CHILD_IS_FOUND) yield* mmapWriteUnlock(cpu, childMm);
   yield* flushTlbMm(cpu, mm);
   yield* mmapWriteUnlock(cpu, mm);
   if (copied) return child;

@@ -11,7 +11,7 @@ import { tableGet, tableSet } from './pte.js';
 import { flushTlbMm } from './tlbflush.js';
 
 /** A table that nothing points to any more, while a CPU may still be on its way through it. */
-interface GoneTable {
+export interface GoneTable {
   readonly pfn: Pfn;
   readonly level: number;
 }

@@ -45,11 +45,12 @@ import {
 } from './pagealloc.js';
 import { freeTable } from './freepgtables.js';
 import { allocTable, pteAlloc } from './pgtable.js';
-import { findPmd } from './pgwalk.js';
+import { findPmd, waitForMove } from './pgwalk.js';
 import {
   mkDirtyWritable,
   mkPte,
   pmdHuge,
+  pteMoved,
   ptepGet,
   ptepReuse,
   ptepSetAccessFlags,
@@ -84,7 +85,14 @@ export function* doHugePmdAnonymousPage(
   write: boolean,
 ): Op<number> {
   const present = yield* findPmd(cpu, mm, address);
-  if (present !== 0 && (yield* cpu.readOnce(present)) !== 0) return VM_FAULT_FALLBACK;
+  if (present !== 0) {
+    const entry = yield* cpu.readOnce(present);
+    if (pteMoved(entry)) {
+      yield* waitForMove(cpu, mm, address);
+      return VM_FAULT_MINOR;
+    }
+    if (entry !== 0) return VM_FAULT_FALLBACK;
+  }
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const spare = yield* allocTable(cpu, 0);
   if (spare === 0) return VM_FAULT_OOM;

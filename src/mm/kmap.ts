@@ -186,7 +186,12 @@ export function* kunmapHigh(cpu: Cpu, address: Word): Op<void> {
   if (wanted) yield* cpu.wakeUp(KMAP + Kmap.waitQueue);
 }
 
-/** Counts one more who uses the frame's slot, and finds it one if it has none. Locks: the pool's. @returns NO_SLOT if none is free */
+/**
+ * Counts one more who uses the frame's slot, and finds it one if it has none.
+ *
+ * @returns the slot; NO_SLOT if none is free
+ * Locks: the pool's.
+ */
 function* pinSlot(cpu: Cpu, pfn: Pfn): Op<number> {
   const known = (yield* cpu.load(pageKmap(pfn))) - 1;
   const slot = known >= 0 ? known : yield* takeSlot(cpu, pfn);

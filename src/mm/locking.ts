@@ -214,7 +214,8 @@ export function* testAndPopulate(cpu: Cpu, mm: Word, entryp: Word, entry: number
   return populated;
 }
 
-function* populateIfNone(cpu: Cpu, entryp: Word, entry: number): Op<boolean> {
+/** The same where page_table_lock is held. */
+export function* populateIfNone(cpu: Cpu, entryp: Word, entry: number): Op<boolean> {
   const now = yield* cpu.readOnce(entryp);
   if (now !== 0) return false;
   yield* tableSet(cpu, entryp, entry);

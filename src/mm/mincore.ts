@@ -7,8 +7,8 @@ import { findGetPage } from './pagecache.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
-import { HUGE_LEAF, leafTable } from './pgwalk.js';
-import { pteFile, pteSwap, pteToPgoff, pteToSlot, ptepGet } from './pte.js';
+import { HUGE_LEAF, leafTable, waitForMove } from './pgwalk.js';
+import { pteFile, pteMoved, pteSwap, pteToPgoff, pteToSlot, ptepGet } from './pte.js';
 import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { linearPageIndex } from './rmap.js';
 import { lookupSwapCache } from './swapstate.js';
@@ -45,6 +45,10 @@ function* inCore(cpu: Cpu, mm: Word, vma: Word, page: Vaddr): Op<boolean> {
   const table = yield* leafTable(cpu, mm, page);
   if (table === HUGE_LEAF) return true;
   const entry = table < 0 ? 0 : yield* entryOf(cpu, table + pteOffset(page));
+  if (pteMoved(entry)) {
+    yield* waitForMove(cpu, mm, page);
+    return yield* inCore(cpu, mm, vma, page);
+  }
   if (pteSwap(entry)) return yield* inSwapCache(cpu, pteToSlot(entry));
   if (entry !== 0 && !pteFile(entry)) return true;
   const file = yield* cpu.load(vma + Vma.vmFile);

@@ -20,6 +20,8 @@ import {
   CHECKS_DISCARDED,
   FAULT_AROUND_PAGES,
   FAULT_HINTS,
+  MOVE_LIMBO,
+  MOVE_REWALK,
   PREFAULT,
   PREFAULT_POSTED,
   PTE_LOCK_BIT,
@@ -31,6 +33,7 @@ import { FILE_MEMORY, FILE_NO_MAP_PAGES, File } from './layout/file.js';
 import { PG_dirty, PG_readahead, PG_uptodate, Page, folioPages, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_PFNMAP, VM_SHARED, VM_WRITE, Vma } from './layout/vma.js';
+import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import {
   entryLock,
   entryUnlock,
@@ -137,7 +140,7 @@ function* mapFilePage(
   address: Vaddr,
   pgoff: number,
   write: boolean,
-  ptep: Word,
+  found: Word,
   origEntry: number,
 ): Op<number> {
   const sequence = yield* cpu.readOnce(file + File.truncateCount);
@@ -151,7 +154,8 @@ function* mapFilePage(
   const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
   yield* noteReadahead(cpu, file, pgoff, pfn, folio);
-  yield* ptesOffsetMapLock(cpu, mm, address, ptep);
+  yield* ptesOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
   if (discarded || (yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
     yield* ptesUnmapUnlock(cpu, mm, ptep);
@@ -181,6 +185,7 @@ function* mapFilePage(
     yield* pageCacheRelease(cpu, pfn);
   }
   yield* countRss(cpu, mm, vmFlags, mapped);
+  if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
   yield* ptesUnmapUnlock(cpu, mm, ptep);
   if (HINTING && write) yield* letGoOfWritten(cpu, pfn);
   if (!settled) return VM_FAULT_RETRY;
@@ -218,7 +223,7 @@ function* doCowFault(
   file: Word,
   address: Vaddr,
   pgoff: number,
-  ptep: Word,
+  found: Word,
 ): Op<number> {
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
   const sequence = yield* cpu.readOnce(file + File.truncateCount);
@@ -242,7 +247,8 @@ function* doCowFault(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
-  yield* pteOffsetMapLock(cpu, mm, address, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   const settled = (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
   if (settled) yield* setPteHigh(cpu, ptep, vmFlags);
   const installed = settled && (yield* ptepInstall(cpu, ptep, 0, entry));

@@ -303,20 +303,33 @@ export function* allocHugePage(cpu: Cpu): Op<Pfn> {
  */
 export function* takePages(cpu: Cpu, order: number, area: number, reserve: boolean): Op<Pfn> {
   for (let distance = 0; distance < NODES; distance++) {
-    const zone = zoneOf((cpu.node + distance) % NODES);
-    yield* cpu.spinLock(zone + Zone.lock);
-    const spare = reserve ? 2 ** order : yield* spareFrames(cpu, zone);
-    const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, area) : 0;
-    yield* cpu.spinUnlock(zone + Zone.lock);
-    if (pfn === 0) continue;
-    if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 2 ** order);
-    if (HINTING) {
-      for (let frame = 0; frame < 2 ** order; frame++) yield* pageSetStable(cpu, pfn + frame);
-    }
-    yield* countEvents(cpu, PageState.pgalloc, 2 ** order);
-    return pfn;
+    const node = (cpu.node + distance) % NODES;
+    const pfn = yield* takePagesOfNode(cpu, node, order, area, reserve);
+    if (pfn !== 0) return pfn;
   }
   return 0;
+}
+
+/** The same of one node alone. */
+export function* takePagesOfNode(
+  cpu: Cpu,
+  node: number,
+  order: number,
+  area: number,
+  reserve: boolean,
+): Op<Pfn> {
+  const zone = zoneOf(node);
+  yield* cpu.spinLock(zone + Zone.lock);
+  const spare = reserve ? 2 ** order : yield* spareFrames(cpu, zone);
+  const pfn = spare >= 2 ** order ? yield* rmqueue(cpu, zone, order, area) : 0;
+  yield* cpu.spinUnlock(zone + Zone.lock);
+  if (pfn === 0) return 0;
+  if (DEBUG_PAGEALLOC) yield* kernelMapPages(cpu, pfn, 2 ** order);
+  if (HINTING) {
+    for (let frame = 0; frame < 2 ** order; frame++) yield* pageSetStable(cpu, pfn + frame);
+  }
+  yield* countEvents(cpu, PageState.pgalloc, 2 ** order);
+  return pfn;
 }
 
 /** Gives back a block that nothing refers to any more, whatever its counts. */

@@ -7,15 +7,27 @@ import { frameOf, wordPfn } from '../hardware/frames.js';
 import { PAGE_WORDS, TABLE_ORDER, TOP_LEVEL, entryOffset, entryPfn } from '../hardware/machine.js';
 import { walk } from '../hardware/mmu.js';
 import { countEvents } from './counters.js';
-import { HIGHPTE, KMAP_FAULT_ATOMIC, KMAP_WINDOW, POPULATE_LOSER_KEEPS } from './design.js';
+import {
+  HIGHPTE,
+  KMAP_FAULT_ATOMIC,
+  KMAP_WINDOW,
+  MOVE_REWALK,
+  POPULATE_LOSER_KEEPS,
+} from './design.js';
 import { kmapHigh, kmapHighNowait, kmapOwned } from './kmap.js';
 import { KM_PTE0 } from './layout/kmap.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
-import { pageTableAtomicStart, pageTableAtomicStop, testAndPopulate } from './locking.js';
+import {
+  pageTableAtomicStart,
+  pageTableAtomicStop,
+  populateIfNone,
+  testAndPopulate,
+} from './locking.js';
 import { allocZeroedLowPage, allocZeroedPage, allocZeroedPages } from './allocpages.js';
-import { pmdHuge, tableEntry, tableGet } from './pte.js';
+import { topTable, waitForMove } from './pgwalk.js';
+import { pmdHuge, pteMoved, tableEntry, tableGet } from './pte.js';
 import { freeTable } from './freepgtables.js';
 import { NEW_PAGE_REFERENCES, setNewReferences } from './pagealloc.js';
 
@@ -62,7 +74,7 @@ function* mapForFault(cpu: Cpu, mm: Word, ptep: Word): Op<Word> {
  * Locks: as for `pteAllocMap`.
  */
 function* entryAlloc(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<number> {
-  let table = frameOf(yield* cpu.load(mm + Mm.pgd));
+  let table = frameOf(yield* topTable(cpu, mm));
   for (let above = TOP_LEVEL; above > level; above--) {
     const entryp = table + entryOffset(address, above);
     let entry = yield* tableGet(cpu, entryp);
@@ -71,18 +83,46 @@ function* entryAlloc(cpu: Cpu, mm: Word, address: Vaddr, level: number): Op<numb
       const pfn = yield* allocTable(cpu, above - 1);
       if (pfn === 0) return 0;
       yield* pageTableAtomicStart(cpu, mm);
-      if (yield* testAndPopulate(cpu, mm, entryp, tableEntry(pfn))) {
+      const populated = MOVE_REWALK
+        ? yield* populateInLimbo(cpu, mm, address, above, tableEntry(pfn))
+        : yield* testAndPopulate(cpu, mm, entryp, tableEntry(pfn));
+      if (populated) {
         // Atomic: V18 increments nr_ptes with no lock held, and two CPUs could lose a count.
         yield* cpu.add(mm + Mm.nrTables, 1);
       } else if (!POPULATE_LOSER_KEEPS) {
         yield* freeTable(cpu, pfn, above - 1);
       }
+      if (MOVE_REWALK) return yield* entryAlloc(cpu, mm, address, level);
       entry = yield* tableGet(cpu, entryp);
+    }
+    if (pteMoved(entry)) {
+      yield* pageTableAtomicStop(cpu, mm);
+      yield* waitForMove(cpu, mm, address);
+      yield* pageTableAtomicStart(cpu, mm);
+      return yield* entryAlloc(cpu, mm, address, level);
     }
     if (above === 1 && pmdHuge(entry)) return -entryp;
     table = frameOf(entryPfn(entry));
   }
   return table + entryOffset(address, level);
+}
+
+/** Hangs a table into the entry that is in use by then (2008: __pte_alloc with delimbo_pmd, and its like). */
+function* populateInLimbo(
+  cpu: Cpu,
+  mm: Word,
+  address: Vaddr,
+  level: number,
+  entry: number,
+): Op<boolean> {
+  yield* cpu.spinLock(mm + Mm.pageTableLock);
+  let table = frameOf(yield* topTable(cpu, mm));
+  for (let above = TOP_LEVEL; above > level; above--) {
+    table = frameOf(entryPfn(yield* tableGet(cpu, table + entryOffset(address, above))));
+  }
+  const populated = yield* populateIfNone(cpu, table + entryOffset(address, level), entry);
+  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
+  return populated;
 }
 
 /**
@@ -108,15 +148,24 @@ export function* allocTable(cpu: Cpu, level: number): Op<Pfn> {
   const pfn =
     order === 0 ? yield* allocTableFrame(cpu, level) : yield* allocZeroedPages(cpu, order);
   if (pfn === 0) return 0;
-  for (let frame = 0; frame < 2 ** order; frame++) {
-    yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, PG_table);
-    // A frame of several has none yet, a single one those of any new page.
-    yield* setNewReferences(cpu, pfn + frame, order === 0 ? NEW_PAGE_REFERENCES : 0, 1);
-  }
-  yield* countEvents(cpu, PageState.nr_page_table_pages, 2 ** order);
+  // A frame of several has no reference yet, a single one those of any new page.
+  yield* makeTable(cpu, pfn, order, order === 0 ? NEW_PAGE_REFERENCES : 0);
   return pfn;
 }
 
 function* allocTableFrame(cpu: Cpu, level: number): Op<Pfn> {
   return HIGHPTE && level === 0 ? yield* allocZeroedPage(cpu) : yield* allocZeroedLowPage(cpu);
+}
+
+/**
+ * Makes frames of zeros a table.
+ *
+ * @param references - that its owner alone has to each of them
+ */
+export function* makeTable(cpu: Cpu, pfn: Pfn, order: number, references: number): Op<void> {
+  for (let frame = 0; frame < 2 ** order; frame++) {
+    yield* cpu.writeOnce(pageOf(pfn + frame) + Page.flags, PG_table);
+    yield* setNewReferences(cpu, pfn + frame, references, 1);
+  }
+  yield* countEvents(cpu, PageState.nr_page_table_pages, 2 ** order);
 }

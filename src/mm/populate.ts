@@ -3,6 +3,7 @@ import { EFAULT, EINVAL, ENOMEM } from '../base/errno.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGE_SIZE, PTE_PRESENT, PTE_WRITE, pteOffset } from '../hardware/machine.js';
+import { MOVE_MARKS } from './design.js';
 import { countTaskFault, handleMmFault } from './fault.js';
 import { Mm } from './layout/mm.js';
 import {
@@ -96,10 +97,13 @@ function* faultIn(
 ): Op<number> {
   for (let address = start; address < end; address += PAGE_SIZE) {
     if (yield* accessible(cpu, mm, address, write)) continue;
-    const result = yield* handleMmFault(cpu, mm, vma, address, write);
-    if (result === VM_FAULT_OOM) return -ENOMEM;
-    if (result < VM_FAULT_MINOR) return -EFAULT;
-    yield* countTaskFault(cpu, result);
+    do {
+      const result = yield* handleMmFault(cpu, mm, vma, address, write);
+      if (result === VM_FAULT_OOM) return -ENOMEM;
+      if (result < VM_FAULT_MINOR) return -EFAULT;
+      yield* countTaskFault(cpu, result);
+      // A fault that found that its table had moved did nothing.
+    } while (MOVE_MARKS && !(yield* accessible(cpu, mm, address, write)));
   }
   return 0;
 }

@@ -8,12 +8,15 @@ import { Work, type Cpu, type Op } from '../hardware/cpu.js';
 import { CpuLine, cpuLine } from '../hardware/memory.js';
 import { PAGE_SIZE, TASK_SIZE, TOP_LEVEL } from '../hardware/machine.js';
 import { MmCounter, getMmCounter, raiseHiwaterRss } from './counters.js';
+import { FREE_AFTER_RCU } from './design.js';
 import { Mm, RLIM_INFINITY, Task } from './layout/mm.js';
 import { TABLES } from './layout/slab.js';
 import { lruAddDrain } from './lru.js';
 import { doMunmap } from './munmap.js';
 import { freeTable } from './freepgtables.js';
 import { allocTable } from './pgtable.js';
+import { topTable } from './pgwalk.js';
+import { quiescentState } from './rcu.js';
 import { slabAlloc, slabFree } from './slab.js';
 import { putSwapToken } from './swaptoken.js';
 import { flushTlbMm } from './tlbflush.js';
@@ -94,8 +97,10 @@ export function* switchTo(cpu: Cpu, task: Word): Op<void> {
   if (mm === cpu.mm) return;
   cpu.tlb.drop(-1);
   cpu.mm = mm;
-  cpu.pgd = mm === 0 ? 0 : yield* cpu.load(mm + Mm.pgd);
+  // First: who moves the table must find that this CPU is to be told, or have moved it by now.
   yield* cpu.writeOnce(cpuLine(cpu.id) + CpuLine.activeMm, mm);
+  cpu.pgd = mm === 0 ? 0 : yield* topTable(cpu, mm);
+  if (FREE_AFTER_RCU) yield* quiescentState(cpu);
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   PTE_EXEC,
   PTE_FILE,
   PTE_HASHED,
+  PTE_MOVED,
   PTE_PRESENT,
   PTE_PROTNONE,
   PTE_SPLIT,
@@ -33,6 +34,7 @@ import { countEvents } from './counters.js';
 import {
   ATOMIC_INSTALL,
   HIGHPTE,
+  MOVE_MARKS,
   PTE_EXCHANGE,
   PTE_LOCKED,
   PTE_READ_MODIFY_WRITE,
@@ -98,6 +100,11 @@ export function swpEntryToPte(slot: number): number {
 /** Whether an entry is such a one (Linux: is_swap_pte). */
 export function pteSwap(entry: number): boolean {
   return entry !== 0 && !ptePresent(entry) && (entry & PTE_FILE) === 0;
+}
+
+/** Whether an entry is in another table now: this one is not in use any more, see relocate.ts. */
+export function pteMoved(entry: number): boolean {
+  return MOVE_MARKS && entry === PTE_MOVED;
 }
 
 export function pteToSlot(entry: number): number {

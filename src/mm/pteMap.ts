@@ -29,7 +29,12 @@ import {
 import { KM_PTE0, KM_PTE1, KM_PTE2 } from './layout/kmap.js';
 import { leafTable } from './pgwalk.js';
 
-/** Maps a leaf table for a walk that may sleep. @param table - any word of it @returns the same word, as it can be reached */
+/**
+ * Maps a leaf table for a walk that may sleep.
+ *
+ * @param table - any word of it
+ * @returns the same word, as it can be reached
+ */
 export function* pteOffsetMap(cpu: Cpu, table: Word): Op<Word> {
   if (!HIGHPTE) return table;
   const pfn = wordPfn(table);

@@ -8,12 +8,14 @@
 import type { Pfn, Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { PAGES_PER_BYTE, PAGE_SIZE, entryPfn, pteOffset } from '../hardware/machine.js';
+import { MOVE_REWALK } from './design.js';
 import { File } from './layout/file.js';
 import { PAGE_MAPPING_ANON, PG_head, Page, pageOf } from './layout/page.js';
 import { AnonVma, AnonVmaChain, VM_NONLINEAR, Vma } from './layout/vma.js';
+import { delimbo } from './limbo.js';
 import { pteLock, pteUnlock } from './locking.js';
-import { leafTable } from './pgwalk.js';
-import { ptePresent, ptepGet, ptepNone } from './pte.js';
+import { leafTable, waitForMove } from './pgwalk.js';
+import { pteMoved, ptePresent, ptepGet, ptepNone } from './pte.js';
 import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
 import { anonVmaUnlock } from './anonvma.js';
 
@@ -125,19 +127,24 @@ function* visitPte(
   found: Found,
 ): Op<boolean> {
   const mm = yield* cpu.load(vma + Vma.vmMm);
-  // Its tables stay while the VMA is on the list that led here.
+  // Its tables stay, or can be walked through, while the VMA is on the list that led here.
   const table = yield* leafTable(cpu, mm, address);
   if (table <= 0) return true;
-  const ptep = yield* pteOffsetMapAtomic(cpu, table + pteOffset(address));
+  const there = yield* pteOffsetMapAtomic(cpu, table + pteOffset(address));
   let goOn = true;
-  if (found.awaitsEmpty === true || !(yield* ptepNone(cpu, ptep))) {
-    yield* pteLock(cpu, mm, ptep);
+  let moved = false;
+  if (found.awaitsEmpty === true || !(yield* ptepNone(cpu, there))) {
+    yield* pteLock(cpu, mm, there);
+    const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, there, address) : there;
     const entry = yield* ptepGet(cpu, ptep);
+    moved = pteMoved(entry);
     if (ptePresent(entry) && entryPfn(entry) === pfn) {
       goOn = yield* visit(cpu, pfn, { mm, vma, vmFlags, address, ptep, entry }, found);
     }
     yield* pteUnlock(cpu, mm, ptep);
   }
-  yield* pteUnmapAtomic(cpu, ptep);
-  return goOn;
+  yield* pteUnmapAtomic(cpu, there);
+  if (!moved) return goOn;
+  yield* waitForMove(cpu, mm, address);
+  return yield* visitPte(cpu, pfn, vma, vmFlags, address, visit, found);
 }

@@ -11,7 +11,14 @@ import { FRAMES, PTE_WRITE, SWAP_SLOTS } from '../hardware/machine.js';
 import { allocPage } from './allocpages.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
-import { CHECKS_DISCARDED, FAULT_HINTS, HINTS_PINNED, KMAP_FAULT_ATOMIC } from './design.js';
+import {
+  CHECKS_DISCARDED,
+  FAULT_HINTS,
+  HINTS_PINNED,
+  KMAP_FAULT_ATOMIC,
+  MOVE_LIMBO,
+  MOVE_REWALK,
+} from './design.js';
 import { lookupSwapCacheStable, pageDiscarded } from './discard.js';
 import {
   PG_anon_exclusive,
@@ -26,6 +33,7 @@ import {
 import { PageState } from './layout/percpu.js';
 import { SWAP, SWAP_CACHE, SWAP_MAP, Swap, pageSlot } from './layout/swap.js';
 import { Vma } from './layout/vma.js';
+import { delimbo, maybeReloadTlbMm } from './limbo.js';
 import {
   pageTableAtomicStart,
   pteOffsetMapLock,
@@ -144,14 +152,15 @@ function* mapSwapPage(
   vma: Word,
   address: Vaddr,
   write: boolean,
-  ptep: Word,
+  found: Word,
   origEntry: number,
   pfn: Pfn,
   slot: number,
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const page = pageOf(pfn);
-  yield* pteOffsetMapLock(cpu, mm, address, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
   if (discarded || (yield* ptepGet(cpu, ptep)) !== origEntry) {
     yield* pteUnmapUnlock(cpu, mm, ptep);
@@ -171,6 +180,7 @@ function* mapSwapPage(
   yield* updateMmCounter(cpu, mm, MmCounter.rss, 1);
   yield* swapFree(cpu, slot);
   yield* cpu.or(page + Page.flags, PG_referenced);
+  if (MOVE_LIMBO) yield* maybeReloadTlbMm(cpu, mm);
   yield* pteUnmapUnlock(cpu, mm, ptep);
   return entry;
 }
@@ -181,12 +191,13 @@ function* copyAtOnce(
   mm: Word,
   vma: Word,
   address: Vaddr,
-  ptep: Word,
+  found: Word,
   entry: number,
 ): Op<boolean> {
   if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
   yield* pageTableAtomicStart(cpu, mm);
-  yield* sectionStart(cpu, mm, ptep);
+  yield* sectionStart(cpu, mm, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   if ((yield* ptepGet(cpu, ptep)) !== entry) {
     yield* sectionStop(cpu, mm, ptep);
     return true;

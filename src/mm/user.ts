@@ -6,9 +6,10 @@ import type { Cpu, Op } from '../hardware/cpu.js';
 import { HINTING } from '../hardware/hostStates.js';
 import { Access, DISCARDED, PROTECTED, translate } from '../hardware/mmu.js';
 import { checkUserWord } from './debugPagealloc.js';
-import { DEBUG_PAGEALLOC } from './design.js';
+import { DEBUG_PAGEALLOC, FREE_AFTER_RCU } from './design.js';
 import { doDiscardFault } from './discard.js';
 import { PF_INSTR, PF_PROT, PF_USER, PF_WRITE, doPageFault } from './fault.js';
+import { quiescentState } from './rcu.js';
 import { VM_FAULT_MINOR } from './vmfault.js';
 
 /**
@@ -18,6 +19,7 @@ import { VM_FAULT_MINOR } from './vmfault.js';
  */
 export function* touchUser(cpu: Cpu, address: Vaddr, access: Access): Op<number> {
   for (;;) {
+    if (FREE_AFTER_RCU) yield* quiescentState(cpu);
     const word = yield* translate(cpu, address, access);
     if (word >= 0) {
       if (DEBUG_PAGEALLOC) yield* checkUserWord(cpu, word);

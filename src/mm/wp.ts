@@ -10,7 +10,14 @@ import { SWAP_SLOTS, entryPfn } from '../hardware/machine.js';
 import { anonVmaPrepare } from './anonvma.js';
 import { MmCounter, countEvent, updateMmCounter } from './counters.js';
 import { pageDiscard } from './discard.js';
-import { SECTION_LOCK, WALK_LOCK, WP_HOLD, WP_LOCK_AND_HOLD, WP_TRY_HOLD } from './design.js';
+import {
+  MOVE_REWALK,
+  SECTION_LOCK,
+  WALK_LOCK,
+  WP_HOLD,
+  WP_LOCK_AND_HOLD,
+  WP_TRY_HOLD,
+} from './design.js';
 import {
   PG_anon_exclusive,
   PG_dirty,
@@ -24,6 +31,7 @@ import {
 } from './layout/page.js';
 import { PageState } from './layout/percpu.js';
 import { VM_SHARED, Vma } from './layout/vma.js';
+import { delimbo } from './limbo.js';
 import { pteLock, pteOffsetMapLock, pteUnlock, pteUnmapUnlock, sectionStop } from './locking.js';
 import { lruCacheAddActive, pageCacheRelease, putPage } from './lru.js';
 import { allocPage, allocZeroedPage } from './allocpages.js';
@@ -182,13 +190,14 @@ function* makeSharedWritable(
   cpu: Cpu,
   mm: Word,
   address: Vaddr,
-  ptep: Word,
+  found: Word,
   entry: number,
   vmFlags: number,
 ): Op<void> {
   const pfn = entryPfn(entry);
   let gone = false;
-  yield* pteOffsetMapLock(cpu, mm, address, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   if ((yield* ptepGet(cpu, ptep)) === entry) {
     yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
     gone = HINTING && !(yield* pageMakeStable(cpu, pfn));
@@ -241,7 +250,7 @@ function* copyPage(
   mm: Word,
   vma: Word,
   address: Vaddr,
-  ptep: Word,
+  found: Word,
   entry: number,
 ): Op<number> {
   if (!(yield* anonVmaPrepare(cpu, vma))) return VM_FAULT_OOM;
@@ -257,7 +266,8 @@ function* copyPage(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
-  yield* pteOffsetMapLock(cpu, mm, address, ptep);
+  yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
   yield* setPteHigh(cpu, ptep, vmFlags);
   const stale = HELD && !fromZero && (yield* becameExclusive(cpu, oldPfn));
   if (stale || !(yield* ptepInstall(cpu, ptep, entry, copy))) {

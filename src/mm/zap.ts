@@ -14,13 +14,15 @@ import {
 } from '../hardware/machine.js';
 import { MmCounter, updateHiwaterRss, updateMmCounter } from './counters.js';
 import { clearHugePmd, hugeMask, splitHugePmd } from './hugeSplit.js';
+import { MOVE_MARKS } from './design.js';
 import { Mm } from './layout/mm.js';
 import { PG_dirty, Page, ZERO_PFN, pageOf } from './layout/page.js';
 import { VM_NONLINEAR, VM_PFNMAP, Vma } from './layout/vma.js';
+import { tableMoved } from './leafLock.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { freePageAndSwapCache, freeSwapAndCache } from './swapstate.js';
 import { freePgtables } from './freepgtables.js';
-import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan, waitForMove } from './pgwalk.js';
 import { pteOffsetMap, pteOffsetMapAtomic, pteUnmap, pteUnmapAtomic } from './pteMap.js';
 import {
   clearPteHigh,
@@ -159,6 +161,12 @@ function* zapRange(
     const stop = Math.min(end, nextSpan(address, 1));
     const mapped = atomic ? yield* pteOffsetMapAtomic(cpu, table) : yield* pteOffsetMap(cpu, table);
     yield* ptesLock(cpu, mm, table);
+    // Who holds mmap_sem for writing meets none that moves.
+    if (MOVE_MARKS && atomic && (yield* tableMoved(cpu, table))) {
+      yield* ptesUnlock(cpu, mm, table);
+      yield* waitForMove(cpu, mm, address);
+      continue;
+    }
     for (; address < stop && gather.cleared < GATHER_PAGES; address += PAGE_SIZE) {
       yield* zapPte(cpu, mapped + pteOffset(address), gather, details);
     }

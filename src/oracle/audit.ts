@@ -4,7 +4,7 @@
  * page tables, the lists and the trees.
  */
 import type { Pfn, Word } from '../base/units.js';
-import { frameOf } from '../hardware/frames.js';
+import { frameOf, wordPfn } from '../hardware/frames.js';
 import {
   CPUS,
   FRAMES,
@@ -51,7 +51,14 @@ import { swappedTo } from '../mm/pagecache.js';
 import { auditHostState, auditWritable } from './auditHinting.js';
 import { auditKmaps } from './auditKmaps.js';
 import { auditAnonVmas, auditFileVmas, auditVmas, type AuditedVma } from './auditVmas.js';
-import { mappedPages, swapEntries, visitTables, type MappedPage } from './pageTables.js';
+import {
+  leafTableOf,
+  mappedPages,
+  movedEntries,
+  swapEntries,
+  visitTables,
+  type MappedPage,
+} from './pageTables.js';
 import { expectEqual, expectUnlocked, hex, recordName, recordsInUse } from './records.js';
 
 /** What the audit counts for each frame, to be compared with its record. */
@@ -336,6 +343,7 @@ function auditMm(memory: Memory, mm: Word, claims: Claims, faults: string[]): Au
     tables++;
   };
   visitTables(words, mm, claimTable);
+  expectEqual(`${name}'s entries that have moved`, movedEntries(words, mm), 0, faults);
   for (const { slot } of swapEntries(words, mm)) claims.slots[slot] = claims.slots[slot] + 1;
   let spare = 0;
   for (let table = words[mm + Mm.spareTables]; table !== 0; table = lruNext(words, table)) {
@@ -490,6 +498,11 @@ function auditHugePage(words: Int32Array, head: Pfn, claims: Claims, faults: str
 function auditTlb(memory: Memory, tlb: Tlb, mm: Word, faults: string[]): void {
   if (mm === 0) return;
   const mapped = new Map(mappedPages(memory, mm).map((page) => [page.address, page.pfn]));
+  for (const { address, table } of tlb.cachedTables()) {
+    const now = leafTableOf(memory.words, mm, address);
+    if (now === wordPfn(table)) continue;
+    faults.push(`a CPU takes frame ${wordPfn(table)} for the leaf table of ${hex(address)}`);
+  }
   for (const { address, entry } of tlb.cached()) {
     if (mapped.get(address) !== entryPfn(entry)) {
       faults.push(`a TLB maps ${hex(address)} to frame ${entryPfn(entry)}, the tables do not`);

@@ -20,7 +20,7 @@ import { joinHalves } from '../hardware/split.js';
 import { Mm } from '../mm/layout/mm.js';
 import { PAGE_MAPPING_ANON, PG_reserved, Page, ZERO_PFN, pageOf } from '../mm/layout/page.js';
 import { TABLES } from '../mm/layout/slab.js';
-import { pmdHuge, ptePresent, pteSwap, pteToSlot } from '../mm/pte.js';
+import { pmdHuge, pteMoved, ptePresent, pteSwap, pteToSlot } from '../mm/pte.js';
 import { recordsInUse } from './records.js';
 
 /** A mapped page as the tables show it. */
@@ -91,11 +91,31 @@ export function visitTables(
     if (level === 0) return;
     for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
       const entry = readEntry(words, table, level, index);
-      if (entry === 0 || (level === 1 && pmdHuge(entry))) continue;
+      if (entryPfn(entry) === 0 || (level === 1 && pmdHuge(entry))) continue;
       descend(entryPfn(entry), level - 1, base + index * LEVEL_SPAN[level]);
     }
   };
   descend(words[mm + Mm.pgd], TOP_LEVEL, 0);
+}
+
+/** Entries that say that they are in another table: there are none once that is so. */
+export function movedEntries(words: Int32Array, mm: Word): number {
+  let moved = 0;
+  visitTables(words, mm, (table, level) => {
+    for (let index = 0; index < LEVEL_ENTRIES[level]; index++) {
+      if (pteMoved(readEntry(words, table, level, index))) moved++;
+    }
+  });
+  return moved;
+}
+
+/** The leaf table of an address, or 0. */
+export function leafTableOf(words: Int32Array, mm: Word, address: Vaddr): Pfn {
+  let found = 0;
+  visitTables(words, mm, (table, level, base) => {
+    if (level === 0 && base === address) found = table;
+  });
+  return found;
 }
 
 /** A pte that tells where in the swap file its page is. */

@@ -11,6 +11,8 @@ import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import { MATRIX_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
+import { relocateDirty, relocateFault, relocateNode } from './relocateFault.js';
+import { RELOCATE_PAIRS } from './relocatePairs.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
 import { highpteMove } from './highpteMove.js';
@@ -33,6 +35,9 @@ export const SCENARIOS: readonly Scenario[] = [
   truncateFault,
   swapFault,
   prefaultFault,
+  relocateFault,
+  relocateDirty,
+  relocateNode,
   hintingFault,
   hintingCounts,
   highpteMove,
@@ -49,11 +54,12 @@ export const SCENARIOS: readonly Scenario[] = [
 /**
  * Designs that are meant to be right: not those with prezeroing, which differ from others only in the page
  * allocator; nor those with prefault, which do where pages are touched in sequence; nor those with page tables in high
- * memory, which do on a machine that has some; nor those with hinting, which do where a host takes frames.
+ * memory, which do on a machine that has some; nor those with hinting, which do where a host takes frames; nor those
+ * whose tables can move, which do while one does.
  */
 export const RIGHT_DESIGNS: readonly VmDesign[] = DESIGNS.filter(
-  ({ broken, prezero, prefault, highpte, hinting }) => {
-    const others = prezero ?? prefault ?? highpte ?? hinting;
+  ({ broken, prezero, prefault, highpte, hinting, relocation }) => {
+    const others = prezero ?? prefault ?? highpte ?? hinting ?? relocation;
     return broken === undefined && others === undefined;
   },
 );
@@ -67,7 +73,7 @@ export function designsFor({ holds, fails, cases }: Scenario): readonly VmDesign
 
 /** @throws InputError when there is no such scenario */
 export function scenarioNamed(name: string): Scenario {
-  const all = [...SCENARIOS, ...MATRIX_SCENARIOS];
+  const all = [...SCENARIOS, ...MATRIX_SCENARIOS, ...RELOCATE_PAIRS];
   const scenario = all.find((candidate) => candidate.name === name);
   if (scenario !== undefined) return scenario;
   const known = all.map((candidate) => candidate.name).join(', ');

@@ -42,7 +42,7 @@ const PRIVATE: readonly PairKind[] = [
   PairKind.TAKEN_SWAP_CACHED,
 ];
 
-const OPERATIONS: readonly PairOperation[] = [
+export const OPERATIONS: readonly PairOperation[] = [
   { name: 'read', program: 'pairRead', effects: 0 },
   { name: 'write', program: 'pairWrite', effects: 0 },
   { name: 'munmap', program: 'pairMunmap', effects: PairEffect.UNMAPS },
@@ -90,7 +90,8 @@ interface Kind {
   readonly memory: string;
 }
 
-const KINDS: readonly Kind[] = [
+/** The kinds of memory. */
+export const KINDS: readonly Kind[] = [
   { kind: PairKind.FRESH, name: 'fresh', memory: 'an anonymous page that is not there yet' },
   { kind: PairKind.ZERO, name: 'zero', memory: 'an anonymous page that was only read' },
   { kind: PairKind.ANON, name: 'anon', memory: 'an anonymous page' },
@@ -126,7 +127,8 @@ const HINTED_KINDS: readonly Kind[] = [
   },
 ];
 
-function pairCase(kind: PairKind, first: PairOperation, second: PairOperation): PairCase {
+/** Two operations on a page of a kind, each on a CPU of its own. */
+export function pairCase(kind: PairKind, first: PairOperation, second: PairOperation): PairCase {
   // Processes have page tables of their own.
   const apart = isForked(kind);
   return {

@@ -12,6 +12,7 @@ import { Access } from '../hardware/mmu.js';
 import { sysFork } from '../mm/fork.js';
 import { TABLES } from '../mm/layout/slab.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, MADV_REMOVE, sysMadvise } from '../mm/madvise.js';
+import { ALL_TABLES, moveTables } from '../mm/migrateTables.js';
 import { sysMincore } from '../mm/mincore.js';
 import { sysMlock } from '../mm/mlock.js';
 import {
@@ -173,6 +174,14 @@ export function* pairFork(cpu: Cpu, task: Word, ...told: number[]): Op<number> {
 export function* pairExit(cpu: Cpu, task: Word, ...told: number[]): Op<number> {
   yield* begin(cpu, task, told);
   yield* exitTask(cpu);
+  return 0;
+}
+
+/** Moves all page tables of the process to other frames. */
+export function* pairRelocate(cpu: Cpu, task: Word, ...told: number[]): Op<number> {
+  const acting = yield* begin(cpu, task, told);
+  yield* moveTables(cpu, cpu.mm, ALL_TABLES);
+  yield* look(cpu, acting, PAGE, untouched(acting));
   return 0;
 }
 

@@ -74,6 +74,7 @@ import {
   pairMunmapMmap,
   pairPageout,
   pairRead,
+  pairRelocate,
   pairRemapFilePages,
   pairRemove,
   pairTruncate,
@@ -93,10 +94,21 @@ import {
   writeProtect,
 } from './postedRaces.js';
 import { drainCpu } from './quiet.js';
+import {
+  loadAndLeave,
+  loadThenDirty,
+  loadThenStore,
+  migrateOwn,
+  relocateAndPageOut,
+  relocateOwn,
+  relocateSetup,
+  spreadSetup,
+} from './relocationRaces.js';
 import { checkedOperations, randomOperations } from './randomOperations.js';
 import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 import { steadyTouch, steadyTouchStart } from './steadyTouch.js';
+import { tableMover } from './tableMover.js';
 import { tracedFaults } from './tracedFaults.js';
 import { unmapMix } from './unmapMix.js';
 import {
@@ -161,9 +173,13 @@ export const PROGRAMS = {
   kswapd,
   kscrubd,
   litmus,
+  loadAndLeave,
   loadHinted,
   loadOwn,
   loadPages,
+  loadThenDirty,
+  loadThenStore,
+  migrateOwn,
   missingTablesSetup,
   moveElsewhere,
   movePage,
@@ -193,6 +209,7 @@ export const PROGRAMS = {
   pairMunmapMmap,
   pairPageout,
   pairRead,
+  pairRelocate,
   pairRemapFilePages,
   pairRemove,
   pairSetup,
@@ -208,6 +225,11 @@ export const PROGRAMS = {
   reclaimAll,
   referenceFault,
   referenceReclaim,
+  relocateAndPageOut,
+  relocateOwn,
+  relocateSetup,
+  spreadSetup,
+  tableMover,
   scrubNode,
   semaphoreThenSpin,
   servingDaemon,

@@ -203,7 +203,7 @@ export class Execution {
         this.takeCpu(index, waits, false);
         if (waits) continue;
       }
-      if (cpu.op === CODE.invalidate) machine.perform(cpu);
+      if (cpu.op === CODE.invalidate) machine.flush(cpu.x, cpu.y, results[at] as number);
       this.resume(index, results[at]);
     }
     if (step < this.daemonsToldAt) this.daemonsToldAt = Infinity;
@@ -497,12 +497,16 @@ function mixed(state: number, number: number): number {
 }
 
 /** Below 2^32. */
-function hashOfTlb({ tags, entries }: Tlb): number {
-  let hash = 0;
+function hashOfTlb({ tags, entries, walkTags, walkTables }: Tlb): number {
+  return hashOfSlots(hashOfSlots(0, tags, entries), walkTags, walkTables) >>> 0;
+}
+
+function hashOfSlots(from: number, tags: Int32Array, entries: Int32Array): number {
+  let hash = from;
   for (let slot = 0; slot < tags.length; slot++) {
     if (tags[slot] === 0) continue;
     hash = Math.imul(hash ^ slot, 0x85ebca6b) ^ Math.imul(tags[slot] ^ entries[slot], 0x9e3779b1);
     hash ^= hash >>> 15;
   }
-  return hash >>> 0;
+  return hash;
 }

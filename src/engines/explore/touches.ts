@@ -194,7 +194,8 @@ export class Places {
         this.word(into, x, READ | flags);
         return;
       case CODE.sleepOn:
-        this.word(into, x, READ | flags);
+        // Woken more than once, it could have gone on before it was the last time.
+        this.word(into, x, READ | (words[x] - cpu.y > 1 ? flags & ~WAITS : flags));
         break;
       case CODE.cas:
         this.word(into, x, words[x] === cpu.y ? WRITE | flags : READ | flags);

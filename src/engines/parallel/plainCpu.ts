@@ -63,6 +63,8 @@ export class PlainCpu {
   private readonly activeMm: Word;
   private readonly ipiRequested: Word;
   private readonly ipiDone: Word;
+  /** Where an mm has its top-level table. */
+  private readonly topWord: number;
   private interruptsDone: number;
   private readonly nap = new Int32Array(new SharedArrayBuffer(4));
 
@@ -94,6 +96,7 @@ export class PlainCpu {
     this.watched = vm.KMAP_CHECKED ? vm : undefined;
     this.cpuLine = vm.cpuLine;
     this.layout = vm.CpuLine;
+    this.topWord = vm.Mm.pgd;
     const line = vm.cpuLine(id);
     this.activeMm = line + vm.CpuLine.activeMm;
     this.ipiRequested = line + vm.CpuLine.ipiRequested;
@@ -200,6 +203,12 @@ export class PlainCpu {
     wait();
     this.tlb.drop(-1);
     Atomics.store(this.words, this.activeMm, mm);
+    this.reloadTop();
+  }
+
+  /** Looks anew where the top-level table is: after `activeMm` is set, so that who moves it finds this CPU. */
+  private reloadTop(): void {
+    if (this.mm !== 0) this.pgd = Atomics.load(this.words, this.mm + this.topWord);
   }
 
   /** A free frame is touched by nobody. */
@@ -337,6 +346,7 @@ export class PlainCpu {
   invalidate(cpu: number, address: Vaddr): void {
     if (cpu === this.id) {
       this.tlb.drop(address);
+      this.reloadTop();
       return;
     }
     const line = this.cpuLine(cpu);
@@ -358,6 +368,7 @@ export class PlainCpu {
     if (this.words[this.ipiRequested] === this.interruptsDone) return;
     this.interruptsDone = Atomics.load(this.words, this.ipiRequested);
     this.tlb.drop(-1);
+    this.reloadTop();
     Atomics.store(this.words, this.ipiDone, this.interruptsDone);
   }
 

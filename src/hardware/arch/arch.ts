@@ -61,4 +61,9 @@ export interface Arch {
   readonly tableFlags: number;
   /** Whether Linux 2.6 populates upper levels by cmpxchg here (V18, patch 3 of 4: ia64 only). */
   readonly atomicPopulate: boolean;
+  /**
+   * Whether a CPU can be told of another top-level table while it runs (the patch of 2008: ARCH_HAS_RELOAD_TLB, which
+   * x86 alone has there).
+   */
+  readonly reloadsTop: boolean;
 }

@@ -41,4 +41,5 @@ export const i386: Arch = {
   noExecHigh: 0,
   tableFlags: 0x067,
   atomicPopulate: false,
+  reloadsTop: true,
 };

@@ -47,4 +47,5 @@ export const i386Pae: Arch = {
   noExecHigh: 0,
   tableFlags: 0x067,
   atomicPopulate: false,
+  reloadsTop: true,
 };

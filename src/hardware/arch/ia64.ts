@@ -45,4 +45,5 @@ export const ia64: Arch = {
   noExecHigh: 0,
   tableFlags: 0,
   atomicPopulate: true,
+  reloadsTop: false,
 };

@@ -50,4 +50,5 @@ export const ppc64: Arch = {
   noExecHigh: 0,
   tableFlags: 0,
   atomicPopulate: false,
+  reloadsTop: false,
 };

@@ -47,6 +47,7 @@ export const riscvSv39: Arch = {
   noExecHigh: 0,
   tableFlags: 0x001,
   atomicPopulate: false,
+  reloadsTop: false,
 };
 
 /** RISC-V with four levels of 9 bits. Source: as above, 4.5 (Sv48). */

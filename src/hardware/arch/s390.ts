@@ -51,4 +51,5 @@ export const s390: Arch = {
   noExecHigh: 0,
   tableFlags: 0,
   atomicPopulate: false,
+  reloadsTop: false,
 };

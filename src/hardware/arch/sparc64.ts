@@ -48,4 +48,5 @@ export const sparc64: Arch = {
   noExecHigh: 0,
   tableFlags: 0,
   atomicPopulate: false,
+  reloadsTop: false,
 };

@@ -41,4 +41,5 @@ export const x86_64: Arch = {
   noExecHigh: 1 << 31,
   tableFlags: 0x067,
   atomicPopulate: false,
+  reloadsTop: true,
 };

@@ -23,9 +23,11 @@ export const Kmap = {
   waiters: 2,
   /** What they sleep on. Atomic. */
   waitQueue: 3,
-  /** How often a task slept; slots that nobody used were emptied, with a flush; and one was given back for which somebody waited. Under lock. */
+  /** How often a task slept. Under lock. */
   sleeps: 4,
+  /** How often slots that nobody used were emptied, with a flush. Under lock. */
   flushes: 5,
+  /** How often a slot was given back for which somebody waited. Under lock. */
   handOvers: 6,
 } as const;
 
@@ -36,7 +38,7 @@ export const KmapSlot = {
   pins: 1,
 } as const;
 
-/** Slots of a CPU or a task (Linux: enum km_type): the first table, a second, and one for who comes while these are in use. */
+/** Slots of a CPU or a task (Linux: enum km_type): a table, a second, and one for who comes while these are in use. */
 export const KM_PTE0 = 0;
 export const KM_PTE1 = 1;
 export const KM_PTE2 = 2;

@@ -10,7 +10,7 @@ export const Mm = {
   vmaTree: 1,
   /** The VMA last found; a hint. Races on purpose. */
   mmapCache: 2,
-  /** Frame of the top-level table. Constant. */
+  /** Frame of the top-level table. Constant where tables do not move; else under pageTableLock, races on purpose. */
   pgd: 3,
   /** Tasks that run in this space. Atomic. */
   mmUsers: 16,
@@ -46,6 +46,8 @@ export const Mm = {
   flags: 43,
   /** Odd while mmapSem is held for writing; only in designs that lock VMAs. */
   lockSeq: 44,
+  /** How often its tables are being moved (2008). Under pageTableLock; races on purpose. */
+  relocationCount: 45,
   /** Start and end of the heap: addresses, wide. Under mmapSem. */
   startBrk: 48,
   brk: 50,
@@ -57,6 +59,10 @@ export const Mm = {
 export const MMF_OOM_KILLED = 1;
 /** Its memory was taken, too: more is not to be had from it (Linux: MMF_OOM_SKIP). */
 export const MMF_OOM_SKIP = 2;
+
+/** Tables have moved since the TLBs were flushed, and the top among them (2008). */
+export const MMF_NEED_FLUSH = 4;
+export const MMF_NEED_RELOAD = 8;
 
 /** A limit that never binds, in pages. */
 export const RLIM_INFINITY = 0x7fff_ffff;

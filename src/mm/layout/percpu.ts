@@ -40,6 +40,9 @@ export const Percpu = {
   failSeed: 131,
   /** Slots of the CPU that its task uses: with any it must not sleep (Linux: preempt_count). */
   preemptCount: 132,
+  /** By level: page tables that a hypervisor was told of, and told to forget, as they moved (paravirt.ts). */
+  tablesPinned: 133,
+  tablesUnpinned: 137,
   /**
    * STACK_WORDS of the kernel's stack: the frame numbers of the posted prefault's pagevec and, behind them, where
    * its function returns to.
