@@ -7,9 +7,14 @@ import { ptepClearBits } from './pte.js';
 import { rmapWalk, type MappingPte } from './rmapwalk.js';
 import { flushTlbPage } from './tlbflush.js';
 
-/** Locks: the page's; takes the file's mmapLock and those of the ptes. */
+/**
+ * A fault that has marked the page dirty may be about to map it writable by a pte that is still empty: its lock is waited
+ * for.
+ *
+ * Locks: the page's; takes the file's mmapLock and those of the ptes.
+ */
 export function* pageMkclean(cpu: Cpu, pfn: Pfn): Op<void> {
-  yield* rmapWalk(cpu, pfn, pageMkcleanOne, { yes: false });
+  yield* rmapWalk(cpu, pfn, pageMkcleanOne, { yes: false, awaitsEmpty: true });
 }
 
 function* pageMkcleanOne(cpu: Cpu, _pfn: Pfn, pte: MappingPte): Op<boolean> {

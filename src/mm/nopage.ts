@@ -489,8 +489,6 @@ function* installFilePage(
   // Before anyone can write: see makeSharedWritable in wp.ts.
   if ((entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   if (!(yield* ptepInstall(cpu, ptep, origEntry, entry))) return false;
-  // Again: who writes pages back passes over an empty pte. A page with a writable one must not become volatile.
-  if (HINTING && (entry & PTE_DIRTY) !== 0) yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
   yield* pageAddFileRmap(cpu, pfn);
   if (FAULT_HINTS) yield* pageMakeVolatile(cpu, pfn, 1);
   return true;

@@ -19,6 +19,15 @@ export const msyncFault: Scenario = {
       ],
     },
     {
+      name: 'a first store by another process',
+      setup: setup('forkedFileSetup'),
+      threads: (first) => [
+        thread(0, 'storeOwn', first, 1),
+        thread(1, 'storeAndSync', taskAfter(first, 1), 0),
+      ],
+      executions: 200,
+    },
+    {
       name: 'both write back, each a page that the device did not have',
       setup: setup('grownFileSetup'),
       threads: (first) => [

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { designNamed } from '../designs/index.js';
 import { checkCase } from './check.js';
-import { PAIR_SCENARIOS, type PairCase, type PairScenario } from './pairs.js';
+import {
+  HINTED_PAIR_SCENARIOS,
+  PAIR_SCENARIOS,
+  type PairCase,
+  type PairScenario,
+} from './pairs.js';
 
 const BOUND = { executions: 200, seconds: Infinity, random: 0 };
 /** Small enough to be searched to the end for each kind of memory. */
@@ -48,6 +53,24 @@ describe('pairs of operations', () => {
       assert.deepEqual(verdict.failures, []);
     });
   }
+
+  for (const scenario of HINTED_PAIR_SCENARIOS) {
+    it(`have what a host does beside each operation, once: ${scenario.name}`, () => {
+      const { operations, cases } = scenario;
+      assert.equal(cases.length, 2 * operations.length - 1);
+      assert.equal(new Set(cases.map(({ name }) => name)).size, cases.length);
+    });
+  }
+
+  it('show a page that is mapped while it is discarded, and that ours waits for who maps it', async () => {
+    const { file, name } = { file: 'pairs-hinted-file', name: 'host and read, write' };
+    const scenario = HINTED_PAIR_SCENARIOS.find((candidate) => candidate.name === file)!;
+    const pair = caseNamed(scenario, name);
+    const posted = await checkCase(scenario, pair, designNamed('hinting-posted'), BOUND);
+    assert.match(posted.failures.join('\n'), /was discarded, and 1 ptes map it/);
+    const ours = await checkCase(scenario, pair, designNamed('hinting'), BOUND);
+    assert.deepEqual(ours.failures, []);
+  });
 
   it('show what is wrong with a design', async () => {
     const scenario = PAIR_SCENARIOS.find((candidate) => candidate.name === 'pairs-fresh')!;

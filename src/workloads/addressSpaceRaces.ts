@@ -97,6 +97,20 @@ export function* fileSetup(cpu: Cpu, shared: number, cached: number): Op<Word> {
   return first;
 }
 
+/**
+ * A process and its child, whose tasks follow each other, that map one page of a file shared; it is in the cache, and no
+ * pte shows it. @returns the first task
+ */
+export function* forkedFileSetup(cpu: Cpu): Op<Word> {
+  const parent = yield* start(cpu, 1);
+  const file = yield* openFile(cpu, 1, 0);
+  yield* warmCachePage(cpu, file, 0, PG_uptodate);
+  yield* sysMmap(cpu, PAGE, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED, file, 0, 0);
+  yield* sysFork(cpu, 2);
+  yield* switchTo(cpu, 0);
+  return parent;
+}
+
 /** Cuts the file that a task has mapped down to nothing. @returns 0 */
 export function* truncateAll(cpu: Cpu, task: Word): Op<number> {
   yield* switchTo(cpu, task);
