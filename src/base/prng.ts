@@ -23,6 +23,18 @@ export class Prng {
     return Math.floor((this.next() / 2 ** 32) * bound);
   }
 
+  /** @returns the same items in random order */
+  shuffled<T>(items: readonly T[]): T[] {
+    const order = [...items];
+    for (let last = order.length - 1; last > 0; last--) {
+      const other = this.below(last + 1);
+      const item = order[last];
+      order[last] = order[other];
+      order[other] = item;
+    }
+    return order;
+  }
+
   /** @returns a double in [0, 1) */
   fraction(): number {
     return this.next() / 2 ** 32;

@@ -9,6 +9,7 @@ import { addHintingCommand } from './hinting.js';
 import { addMachinesCommand } from './machines.js';
 import { addMultitaskCommand } from './multitask.js';
 import { addPftCommand } from './pft.js';
+import { addPlacementCommand } from './placement.js';
 import { addReplayCommand } from './replay.js';
 import { addScaleCommand } from './scale.js';
 
@@ -26,6 +27,7 @@ addCalibrateCommand(program);
 addMachinesCommand(program);
 addCheckCommand(program);
 addHintingCommand(program);
+addPlacementCommand(program);
 addDesignsCommand(program);
 for (const command of program.commands) command.exitOverride();
 

@@ -33,7 +33,7 @@ export function vmConfig(
   limits: Partial<Limits> = {},
 ): VmConfig {
   const { arch, frames, cpus, nodes, swapPages = 0, oomKiller = false } = machine;
-  const { lowFrames, kmaps } = machine;
+  const { lowFrames, kmaps, uncachedTables } = machine;
   const bytes = frames * 2 ** ARCHES[arch].pageShift;
   if (!(frames >= MIN_FRAMES)) {
     throw new InputError('MACHINE_FRAMES', `got ${frames} frames, expected ${MIN_FRAMES} or more`);
@@ -65,7 +65,10 @@ export function vmConfig(
     ...(kmaps === undefined ? {} : { kmaps }),
   };
   // Tables that move are what such caches can be behind of.
-  const caches = design.relocation === undefined ? {} : { walkCache: true };
+  const caches = {
+    ...(design.relocation === undefined ? {} : { walkCache: true }),
+    ...(uncachedTables === undefined ? {} : { uncachedTables }),
+  };
   return {
     machine: { arch, frames, cpus, nodes, swapPages, oomKiller, ...highmem, ...caches },
     design,

@@ -29,6 +29,8 @@ export const enum Work {
 export const enum FrameWork {
   /** What unmapping and freeing it takes beside the operations: its record and its pte are in no cache any more. */
   UNMAP,
+  /** Reading a line of it that is in no cache. */
+  READ_UNCACHED,
 }
 
 export interface Cpu {
@@ -122,8 +124,8 @@ export interface Cpu {
   interrupts(): Op<void>;
   /** Says what is being done, for the simulator's clock. */
   spend(work: Work): Op<void>;
-  /** The same of work on a frame, which takes longer on another node. @param frame - its first word */
-  spendOn(work: FrameWork, frame: Word): Op<void>;
+  /** The same of work on a frame, which takes longer on another node. @param word - any of it */
+  spendOn(work: FrameWork, word: Word): Op<void>;
   /** The same of user mode that is known to take so many nanoseconds. */
   spendNs(ns: number): Op<void>;
   /** Says that a program has come to a point: the engines that have a clock keep the time. */

@@ -18,6 +18,8 @@ export interface MachineConfig {
   readonly oomKiller?: boolean;
   /** Whether the CPUs cache where leaf tables are, too: off, an access that misses the TLB walks all levels. */
   readonly walkCache?: boolean;
+  /** Whether the page tables are more than the caches hold: a miss of the TLB has its leaf entry from memory. */
+  readonly uncachedTables?: boolean;
   /**
    * Frames from here on are high memory, which the kernel does not map (i386: beyond 896 MiB): it reaches them by slots,
    * see mm/kmap.ts. None if left out.
@@ -40,6 +42,7 @@ export const FRAMES = machine.frames;
 export const SWAP_SLOTS = machine.swapPages ?? 0;
 export const OOM_KILLER = machine.oomKiller === true;
 export const WALK_CACHE = machine.walkCache === true;
+export const UNCACHED_TABLES = machine.uncachedTables === true;
 /** The first frame of high memory. */
 export const LOW_FRAMES = machine.lowFrames ?? FRAMES;
 export const HIGHMEM = LOW_FRAMES < FRAMES;

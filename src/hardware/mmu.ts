@@ -11,7 +11,7 @@
  * it only reads, or keeps the entry busy meanwhile.
  */
 import type { Pfn, Vaddr, Word } from '../base/units.js';
-import type { Cpu, Op } from './cpu.js';
+import { FrameWork, type Cpu, type Op } from './cpu.js';
 import { frameOf } from './frames.js';
 import { HINTING, HOST_DIRTY, HOST_GONE, hostState } from './hostStates.js';
 import {
@@ -26,6 +26,7 @@ import {
   PTE_PRESENT,
   PTE_SPLIT,
   PTE_WRITE,
+  UNCACHED_TABLES,
   WALK_CACHE,
   entryPfn,
   level1Offset,
@@ -64,6 +65,8 @@ export function* translate(cpu: Cpu, address: Vaddr, access: Access): Op<Word> {
     const found = WALK_CACHE ? yield* walkFromCache(cpu, address) : yield* walk(cpu, address);
     if (found === 0) return NOT_PRESENT;
     const entryp = Math.abs(found);
+    // A fault that this leads to finds the line in the cache, and puts the translation into the TLB.
+    if (UNCACHED_TABLES) yield* cpu.spendOn(FrameWork.READ_UNCACHED, entryp);
     entry = yield* mark(cpu, entryp, access);
     if (entry === 0) return NOT_PRESENT;
     if (access === Access.WRITE && (entry & PTE_WRITE) === 0) return PROTECTED;

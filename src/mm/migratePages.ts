@@ -61,6 +61,17 @@ export interface Migrated {
 /** Moves what an address space has on one node to another. Locks: none. */
 export function* migratePages(cpu: Cpu, mm: Word, from: number, to: number): Op<Migrated> {
   yield* cpu.spend(Work.SYSCALL);
+  const counts = yield* migrateData(cpu, mm, from, to);
+  return { ...counts, tables: yield* migratePageTables(cpu, mm, from, to) };
+}
+
+/** The same of its anonymous pages alone, as Linux does it: the tables stay behind. */
+export function* migrateData(
+  cpu: Cpu,
+  mm: Word,
+  from: number,
+  to: number,
+): Op<Pick<Migrated, 'pages' | 'notMigrated'>> {
   const counts = { pages: 0, notMigrated: 0 };
   yield* lruAddDrain(cpu);
   yield* cpu.downRead(mm + Mm.mmapSem);
@@ -72,7 +83,7 @@ export function* migratePages(cpu: Cpu, mm: Word, from: number, to: number): Op<
     vma = yield* cpu.load(vma + Vma.vmNext);
   }
   yield* cpu.upRead(mm + Mm.mmapSem);
-  return { ...counts, tables: yield* migratePageTables(cpu, mm, from, to) };
+  return counts;
 }
 
 function* migrateRange(

@@ -235,22 +235,11 @@ function shareOf(cpu: number, turns: Word, seed: number, records: readonly Word[
     for (const second of paired ? [side ^ swapped] : [0, 1]) {
       const task = records[2 * number + second];
       const random = new Prng(seed * 65_536 + 2 * number + second);
-      threads.push({ task, number, random, jobs: second ? [] : shuffled(JOBS, random) });
+      threads.push({ task, number, random, jobs: second ? [] : random.shuffled(JOBS) });
     }
     swapped ^= 1;
   }
   return { paired, ownTurns: turns + side, otherTurns: turns + (side ^ 1), threads };
-}
-
-function shuffled(jobs: readonly Job[], random: Prng): Job[] {
-  const order = [...jobs];
-  for (let last = order.length - 1; last > 0; last--) {
-    const other = random.below(last + 1);
-    const job = order[last];
-    order[last] = order[other];
-    order[other] = job;
-  }
-  return order;
 }
 
 /** The parent has 1. Children of tasks have their task's. */

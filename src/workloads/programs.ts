@@ -109,6 +109,7 @@ import { referenceFault, referenceReclaim } from './referenceProblem.js';
 import { sharedFiles, sharedOperations, sharedStart } from './sharedOperations.js';
 import { steadyTouch, steadyTouchStart } from './steadyTouch.js';
 import { tableMover } from './tableMover.js';
+import { placementCheck, placementMove, placementStart, placementTouch } from './tablePlacement.js';
 import { tracedFaults } from './tracedFaults.js';
 import { unmapMix } from './unmapMix.js';
 import {
@@ -219,6 +220,10 @@ export const PROGRAMS = {
   pftStart,
   pftThread,
   pftTouch,
+  placementCheck,
+  placementMove,
+  placementStart,
+  placementTouch,
   protectAndPageOut,
   randomOperations,
   readPages,

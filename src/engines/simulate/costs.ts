@@ -15,6 +15,16 @@ export const COST_FIELDS = {
   sameNodeNs: { unit: 'ns', least: 0, text: 'moving a line between two CPUs of a node' },
   firstHopNs: { unit: 'ns', least: 0, text: 'moving a line between nodes on one router' },
   hopNs: { unit: 'ns', least: 0, text: 'more for each further level of routers' },
+  memoryNs: {
+    unit: 'ns',
+    least: 0,
+    text: 'reading a line that is in no cache from the CPU’s own node',
+  },
+  memoryRemoteNs: {
+    unit: 'ns',
+    least: 0,
+    text: 'the same from a node on the same router; hopNs more for each further level',
+  },
   spinnerNs: {
     unit: 'ns',
     least: 0,

@@ -7,7 +7,7 @@
 import { InputError, InvariantError } from '../../base/errors.js';
 import type { Word } from '../../base/units.js';
 import type { Memory } from '../../hardware/memory.js';
-import { Work } from '../../hardware/cpu.js';
+import { FrameWork, Work } from '../../hardware/cpu.js';
 import { OPERATION_CODE as CODE, OPERATION_NAMES, codesWhere } from '../../hardware/operations.js';
 import type { VmConfig } from '../configuration.js';
 import type { DeviceRequests } from '../deviceRequests.js';
@@ -19,7 +19,7 @@ import { Clock } from './clock.js';
 import type { MachineCosts } from './costs.js';
 import { EventQueue } from './eventQueue.js';
 import { LineWatch } from './lineWatch.js';
-import type { SimulatedMachine } from './machine.js';
+import { hops, type SimulatedMachine } from './machine.js';
 import { MemoryBuses } from './memoryBuses.js';
 import { TimedCpu, TimedThread, type Stepper } from './timedCpu.js';
 import { Waiting } from './waiting.js';
@@ -92,7 +92,7 @@ export class SimulateEngine implements Engine, Stepper {
     private readonly machine: SteppedMachine,
     private readonly cpus: readonly TimedCpu[],
     config: VmConfig,
-    model: SimulatedMachine,
+    private readonly model: SimulatedMachine,
     private readonly options: SimulateOptions,
   ) {
     const { vm, memory } = machine;
@@ -363,7 +363,7 @@ export class SimulateEngine implements Engine, Stepper {
       case CODE.spendNs:
         return now + cpu.x;
       case CODE.spendOn:
-        return now + (this.isRemote(cpu, cpu.y) ? costs.unmapRemoteNs : costs.unmapPageNs);
+        return now + this.frameWorkNs(cpu);
       default:
         return lines.write(cpu.x, cpu.id, now, true);
     }
@@ -385,6 +385,17 @@ export class SimulateEngine implements Engine, Stepper {
     const remote = this.isRemote(cpu, cpu.x);
     const alone = remote ? ns * this.costs.remotePage : ns;
     return this.buses.use(cpu.id, cpu.node, now, alone, remote);
+  }
+
+  /** What the work on a frame takes that a CPU says it does. */
+  private frameWorkNs(cpu: SteppedCpu): number {
+    const { costs, vm } = this;
+    const distance = hops(this.model, cpu.node, vm.pfnNode(vm.wordPfn(cpu.y)));
+    if ((cpu.x as FrameWork) === FrameWork.UNMAP) {
+      return distance === 0 ? costs.unmapPageNs : costs.unmapRemoteNs;
+    }
+    if (distance === 0) return costs.memoryNs;
+    return costs.memoryRemoteNs + (distance - 1) * costs.hopNs;
   }
 
   private isRemote(cpu: SteppedCpu, word: Word): boolean {
