@@ -10,6 +10,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import type { Aim7Row, MultitaskResult } from '../measure/multitask.js';
 import type { PftResult } from '../measure/pft.js';
 import type { ScaleResult } from '../measure/scale.js';
+import type { TablePlacement } from '../measure/tablePlacement.js';
 import type { ReplayReport } from '../traces/replayFile.js';
 import { classicWall } from './pft.js';
 
@@ -420,6 +421,40 @@ describe('minorfault scale', () => {
   for (const [what, args, message] of bad) {
     it(`refuses ${what}`, () => {
       const { status, stderr } = run('scale', ...args);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, message);
+    });
+  }
+});
+
+describe('minorfault placement', () => {
+  const few = ['placement', '--machine', 'x86-2s', '--seeds', '1'];
+
+  it('prints what a load and a fault take in the four cases, and what is saved', () => {
+    const { status, stdout } = run(...few);
+    assert.equal(status, 0);
+    assert.match(
+      stdout,
+      /^x86-2s, relocate, router levels: 1; simulated; seeds 1; [\d.]+ % of loads miss the TLB\n/,
+    );
+    assert.match(stdout, /\nold node +old node +[\d.]+ +0\.0 % +[\d.]+ +0\.0 %\n/);
+    assert.match(stdout, /\nnew node +new node +[\d.]+ +[\d.]+ % +[\d.]+ +[\d.]+ %\n/);
+  });
+
+  it('prints JSON', () => {
+    const [{ machine, cases }] = JSON.parse(run(...few, '--json').stdout) as TablePlacement[];
+    assert.deepEqual([machine, cases.length], ['x86-2s', 4]);
+  });
+
+  const bad: [string, string[], RegExp][] = [
+    ['a machine of one node', ['--machine', 'pentium3-2'], /got pentium3-2, which has one node/],
+    ['more routers than there are', ['--levels', '2'], /x86-2s: got 2 levels, expected 1 to 1/],
+    ['a design whose tables stay', ['--design', 'v18'], /got v18, whose page tables stay/],
+    ['an unknown machine', ['--machine', 'cray'], /no machine is called "cray"/],
+  ];
+  for (const [what, args, message] of bad) {
+    it(`refuses ${what}`, () => {
+      const { status, stderr } = run('placement', ...args);
       assert.equal(status, 2, stderr);
       assert.match(stderr, message);
     });

@@ -8,12 +8,13 @@ import {
   type TablePlacement,
 } from '../measure/tablePlacement.js';
 import type { VmDesign } from '../mm/design.js';
-import { parseCounts, valueOption } from './arguments.js';
+import { parseCount, parseCounts, valueOption } from './arguments.js';
 import { formatTable, percent, print, printJson } from './output.js';
 
 interface PlacementOptions {
   readonly machine: readonly SimulatedMachine[];
   readonly design: VmDesign;
+  readonly levels: number;
   readonly seeds: number[];
   readonly json?: true;
 }
@@ -41,22 +42,26 @@ export function addPlacementCommand(program: Command): void {
     .addOption(
       valueOption('--design <name>', 'whose page tables can move', designNamed, 'relocate'),
     )
+    .addOption(valueOption('--levels <n>', 'of routers between the two nodes', parseCount, '1'))
     .addOption(
       valueOption('--seeds <list>', 'of what is left to chance, with commas', parseCounts, '1,2,3'),
     )
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
-    .action(async ({ machine: machines, design, seeds, json }: PlacementOptions) => {
+    .action(async ({ machine: machines, design, levels, seeds, json }: PlacementOptions) => {
       const results: TablePlacement[] = [];
-      for (const machine of machines) results.push(await tablePlacement(machine, design, seeds));
+      for (const machine of machines) {
+        results.push(await tablePlacement(machine, design, seeds, levels));
+      }
       if (json) printJson(results);
       else results.forEach(printPlacement);
     });
 }
 
-function printPlacement({ machine, design, seeds, missShare, cases }: TablePlacement): void {
+function printPlacement(placement: TablePlacement): void {
+  const { machine, design, levels, seeds, missShare, cases } = placement;
   print(
-    `${machine}, ${design}: simulated; seeds ${seeds.join(', ')}; ${percent(missShare)} of loads miss the TLB`,
+    `${machine}, ${design}, router levels: ${levels}; simulated; seeds ${seeds.join(', ')}; ${percent(missShare)} of loads miss the TLB`,
   );
   const [nothing] = cases;
   print(
@@ -75,7 +80,8 @@ function printPlacement({ machine, design, seeds, missShare, cases }: TablePlace
   print('');
 }
 
-/** "221.5 (220.9 to 222.0)" */
+/** "221.5 (220.9 to 222.0)"; "221.5" where the seeds do not differ. */
 function spreadText({ mean, least, most }: Spread): string {
-  return `${mean.toFixed(1)} (${least.toFixed(1)} to ${most.toFixed(1)})`;
+  const [text, from, to] = [mean, least, most].map((ns) => ns.toFixed(1));
+  return from === to ? text : `${text} (${from} to ${to})`;
 }

@@ -5,7 +5,7 @@
 import { InputError, InvariantError } from '../base/errors.js';
 import { vmConfig } from '../engines/configuration.js';
 import { runAlone, type Thread } from '../engines/engine.js';
-import type { SimulatedMachine } from '../engines/simulate/machine.js';
+import { hops, type SimulatedMachine } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
 import type { VmDesign } from '../mm/design.js';
 
@@ -38,6 +38,8 @@ export interface PlacementCase {
 export interface TablePlacement {
   readonly machine: string;
   readonly design: string;
+  /** Of routers between the two nodes. */
+  readonly levels: number;
   readonly seeds: readonly number[];
   /** Of the loads, those that missed the TLB. */
   readonly missShare: number;
@@ -45,15 +47,17 @@ export interface TablePlacement {
   readonly cases: readonly PlacementCase[];
 }
 
-/** @throws InputError when the machine has one node, or the design's tables stay where they are */
+/**
+ * @param levels - of routers between the two nodes
+ * @throws InputError when the machine has one node, or not so many levels, or the design's tables stay where they are
+ */
 export async function tablePlacement(
   machine: SimulatedMachine,
   design: VmDesign,
   seeds: readonly number[],
+  levels = 1,
 ): Promise<TablePlacement> {
-  if (machine.cpus <= machine.cpusPerNode) {
-    throw new InputError('OPTION', `got ${machine.name}, which has one node, expected two or more`);
-  }
+  const twoNodes = pairOfNodes(machine, levels);
   if (design.relocation === undefined) {
     throw new InputError('OPTION', `got ${design.name}, whose page tables stay where they are`);
   }
@@ -62,7 +66,7 @@ export async function tablePlacement(
   for (const data of ['old', 'new'] as const) {
     for (const tables of ['old', 'new'] as const) {
       const runs: Run[] = [];
-      for (const seed of seeds) runs.push(await runCase(machine, design, tables, data, seed));
+      for (const seed of seeds) runs.push(await runCase(twoNodes, design, tables, data, seed));
       misses += runs.reduce((sum, run) => sum + run.misses, 0);
       cases.push({
         tables,
@@ -73,7 +77,23 @@ export async function tablePlacement(
     }
   }
   const missShare = misses / (cases.length * seeds.length * LOADS);
-  return { machine: machine.name, design: design.name, seeds, missShare, cases };
+  return { machine: machine.name, design: design.name, levels, seeds, missShare, cases };
+}
+
+/** Two nodes of a machine that are so far apart, with a CPU each, as a machine of their own. */
+function pairOfNodes(machine: SimulatedMachine, levels: number): SimulatedMachine {
+  const { name, cpus, cpusPerNode, costs } = machine;
+  const most = hops(machine, 0, Math.ceil(cpus / cpusPerNode) - 1);
+  if (most === 0) {
+    throw new InputError('OPTION', `got ${name}, which has one node, expected two or more`);
+  }
+  if (levels > most) {
+    throw new InputError('OPTION', `${name}: got ${levels} levels, expected 1 to ${most}`);
+  }
+  const moreNs = (levels - 1) * costs.hopNs;
+  const firstHopNs = costs.firstHopNs + moreNs;
+  const memoryRemoteNs = costs.memoryRemoteNs + moreNs;
+  return { ...machine, cpus: 2, cpusPerNode: 1, costs: { ...costs, firstHopNs, memoryRemoteNs } };
 }
 
 interface Run {
@@ -92,7 +112,7 @@ async function runCase(
   const { arch, lineBytes } = machine;
   const frames = 2 * FRAMES_PER_NODE;
   const config = vmConfig({ arch, frames, cpus: 2, nodes: 2, uncachedTables: true }, design);
-  const engine = await SimulateEngine.create(config, { ...machine, cpus: 2, cpusPerNode: 1 });
+  const engine = await SimulateEngine.create(config, machine);
   const room = [PAGES, FAULTS, lineBytes];
   const there = [tables, data].map((place) => (place === 'new' ? 1 : 0));
   const task = await runAlone(engine, 'placementStart', ...room);
