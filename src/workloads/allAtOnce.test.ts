@@ -65,7 +65,7 @@ describe('threads whose tables move in high memory under a host that takes frame
   });
 
   it('find what they stored, in parallel', async () => {
-    await stress(await ParallelEngine.create(CONFIG), 5, 3000, { args: [Infinity], daemon: true });
+    await stress(await ParallelEngine.create(CONFIG), 5, 6000, { args: [Infinity], daemon: true });
   });
 
   it('find what they stored, simulated', async () => {
