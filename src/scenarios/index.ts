@@ -11,7 +11,7 @@ import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import { MATRIX_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
-import { relocateDirty, relocateFault, relocateNode } from './relocateFault.js';
+import { relocateDirty, relocateFault, relocateHigh, relocateNode } from './relocateFault.js';
 import { RELOCATE_PAIRS } from './relocatePairs.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
@@ -38,6 +38,7 @@ export const SCENARIOS: readonly Scenario[] = [
   relocateFault,
   relocateDirty,
   relocateNode,
+  relocateHigh,
   hintingFault,
   hintingCounts,
   highpteMove,
