@@ -5,6 +5,7 @@ import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
 import { hintingCounts, hintingFault } from './hintingFault.js';
+import { migratePages } from './migratePages.js';
 import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
@@ -38,6 +39,7 @@ export const SCENARIOS: readonly Scenario[] = [
   relocateFault,
   relocateDirty,
   relocateNode,
+  migratePages,
   hintingFault,
   hintingCounts,
   highpteMove,
