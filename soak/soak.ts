@@ -67,7 +67,7 @@ export const ROUNDS_OF_MACHINE = 12;
 /** A round of the parallel engine that takes longer does not end. */
 const ROUND_LIMIT_MS = 60_000;
 
-/** CPUs of each node: those that run threads, then kswapd's, then that of its companion, if there is one. */
+/** CPUs of each node: those that run threads, then kswapd's, then those of its companions, if there are any. */
 interface Shape {
   readonly nodes: number;
   readonly threadsOfNode: number;
@@ -154,7 +154,7 @@ class SoakMachine {
     private readonly seed: number,
     private readonly counts: SoakCounts,
   ) {
-    this.shape = { ...SHAPES[options.engine], companion: companionOf(options.design) };
+    this.shape = { ...SHAPES[options.engine], companions: companionsOf(options.design) };
     this.operations = options.operations ?? this.shape.operations;
   }
 
@@ -272,12 +272,14 @@ class SoakMachine {
 
 /** What a machine is for a design. */
 interface MachineShape extends Shape {
-  readonly companion: Companion | undefined;
+  readonly companions: readonly Companion[];
 }
 
-function companionOf({ relocation, hinting }: VmDesign): Companion | undefined {
-  if (hinting !== undefined) return 'hostTakesAll';
-  return relocation === undefined ? undefined : 'tableMover';
+function companionsOf({ relocation, hinting }: VmDesign): Companion[] {
+  const companions: Companion[] = [];
+  if (relocation !== undefined) companions.push('tableMover');
+  if (hinting !== undefined) companions.push('hostTakesAll');
+  return companions;
 }
 
 function createEngine(options: SoakOptions, shape: MachineShape, seed: number): Promise<Engine> {
@@ -304,8 +306,8 @@ function framesOf({ engine, frames }: SoakOptions): number {
   return frames ?? SHAPES[engine].frames;
 }
 
-function cpusOfNode({ threadsOfNode, companion }: MachineShape): number {
-  return threadsOfNode + (companion === undefined ? 1 : 2);
+function cpusOfNode({ threadsOfNode, companions }: MachineShape): number {
+  return threadsOfNode + 1 + companions.length;
 }
 
 function cpusOf(shape: MachineShape): number {
@@ -317,15 +319,16 @@ function threadCpus(shape: MachineShape): number[] {
   return cpus.filter((cpu) => cpu % cpusOfNode(shape) < shape.threadsOfNode);
 }
 
-/** kswapd of each node, and its companion. */
+/** kswapd of each node, and its companions. */
 function daemons(shape: MachineShape): Thread[] {
-  const { nodes, threadsOfNode, companion, companionPasses } = shape;
+  const { nodes, threadsOfNode, companions, companionPasses } = shape;
   return Array.from({ length: nodes }, (_, node) => node).flatMap((node) => {
-    const cpu = node * cpusOfNode(shape) + threadsOfNode;
-    const kswapd: Thread = { cpu, program: 'kswapd', args: [node], daemon: true };
-    if (companion === undefined) return [kswapd];
-    const args = [companionPasses[companion]];
-    return [kswapd, { cpu: cpu + 1, program: companion, args, daemon: true }];
+    const first = node * cpusOfNode(shape) + threadsOfNode;
+    const kswapd: Thread = { cpu: first, program: 'kswapd', args: [node], daemon: true };
+    const others = companions.map((program, place): Thread => {
+      return { cpu: first + 1 + place, program, args: [companionPasses[program]], daemon: true };
+    });
+    return [kswapd, ...others];
   });
 }
 

@@ -1,6 +1,7 @@
 /** Every named design. A new one is a file, and an entry here. */
 import { InputError } from '../base/errors.js';
 import { COUNTER_FORMS, type VmDesign } from '../mm/design.js';
+import { allAtOnce } from './allAtOnce.js';
 import {
   brokenCheckThenInstall,
   brokenLruBeforeInstall,
@@ -65,16 +66,17 @@ export const DESIGNS: readonly VmDesign[] = [
   highpteHybrid,
   highpteAtomic,
   highpteWindow,
-  prefaultV1,
-  prefaultV2,
   relocate,
   v18Relocate,
   linuxRelocate,
+  hinting,
+  linuxHinting,
+  allAtOnce,
+  prefaultV1,
+  prefaultV2,
   relocatePosted,
   hintingBefore,
   hintingPosted,
-  hinting,
-  linuxHinting,
   hintingUnchecked,
   highpteBackport,
   highpte257,

@@ -62,8 +62,8 @@ export function* doAnonymousPage(
   if (LRU_RMAP_INSTALL) yield* lruCacheAddActive(cpu, pfn);
   if (PUBLISH_FIRST) yield* pageAddNewAnonRmap(cpu, mm, vma, pfn, address);
   if (RMAP_LRU_INSTALL) yield* lruCacheAddActive(cpu, pfn);
-  yield* anonWriteStart(cpu, mm, address, ptep);
-  const here = MOVE_REWALK ? yield* delimbo(cpu, mm, ptep, address) : ptep;
+  const locked = yield* anonWriteStart(cpu, mm, address, ptep);
+  const here = MOVE_REWALK ? yield* delimbo(cpu, mm, locked, address) : locked;
   if (!(yield* mapNewPage(cpu, mm, vma, vmFlags, address, here, pfn))) {
     yield* anonWriteStop(cpu, mm, here);
     if (PUBLISH_FIRST) yield* withdraw(cpu, mm, pfn);

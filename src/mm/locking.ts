@@ -73,10 +73,16 @@ export function* sectionStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   yield* walkStop(cpu, mm, ptep);
 }
 
-/** Begins the section in which do_anonymous_page installs a page that was written to. */
-export function* anonWriteStart(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word): Op<void> {
-  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+/**
+ * Begins the section in which do_anonymous_page installs a page that was written to.
+ *
+ * @param found - the pte, where the fault's walk came to it
+ * @returns the pte, as it can be reached now
+ */
+export function* anonWriteStart(cpu: Cpu, mm: Word, address: Vaddr, found: Word): Op<Word> {
+  const ptep = KMAP_FAULT_ATOMIC ? yield* pteRegain(cpu, mm, address) : found;
   if (ANON_WRITE_LOCK) yield* pteLock(cpu, mm, ptep);
+  return ptep;
 }
 
 export function* anonWriteStop(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
@@ -117,10 +123,16 @@ export function* pteUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
   yield* ptesUnlock(cpu, mm, ptep);
 }
 
-/** The same for a fault that has let go of its pte since it walked to it (Linux: pte_offset_map_lock). */
-export function* pteOffsetMapLock(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word): Op<void> {
-  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+/**
+ * The same for a fault that has let go of its pte since it walked to it (Linux: pte_offset_map_lock).
+ *
+ * @param found - where it came to it
+ * @returns the pte, as it can be reached now
+ */
+export function* pteOffsetMapLock(cpu: Cpu, mm: Word, address: Vaddr, found: Word): Op<Word> {
+  const ptep = KMAP_FAULT_ATOMIC ? yield* pteRegain(cpu, mm, address) : found;
   yield* pteLock(cpu, mm, ptep);
+  return ptep;
 }
 
 export function* pteUnmapUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
@@ -129,9 +141,10 @@ export function* pteUnmapUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {
 }
 
 /** The same for all of a fault's leaf table. */
-export function* ptesOffsetMapLock(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word): Op<void> {
-  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+export function* ptesOffsetMapLock(cpu: Cpu, mm: Word, address: Vaddr, found: Word): Op<Word> {
+  const ptep = KMAP_FAULT_ATOMIC ? yield* pteRegain(cpu, mm, address) : found;
   yield* ptesLock(cpu, mm, ptep);
+  return ptep;
 }
 
 export function* ptesUnmapUnlock(cpu: Cpu, mm: Word, ptep: Word): Op<void> {

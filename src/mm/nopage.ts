@@ -20,6 +20,7 @@ import {
   CHECKS_DISCARDED,
   FAULT_AROUND_PAGES,
   FAULT_HINTS,
+  KMAP_FAULT_ATOMIC,
   MOVE_LIMBO,
   MOVE_REWALK,
   PREFAULT,
@@ -154,8 +155,8 @@ function* mapFilePage(
   const writeBit = write ? mkDirtyWritable(0, vmFlags) : unnoticedWrite(vmFlags, fileFlags);
   const folio = folioPages(yield* cpu.readOnce(pageOf(pfn) + Page.flags));
   yield* noteReadahead(cpu, file, pgoff, pfn, folio);
-  yield* ptesOffsetMapLock(cpu, mm, address, found);
-  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
+  const locked = yield* ptesOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, locked, address) : locked;
   const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
   if (discarded || (yield* cpu.readOnce(file + File.truncateCount)) !== sequence) {
     yield* ptesUnmapUnlock(cpu, mm, ptep);
@@ -247,8 +248,8 @@ function* doCowFault(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const entry = mkDirtyWritable(mkPte(copy, vmFlags), vmFlags);
-  yield* pteOffsetMapLock(cpu, mm, address, found);
-  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
+  const locked = yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, locked, address) : locked;
   const settled = (yield* cpu.readOnce(file + File.truncateCount)) === sequence;
   if (settled) yield* setPteHigh(cpu, ptep, vmFlags);
   const installed = settled && (yield* ptepInstall(cpu, ptep, 0, entry));
@@ -363,15 +364,16 @@ function* doFaultAround(
   cpu: Cpu,
   mm: Word,
   address: Vaddr,
-  spot: FileSpot,
+  found: FileSpot,
   vmFlags: number,
 ): Op<boolean> {
-  const { file, ptep, at, pgoff } = spot;
-  const first = Math.max(at & -FAULT_AROUND_PAGES, spot.first);
-  const end = Math.min(first + FAULT_AROUND_PAGES, spot.end);
+  const { file, at, pgoff } = found;
+  const first = Math.max(at & -FAULT_AROUND_PAGES, found.first);
+  const end = Math.min(first + FAULT_AROUND_PAGES, found.end);
   const writeBit = unnoticedWrite(vmFlags, yield* cpu.load(file + File.flags));
   let mapped = 0;
-  yield* ptesOffsetMapLock(cpu, mm, address, ptep);
+  const ptep = yield* ptesOffsetMapLock(cpu, mm, address, found.ptep);
+  const spot = KMAP_FAULT_ATOMIC ? { ...found, ptep } : found;
   let index = first;
   while (index < end) {
     const pfn = yield* findGetPage(cpu, file, pgoff + index - at);

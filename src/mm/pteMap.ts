@@ -10,13 +10,13 @@
  *   under a spinlock, or in reclaim  atomic                  atomic     atomic   window
  *
  * A fault has its pte from the walk to the end. Where that is by a slot of the CPU it lets go of it before it sleeps and
- * maps it again afterwards. No task ever changes its CPU here, so that it finds the pte at the same address.
+ * maps it again afterwards.
  */
 import { InvariantError } from '../base/errors.js';
 import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { wordPfn } from '../hardware/frames.js';
-import { PAGE_WORDS } from '../hardware/machine.js';
+import { PAGE_WORDS, pteOffset } from '../hardware/machine.js';
 import { HIGHPTE, KMAP_POOL } from './design.js';
 import {
   kmapHigh,
@@ -87,9 +87,14 @@ export function* pteRelease(cpu: Cpu, ptep: Word): Op<void> {
   yield* kunmapOwned(cpu, ptep);
 }
 
-/** Maps a fault's pte again that was let go so: at the address where it was. Locks: mmap_sem all the while. */
-export function* pteRegain(cpu: Cpu, mm: Word, address: Vaddr): Op<void> {
+/**
+ * Maps a fault's pte again that was let go so. Where its table has moved to another frame meanwhile, it is found there.
+ *
+ * @returns the pte, as it can be reached now
+ * Locks: mmap_sem all the while.
+ */
+export function* pteRegain(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
   const table = yield* leafTable(cpu, mm, address);
   if (table <= 0) throw new InvariantError(`the table of a fault at ${address} has gone`);
-  yield* kmapOwned(cpu, wordPfn(table), KM_PTE0);
+  return (yield* kmapOwned(cpu, wordPfn(table), KM_PTE0)) + pteOffset(address);
 }

@@ -132,8 +132,8 @@ function* lookupForFault(cpu: Cpu, slot: number): Op<Pfn> {
 }
 
 /** Whether a pte that was let go is what it was. */
-function* isStill(cpu: Cpu, mm: Word, address: Vaddr, ptep: Word, entry: number): Op<boolean> {
-  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+function* isStill(cpu: Cpu, mm: Word, address: Vaddr, found: Word, entry: number): Op<boolean> {
+  const ptep = KMAP_FAULT_ATOMIC ? yield* pteRegain(cpu, mm, address) : found;
   const now = yield* ptepGet(cpu, ptep);
   if (KMAP_FAULT_ATOMIC) yield* pteRelease(cpu, ptep);
   return now === entry;
@@ -159,8 +159,8 @@ function* mapSwapPage(
 ): Op<number> {
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const page = pageOf(pfn);
-  yield* pteOffsetMapLock(cpu, mm, address, found);
-  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
+  const locked = yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, locked, address) : locked;
   const discarded = CHECKS_DISCARDED && (yield* pageDiscarded(cpu, pfn));
   if (discarded || (yield* ptepGet(cpu, ptep)) !== origEntry) {
     yield* pteUnmapUnlock(cpu, mm, ptep);
@@ -194,10 +194,10 @@ function* copyAtOnce(
   found: Word,
   entry: number,
 ): Op<boolean> {
-  if (KMAP_FAULT_ATOMIC) yield* pteRegain(cpu, mm, address);
+  const mapped = KMAP_FAULT_ATOMIC ? yield* pteRegain(cpu, mm, address) : found;
   yield* pageTableAtomicStart(cpu, mm);
-  yield* sectionStart(cpu, mm, found);
-  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
+  yield* sectionStart(cpu, mm, mapped);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, mapped, address) : mapped;
   if ((yield* ptepGet(cpu, ptep)) !== entry) {
     yield* sectionStop(cpu, mm, ptep);
     return true;

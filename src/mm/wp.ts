@@ -196,8 +196,8 @@ function* makeSharedWritable(
 ): Op<void> {
   const pfn = entryPfn(entry);
   let gone = false;
-  yield* pteOffsetMapLock(cpu, mm, address, found);
-  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
+  const locked = yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, locked, address) : locked;
   if ((yield* ptepGet(cpu, ptep)) === entry) {
     yield* cpu.or(pageOf(pfn) + Page.flags, PG_dirty);
     gone = HINTING && !(yield* pageMakeStable(cpu, pfn));
@@ -266,8 +266,8 @@ function* copyPage(
 
   const vmFlags = yield* cpu.load(vma + Vma.vmFlags);
   const copy = mkDirtyWritable(mkPte(newPfn, vmFlags), vmFlags);
-  yield* pteOffsetMapLock(cpu, mm, address, found);
-  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, found, address) : found;
+  const locked = yield* pteOffsetMapLock(cpu, mm, address, found);
+  const ptep = MOVE_REWALK ? yield* delimbo(cpu, mm, locked, address) : locked;
   yield* setPteHigh(cpu, ptep, vmFlags);
   const stale = HELD && !fromZero && (yield* becameExclusive(cpu, oldPfn));
   if (stale || !(yield* ptepInstall(cpu, ptep, entry, copy))) {

@@ -12,7 +12,7 @@ import { msyncFault } from './msyncFault.js';
 import { munmapFault } from './munmapFault.js';
 import { MATRIX_SCENARIOS } from './pairs.js';
 import { prefaultFault } from './prefaultFault.js';
-import { relocateDirty, relocateFault, relocateNode } from './relocateFault.js';
+import { relocateDirty, relocateFault, relocateHigh, relocateNode } from './relocateFault.js';
 import { RELOCATE_PAIRS } from './relocatePairs.js';
 import { swapFault } from './swapFault.js';
 import { copyUnheld } from './copyUnheld.js';
@@ -39,6 +39,7 @@ export const SCENARIOS: readonly Scenario[] = [
   relocateFault,
   relocateDirty,
   relocateNode,
+  relocateHigh,
   migratePages,
   hintingFault,
   hintingCounts,

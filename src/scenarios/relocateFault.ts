@@ -132,3 +132,28 @@ export const relocateNode: Scenario = {
   fails: ['relocate-posted'],
   holds: OURS,
 };
+
+/**
+ * A leaf table moves from high memory to low memory while a fault has let go of it to find a frame: what the fault maps
+ * again afterwards lies elsewhere. Of 48 frames three are high, which the table and what it maps use up.
+ */
+export const relocateHigh: Scenario = {
+  name: 'relocate-high',
+  summary: 'a CPU moves a page table out of high memory, by which another is about to map a page',
+  source: 'ours: SPEC S2 and S3 together',
+  machine: { ...SMALL.machine, lowFrames: 45 },
+  limits: SMALL.limits,
+  cases: [
+    {
+      name: 'a first store',
+      setup: setup('relocateSetup'),
+      threads: (first) => [
+        thread(0, 'relocateOwn', first, LEAF, 1),
+        thread(1, 'loadThenStore', taskAfter(first, 1), STORED),
+      ],
+      preemptions: 0,
+    },
+  ],
+  fails: [],
+  holds: ['relocate-highpte-hinting'],
+};
