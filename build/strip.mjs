@@ -169,6 +169,9 @@ export function strip(code, form, { operations, codes, file }) {
     if (node.type === 'YieldExpression') {
       rewriteYield(node, parent?.type === 'ExpressionStatement');
     } else if (node.generator) {
+      if (code.slice(node.start, node.start + 8) !== 'function') {
+        fail(node, 'a generator that is a method: make it a function of its module');
+      }
       if (timed) text.appendLeft(node.body.start + 1, TEMPORARIES);
       if (generators) return;
       const star = code.indexOf('*', node.start);

@@ -85,4 +85,12 @@ describe('the strip', () => {
       }
     });
   }
+
+  it('refuses a method that is a generator, with file and line', () => {
+    for (const code of ['const o = {\n  *f(cpu) {} };', 'class C {\n  *f(cpu) {} }']) {
+      for (const form of [plain, stepped, timedPlain, timedStepped]) {
+        assert.throws(() => form(code), /^Error: x\.js:2: a generator that is a method/);
+      }
+    }
+  });
 });

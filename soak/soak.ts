@@ -67,10 +67,12 @@ export const ROUNDS_OF_MACHINE = 12;
 /** A round of the parallel engine that takes longer does not end. */
 const ROUND_LIMIT_MS = 60_000;
 
-/** CPUs that run threads, of each node; one more is kswapd's. */
+/** CPUs of each node: those that run threads, then kswapd's, then those of its companions, if there are any. */
 interface Shape {
   readonly nodes: number;
   readonly threadsOfNode: number;
+  /** Over all tables, or all frames, by a companion in a round. As a stepped engine gives it turns, it must end. */
+  readonly companionPasses: Readonly<Record<Companion, number>>;
   /** Of each thread in a round. */
   readonly operations: number;
   /** Of each region of a process, see workloads/sharedOperations.ts. */
@@ -81,10 +83,14 @@ interface Shape {
   readonly frames: number;
 }
 
+/** What else runs beside the threads, where the design is for it: who moves page tables and pages, or the host. */
+type Companion = 'tableMover' | 'hostTakesAll';
+
 const SHAPES: Readonly<Record<EngineName, Shape>> = {
   parallel: {
     nodes: 1,
     threadsOfNode: 2,
+    companionPasses: { tableMover: Infinity, hostTakesAll: Infinity },
     operations: 10_000,
     pages: 128,
     frames: 190,
@@ -93,6 +99,7 @@ const SHAPES: Readonly<Record<EngineName, Shape>> = {
   stepped: {
     nodes: 2,
     threadsOfNode: 2,
+    companionPasses: { tableMover: 10, hostTakesAll: 200 },
     operations: 1500,
     pages: 128,
     frames: 190,
@@ -135,7 +142,7 @@ export async function soak(
 
 /** A machine, from its start to its end. */
 class SoakMachine {
-  private readonly shape: Shape;
+  private readonly shape: MachineShape;
   private readonly operations: number;
   private engine!: Engine;
   /** The first of the files that threads share. */
@@ -147,7 +154,7 @@ class SoakMachine {
     private readonly seed: number,
     private readonly counts: SoakCounts,
   ) {
-    this.shape = SHAPES[options.engine];
+    this.shape = { ...SHAPES[options.engine], companions: companionsOf(options.design) };
     this.operations = options.operations ?? this.shape.operations;
   }
 
@@ -263,7 +270,19 @@ class SoakMachine {
   }
 }
 
-function createEngine(options: SoakOptions, shape: Shape, seed: number): Promise<Engine> {
+/** What a machine is for a design. */
+interface MachineShape extends Shape {
+  readonly companions: readonly Companion[];
+}
+
+function companionsOf({ relocation, hinting }: VmDesign): Companion[] {
+  const companions: Companion[] = [];
+  if (relocation !== undefined) companions.push('tableMover');
+  if (hinting !== undefined) companions.push('hostTakesAll');
+  return companions;
+}
+
+function createEngine(options: SoakOptions, shape: MachineShape, seed: number): Promise<Engine> {
   const { arch, design, directory } = options;
   const machine = {
     arch,
@@ -287,26 +306,30 @@ function framesOf({ engine, frames }: SoakOptions): number {
   return frames ?? SHAPES[engine].frames;
 }
 
-function cpusOf({ nodes, threadsOfNode }: Shape): number {
-  return nodes * (threadsOfNode + 1);
+function cpusOfNode({ threadsOfNode, companions }: MachineShape): number {
+  return threadsOfNode + 1 + companions.length;
 }
 
-function threadCpus(shape: Shape): number[] {
+function cpusOf(shape: MachineShape): number {
+  return shape.nodes * cpusOfNode(shape);
+}
+
+function threadCpus(shape: MachineShape): number[] {
   const cpus = Array.from({ length: cpusOf(shape) }, (_, cpu) => cpu);
-  return cpus.filter((cpu) => !isDaemonCpu(shape, cpu));
+  return cpus.filter((cpu) => cpu % cpusOfNode(shape) < shape.threadsOfNode);
 }
 
-/** kswapd of each node. */
-function daemons({ nodes, threadsOfNode }: Shape): Thread[] {
-  return Array.from({ length: nodes }, (_, node) => {
-    const cpu = node * (threadsOfNode + 1) + threadsOfNode;
-    return { cpu, program: 'kswapd', args: [node], daemon: true };
+/** kswapd of each node, and its companions. */
+function daemons(shape: MachineShape): Thread[] {
+  const { nodes, threadsOfNode, companions, companionPasses } = shape;
+  return Array.from({ length: nodes }, (_, node) => node).flatMap((node) => {
+    const first = node * cpusOfNode(shape) + threadsOfNode;
+    const kswapd: Thread = { cpu: first, program: 'kswapd', args: [node], daemon: true };
+    const others = companions.map((program, place): Thread => {
+      return { cpu: first + 1 + place, program, args: [companionPasses[program]], daemon: true };
+    });
+    return [kswapd, ...others];
   });
-}
-
-/** The last CPU of each node. */
-function isDaemonCpu({ threadsOfNode }: Shape, cpu: number): boolean {
-  return cpu % (threadsOfNode + 1) === threadsOfNode;
 }
 
 /** Rejects when a round does not end; the engine is to be closed then. */

@@ -31,6 +31,20 @@ describe('the lint', () => {
     );
   });
 
+  it('finds an operation that is a method', async () => {
+    const header = `import type { Cpu, Op } from '../hardware/cpu.js';\n`;
+    const method = `*read(cpu: Cpu): Op<number> {\n    return yield* cpu.load(1);\n  }`;
+    for (const code of [
+      `export const source = {\n  ${method},\n};`,
+      `export class Source {\n  ${method}\n}`,
+    ]) {
+      assert.match(
+        await complaints('src/mm/brk.ts', `${header}${code}\n`),
+        /op-needs-yield.*method/,
+      );
+    }
+  });
+
   it('finds an import against the order of the rooms', async () => {
     const code = `export { DESIGNS } from '../designs/index.js';\n`;
     assert.match(await complaints('src/mm/brk.ts', code), /Imports run one way/);

@@ -27,7 +27,6 @@ import { doNoPage, doNonlinearFault } from './nopage.js';
 import { pteAllocMap } from './pgtable.js';
 import { pteUnmap } from './pteMap.js';
 import { pteMoved, ptePresent, pteSwap, ptepGet, ptepSetAccessFlags } from './pte.js';
-import { waitForMove } from './pgwalk.js';
 import { growStack } from './stack.js';
 import { doSwapPage } from './swapin.js';
 import { findVma } from './vmatree.js';
@@ -38,6 +37,7 @@ import {
   VM_FAULT_OOM,
   VM_FAULT_SIGSEGV,
 } from './vmfault.js';
+import { waitForMove } from './waitForMove.js';
 import { doWpPage } from './wp.js';
 import { lockVmaUnderRcu, vmaEndRead } from './mmapLock.js';
 

@@ -45,7 +45,7 @@ import {
 } from './pagealloc.js';
 import { freeTable } from './freepgtables.js';
 import { allocTable, pteAlloc } from './pgtable.js';
-import { findPmd, waitForMove } from './pgwalk.js';
+import { findPmd } from './pgwalk.js';
 import {
   mkDirtyWritable,
   mkPte,
@@ -60,6 +60,7 @@ import { linearPageIndex } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
 import { VM_FAULT_FALLBACK, VM_FAULT_MINOR, VM_FAULT_OOM } from './vmfault.js';
 import { isHugeZero, splitHugePmd, hugeMask } from './hugeSplit.js';
+import { waitForMove } from './waitForMove.js';
 
 /** Whether a fault may map a huge page: the VMA asks for it, and it fits (thp_vma_allowable_order). */
 export function* mayMapHuge(cpu: Cpu, vma: Word, address: Vaddr): Op<boolean> {

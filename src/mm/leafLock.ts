@@ -3,9 +3,10 @@ import type { Vaddr, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { MOVE_MARKS } from './design.js';
 import { ptesLock, ptesUnlock } from './locking.js';
-import { leafTable, waitForMove } from './pgwalk.js';
+import { leafTable } from './pgwalk.js';
 import { pteMoved, ptepGet } from './pte.js';
 import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
+import { waitForMove } from './waitForMove.js';
 
 /** A leaf table whose lock is held. */
 export interface LockedTable {

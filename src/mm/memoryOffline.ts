@@ -7,7 +7,7 @@ import type { Pfn, Word } from '../base/units.js';
 import type { Cpu, Op } from '../hardware/cpu.js';
 import { FRAMES } from '../hardware/machine.js';
 import { RESERVED_FRAMES } from './boot.js';
-import { freeTable } from './freepgtables.js';
+import { freeTable, type GoneTable } from './freepgtables.js';
 import { Mm } from './layout/mm.js';
 import { PG_table, Page, pageOf } from './layout/page.js';
 import { Slab, TABLES } from './layout/slab.js';
@@ -23,16 +23,16 @@ import { allocTableFrom } from './tableSource.js';
  * @param end - one past the last
  */
 export function* moveTablesOutOf(cpu: Cpu, start: Pfn, end: Pfn): Op<Moved> {
-  const taken: Pfn[] = [];
+  const taken: GoneTable[] = [];
   const moved = yield* moveTablesOfAll(cpu, {
     wants: (pfn) => pfn >= start && pfn < end,
     source: { refused: { start, end, taken } },
   });
-  for (const pfn of taken) yield* freeTable(cpu, pfn, 0);
+  for (const { pfn, level } of taken) yield* freeTable(cpu, pfn, level);
   return moved;
 }
 
-/** Moves the page tables of all address spaces, spare ones too. */
+/** Moves the page tables of all address spaces, spare ones too. Locks: none. */
 export function* moveTablesOfAll(cpu: Cpu, move: Move): Op<Moved> {
   const total: Moved = { moved: 0, skipped: 0, noMemory: false };
   let mm = yield* getNextMm(cpu, 0);
@@ -147,7 +147,7 @@ export function* defragment(cpu: Cpu, order: number): Op<Pfn> {
   return (yield* tablesAlone(cpu, best, frames)) === 0 ? best : 0;
 }
 
-/** Tables in a block of which all else is free; -1 where anything else is in use. */
+/** @returns tables in a block of which all else is free; -1 where anything else is in use. */
 function* tablesAlone(cpu: Cpu, first: Pfn, frames: number): Op<number> {
   let tables = 0;
   for (let pfn = first; pfn < first + frames; pfn++) {

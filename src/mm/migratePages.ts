@@ -50,28 +50,31 @@ import { flushTlbPage } from './tlbflush.js';
 /** What an anonymous page is that its frame is not. */
 const KEPT_FLAGS = PG_anon_exclusive | PG_referenced | PG_lazyfree | PG_dirty | PG_uptodate;
 
-/** What became of a process's memory on a node. */
-export interface Migrated {
+/** What became of a process's pages on a node. */
+interface MigratedPages {
   pages: number;
   /** Pages that stay there. */
   notMigrated: number;
+}
+
+/** What became of its memory there. */
+export interface Migrated extends MigratedPages {
   readonly tables: Moved;
 }
 
-/** Moves what an address space has on one node to another. Locks: none. */
+/** Moves what an address space has on one node to another, in designs with MOVE_MARKS. Locks: none. */
 export function* migratePages(cpu: Cpu, mm: Word, from: number, to: number): Op<Migrated> {
   yield* cpu.spend(Work.SYSCALL);
-  const counts = yield* migrateData(cpu, mm, from, to);
-  return { ...counts, tables: yield* migratePageTables(cpu, mm, from, to) };
+  const pages = yield* migrateAnonymous(cpu, mm, from, to);
+  return { ...pages, tables: yield* migratePageTables(cpu, mm, from, to) };
 }
 
-/** The same of its anonymous pages alone, as Linux does it: the tables stay behind. */
-export function* migrateData(
-  cpu: Cpu,
-  mm: Word,
-  from: number,
-  to: number,
-): Op<Pick<Migrated, 'pages' | 'notMigrated'>> {
+/**
+ * The same of its anonymous pages alone, as Linux does it: the tables stay behind.
+ *
+ * Locks: none; takes mmap_sem for reading.
+ */
+export function* migrateAnonymous(cpu: Cpu, mm: Word, from: number, to: number): Op<MigratedPages> {
   const counts = { pages: 0, notMigrated: 0 };
   yield* lruAddDrain(cpu);
   yield* cpu.downRead(mm + Mm.mmapSem);
@@ -93,7 +96,7 @@ function* migrateRange(
   end: Vaddr,
   from: number,
   to: number,
-  counts: { pages: number; notMigrated: number },
+  counts: MigratedPages,
 ): Op<void> {
   for (let address = start; address < end;) {
     const locked = yield* leafTableMapLock(cpu, mm, address);
@@ -116,26 +119,34 @@ function* migrateRange(
   }
 }
 
-/** Moves a page that a pte was seen to map; the caller has a reference to it. @returns whether it could */
+/**
+ * Moves a page that a pte was seen to map.
+ *
+ * @returns whether it could
+ * Locks: mmap_sem for reading; the caller has a reference to the page.
+ */
 function* migratePage(cpu: Cpu, mm: Word, address: Vaddr, pfn: Pfn, node: number): Op<boolean> {
   const flags = pageOf(pfn) + Page.flags;
   if (((yield* cpu.readOnce(flags)) & (PG_head | PG_tail)) !== 0) return false;
   const to = yield* takePagesOfNode(cpu, node, 0, Zone.freeArea, false);
   if (to === 0) return false;
   yield* setNewReferences(cpu, to, 0, 1);
-  // Reclaim has a page locked while it is at it, and off its list before.
+  // Reclaim has a page locked while it is at it, and has taken it off its list before.
   const locked = yield* cpu.tryLockBit(flags, PG_locked);
   const list = locked ? yield* isolate(cpu, pfn) : LRU_NONE;
   const moved = list !== LRU_NONE && (yield* movePage(cpu, mm, address, pfn, to));
   if (list !== LRU_NONE) yield* putOnList(cpu, moved ? to : pfn, list);
   if (locked) yield* cpu.unlockBit(flags, PG_locked);
-  if (!moved) yield* freeNewPage(cpu, to, 1);
+  // Its own reference, till now: whoever has zapped the pte since must not have freed what goes on a list.
+  if (moved) yield* putPage(cpu, to);
+  else yield* freeNewPage(cpu, to, 1);
   return moved;
 }
 
 /**
  * Copies a page to another frame and lets its pte lead there, unless anybody else has the page.
  *
+ * @returns whether it did
  * Locks: the page's; takes those of the pte, and page_table_lock, for which who meets the mark waits.
  */
 function* movePage(cpu: Cpu, mm: Word, address: Vaddr, pfn: Pfn, to: Pfn): Op<boolean> {
@@ -165,7 +176,7 @@ function* isAlone(cpu: Cpu, pfn: Pfn): Op<boolean> {
   return (yield* cpu.readOnce(pageOf(pfn) + Page.refcount)) === 2;
 }
 
-/** Makes a new frame what a page is; the pte has no claim on the old one any more. */
+/** Makes a new frame what a page is: the pte's claim goes from the old one to it. */
 function* takeOver(cpu: Cpu, from: Pfn, to: Pfn): Op<void> {
   const old = pageOf(from);
   const page = pageOf(to);
@@ -176,6 +187,7 @@ function* takeOver(cpu: Cpu, from: Pfn, to: Pfn): Op<void> {
   yield* cpu.writeOnce(page + Page.mapping, mapping);
   yield* cpu.store(page + Page.index, index);
   yield* cpu.writeOnce(page + Page.mapcount, 1);
+  yield* getPage(cpu, to);
   yield* cpu.writeOnce(old + Page.mapcount, 0);
   yield* cpu.add(old + Page.refcount, -1);
 }

@@ -7,12 +7,13 @@ import { findGetPage } from './pagecache.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
 import { putPage } from './lru.js';
-import { HUGE_LEAF, leafTable, waitForMove } from './pgwalk.js';
+import { HUGE_LEAF, leafTable } from './pgwalk.js';
 import { pteFile, pteMoved, pteSwap, pteToPgoff, pteToSlot, ptepGet } from './pte.js';
 import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { linearPageIndex } from './rmap.js';
 import { lookupSwapCache } from './swapstate.js';
 import { findVma } from './vmatree.js';
+import { waitForMove } from './waitForMove.js';
 
 /**
  * System call: tells which pages of a range a touch would find in memory.

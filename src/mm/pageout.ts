@@ -8,11 +8,12 @@ import { Zone, zoneOf } from './layout/zone.js';
 import { delimbo } from './limbo.js';
 import { pteLock, pteUnlock } from './locking.js';
 import { delFromList, lruAddDrain, putPage } from './lru.js';
-import { leafTable, nextSpan, waitForMove } from './pgwalk.js';
+import { leafTable, nextSpan } from './pgwalk.js';
 import { pteMoved, ptePresent, ptepClearBits, ptepGet, ptepNone } from './pte.js';
 import { pteOffsetMap, pteUnmap } from './pteMap.js';
 import { compoundHead, getPage } from './rmap.js';
 import { reclaimIsolated } from './vmscan.js';
+import { waitForMove } from './waitForMove.js';
 
 /** What getIdlePage gives instead of a frame where the pte is in another table by now. */
 const TABLE_MOVED: Pfn = -1;

@@ -26,10 +26,11 @@ import {
   testAndPopulate,
 } from './locking.js';
 import { allocZeroedLowPage, allocZeroedPage, allocZeroedPages } from './allocpages.js';
-import { topTable, waitForMove } from './pgwalk.js';
+import { topTable } from './pgwalk.js';
 import { pmdHuge, pteMoved, tableEntry, tableGet } from './pte.js';
 import { freeTable } from './freepgtables.js';
 import { NEW_PAGE_REFERENCES, setNewReferences } from './pagealloc.js';
+import { waitForMove } from './waitForMove.js';
 
 /**
  * Finds the pte for an address and builds the tables on the way (V18: the body of

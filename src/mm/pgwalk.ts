@@ -12,6 +12,7 @@ import {
 import { RELOCATION } from './design.js';
 import { Mm } from './layout/mm.js';
 import { pmdHuge, pteMoved, tableGet } from './pte.js';
+import { waitForMove } from './waitForMove.js';
 
 /** What `leafTable` returns where a huge page is mapped in the leaf table's stead. */
 export const HUGE_LEAF = 0;
@@ -59,20 +60,6 @@ export function* findPmd(cpu: Cpu, mm: Word, address: Vaddr): Op<Word> {
     table = frameOf(entryPfn(entry));
   }
   return table + entryOffset(address, 1);
-}
-
-/**
- * Waits until a table that is being moved has its new place, after one of its entries said that it has moved. What this
- * CPU knows of tables is as old as that.
- *
- * Locks: none over page tables; takes page_table_lock, which is held over the move of a table.
- */
-export function* waitForMove(cpu: Cpu, mm: Word, address: Vaddr): Op<void> {
-  yield* cpu.spinLock(mm + Mm.pageTableLock);
-  yield* cpu.spinUnlock(mm + Mm.pageTableLock);
-  if (mm !== cpu.mm) return;
-  cpu.tlb.drop(address);
-  cpu.pgd = yield* cpu.readOnce(mm + Mm.pgd);
 }
 
 /** First address after `address` at which another entry of `level` begins. */

@@ -14,10 +14,11 @@ import { PAGE_MAPPING_ANON, PG_head, Page, pageOf } from './layout/page.js';
 import { AnonVma, AnonVmaChain, VM_NONLINEAR, Vma } from './layout/vma.js';
 import { delimbo } from './limbo.js';
 import { pteLock, pteUnlock } from './locking.js';
-import { leafTable, waitForMove } from './pgwalk.js';
+import { leafTable } from './pgwalk.js';
 import { pteMoved, ptePresent, ptepGet, ptepNone } from './pte.js';
 import { pteOffsetMapAtomic, pteUnmapAtomic } from './pteMap.js';
 import { anonVmaUnlock } from './anonvma.js';
+import { waitForMove } from './waitForMove.js';
 
 /** A pte that maps the page, its lock held. */
 export interface MappingPte {

@@ -8,9 +8,10 @@ import { HUGE_PAGES, PAGE_SIZE, pteOffset } from '../hardware/machine.js';
 import { KMAP_WALK_ATOMIC } from './design.js';
 import { Mm } from './layout/mm.js';
 import { Vma } from './layout/vma.js';
-import { HUGE_LEAF, leafTable, nextSpan, waitForMove } from './pgwalk.js';
+import { HUGE_LEAF, leafTable, nextSpan } from './pgwalk.js';
 import { pteMoved, ptePresent, ptepGet } from './pte.js';
 import { pteOffsetMap, pteUnmap } from './pteMap.js';
+import { waitForMove } from './waitForMove.js';
 
 /** Ptes that are looked at before others may have the CPU. */
 const RESCHED_PTES = 128;

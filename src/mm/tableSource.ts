@@ -5,6 +5,7 @@ import { frameOf } from '../hardware/frames.js';
 import { HIGHMEM } from '../hardware/machine.js';
 import { HIGHPTE } from './design.js';
 import { shouldFail } from './failpoint.js';
+import type { GoneTable } from './freepgtables.js';
 import { Zone } from './layout/zone.js';
 import { drainLocalPages, takePagesOfNode } from './pagealloc.js';
 import { allocTable, makeTable } from './pgtable.js';
@@ -13,7 +14,7 @@ export interface TableSource {
   /** The node to take them from, and no other; any if left out. */
   readonly node?: number;
   /** Frames that are not to be used: what is free of them is taken, and kept until the end. */
-  readonly refused?: { readonly start: Pfn; readonly end: Pfn; readonly taken: Pfn[] };
+  readonly refused?: { readonly start: Pfn; readonly end: Pfn; readonly taken: GoneTable[] };
   /** How many there are; as many as memory has if left out. */
   left?: number;
 }
@@ -25,8 +26,8 @@ export function* allocTableFrom(cpu: Cpu, source: TableSource, level: number): O
   if (node !== undefined) return yield* allocTableOfNode(cpu, node, level);
   for (;;) {
     const pfn = yield* allocTable(cpu, level);
-    if (refused === undefined || pfn < refused.start || pfn >= refused.end) return pfn;
-    refused.taken.push(pfn);
+    if (pfn === 0 || refused === undefined || pfn < refused.start || pfn >= refused.end) return pfn;
+    refused.taken.push({ pfn, level });
   }
 }
 

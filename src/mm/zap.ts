@@ -22,7 +22,7 @@ import { tableMoved } from './leafLock.js';
 import { entryLock, entryUnlock, ptesLock, ptesUnlock } from './locking.js';
 import { freePageAndSwapCache, freeSwapAndCache } from './swapstate.js';
 import { freePgtables } from './freepgtables.js';
-import { HUGE_LEAF, findPmd, leafTable, nextSpan, waitForMove } from './pgwalk.js';
+import { HUGE_LEAF, findPmd, leafTable, nextSpan } from './pgwalk.js';
 import { pteOffsetMap, pteOffsetMapAtomic, pteUnmap, pteUnmapAtomic } from './pteMap.js';
 import {
   clearPteHigh,
@@ -39,6 +39,7 @@ import {
 import { pageAnon, pageRemoveRmap } from './rmap.js';
 import { flushTlbMm } from './tlbflush.js';
 import { rmapLock, rmapUnlock } from './vmas.js';
+import { waitForMove } from './waitForMove.js';
 
 /** Pages whose ptes are cleared before the TLBs are flushed and the pages freed. */
 const GATHER_PAGES = 256;

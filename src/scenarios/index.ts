@@ -5,6 +5,7 @@ import { cowFault } from './cowFault.js';
 import { firstFault } from './firstFault.js';
 import { forkFault } from './forkFault.js';
 import { hintingCounts, hintingFault } from './hintingFault.js';
+import { migratePages } from './migratePages.js';
 import { mremapFault } from './mremapFault.js';
 import { truncateFault } from './truncateFault.js';
 import { msyncFault } from './msyncFault.js';
@@ -39,6 +40,7 @@ export const SCENARIOS: readonly Scenario[] = [
   relocateDirty,
   relocateNode,
   relocateHigh,
+  migratePages,
   hintingFault,
   hintingCounts,
   highpteMove,

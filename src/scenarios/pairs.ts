@@ -162,7 +162,8 @@ export function pairOf(kind: PairKind, first: string, second: string): PairCase 
   return pairCase(kind, operationNamed(first), operationNamed(second));
 }
 
-function operationNamed(name: string): PairOperation {
+/** @throws InvariantError where there is none */
+export function operationNamed(name: string): PairOperation {
   const operation = OPERATIONS.find((candidate) => candidate.name === name);
   if (operation === undefined) throw new InvariantError(`no operation of a pair is called ${name}`);
   return operation;

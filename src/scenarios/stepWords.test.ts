@@ -70,6 +70,9 @@ describe('an entry that maps nothing', () => {
       /\{frame 5, no access\}/,
     );
     assert.match(valueInWords('pte[2][0]', i386.pte.lock, i386), /\{lock\}/);
+    for (const entry of ['pte[2][0]', 'pgd[2][0]']) {
+      assert.match(valueInWords(entry, i386.pte.write, i386), /\{moved to another table\}/);
+    }
   });
 });
 

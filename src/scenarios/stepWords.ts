@@ -184,6 +184,10 @@ function entryInWords(value: number, level: number, arch: Arch, high: number | u
   const bits = (names: readonly (typeof TOLD_BITS)[number][]): string[] =>
     names.filter((name) => pte[name] !== 0 && (value & pte[name]) === pte[name]);
   const maps = (value & pte.present) === pte.present;
+  // PTE_MOVED of hardware/machine.ts, whatever the level.
+  if ((value & ~(pte.lock | pte.busy)) === pte.write) {
+    return ['moved to another table', ...bits(['lock', 'busy'])].join(', ');
+  }
   if (level > 0 && (pte.huge === 0 || (value & pte.huge) === 0)) {
     return frameIn(value, arch, high).replace('frame', 'table in frame');
   }

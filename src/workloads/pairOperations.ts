@@ -12,6 +12,7 @@ import { Access } from '../hardware/mmu.js';
 import { sysFork } from '../mm/fork.js';
 import { TABLES } from '../mm/layout/slab.js';
 import { MADV_DONTNEED, MADV_FREE, MADV_PAGEOUT, MADV_REMOVE, sysMadvise } from '../mm/madvise.js';
+import { migrateAnonymous } from '../mm/migratePages.js';
 import { ALL_TABLES, moveTables } from '../mm/migrateTables.js';
 import { sysMincore } from '../mm/mincore.js';
 import { sysMlock } from '../mm/mlock.js';
@@ -182,6 +183,21 @@ export function* pairRelocate(cpu: Cpu, task: Word, ...told: number[]): Op<numbe
   const acting = yield* begin(cpu, task, told);
   yield* moveTables(cpu, cpu.mm, ALL_TABLES);
   yield* look(cpu, acting, PAGE, untouched(acting));
+  return 0;
+}
+
+/**
+ * Stores to the page and moves it, where nobody else has it, from node 0 to node 1; page tables stay. As a daemon would:
+ * for a flush of the address space nobody waits for this CPU meanwhile.
+ */
+export function* pairMigrate(cpu: Cpu, task: Word, ...told: number[]): Op<number> {
+  const acting = yield* begin(cpu, task, told);
+  const own = yield* storeOwnWord(cpu, acting);
+  const { mm } = cpu;
+  yield* switchTo(cpu, 0);
+  yield* migrateAnonymous(cpu, mm, 0, 1);
+  yield* switchTo(cpu, task);
+  yield* look(cpu, acting, PAGE, { ...untouched(acting), own });
   return 0;
 }
 

@@ -14,7 +14,7 @@ import { ENTRY_WORDS, PAGE_SIZE, entryPfn, pfnNode } from '../hardware/machine.j
 import { walk } from '../hardware/mmu.js';
 import { Zone } from '../mm/layout/zone.js';
 import { lruAddDrain } from '../mm/lru.js';
-import { migrateData } from '../mm/migratePages.js';
+import { migrateAnonymous } from '../mm/migratePages.js';
 import { migratePageTables } from '../mm/migrateTables.js';
 import { drainLocalPages, takePagesOfNode } from '../mm/pagealloc.js';
 import { ptepGet } from '../mm/pte.js';
@@ -85,7 +85,7 @@ export function* placementStart(
 export function* placementMove(cpu: Cpu, task: Word, tables: number, data: number): Op<number> {
   yield* switchTo(cpu, task);
   if (data === 1) {
-    const { notMigrated } = yield* migrateData(cpu, cpu.mm, OLD_NODE, NEW_NODE);
+    const { notMigrated } = yield* migrateAnonymous(cpu, cpu.mm, OLD_NODE, NEW_NODE);
     if (notMigrated > 0) throw new InvariantError(`${notMigrated} pages stay, all should move`);
   }
   if (tables === 1) yield* migratePageTables(cpu, cpu.mm, OLD_NODE, NEW_NODE);

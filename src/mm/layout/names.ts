@@ -9,6 +9,7 @@ import { frameOf, wordPfn } from '../../hardware/frames.js';
 import { hostStatePfn } from '../../hardware/hostStates.js';
 import { LEVEL_NAMES, LINE_WORDS } from '../../hardware/machine.js';
 import { CPU_LINES, CPU_LINES_END, CpuLine } from '../../hardware/memory.js';
+import { RELOCATION } from '../design.js';
 import { File } from './file.js';
 import { HASHED_LOCKS_BASE, HASHED_LOCKS_END } from './hashedLocks.js';
 import { KMAP, KMAP_END, KMAP_SLOTS, Kmap, KmapSlot, PAGE_KMAPS, SLOT_RECORD } from './kmap.js';
@@ -61,10 +62,12 @@ for (let slot = 0; slot < PCP_HIGH; slot++) {
 for (let slot = 0; slot < PCP_BATCH; slot++)
   percpuFields.set(Percpu.pcpZeroed + slot, `pcpZeroed[${slot}]`);
 
-LEVEL_NAMES.forEach((name, level) => {
-  percpuFields.set(Percpu.tablesPinned + level, `tablesPinned[${name}]`);
-  percpuFields.set(Percpu.tablesUnpinned + level, `tablesUnpinned[${name}]`);
-});
+if (RELOCATION) {
+  LEVEL_NAMES.forEach((name, level) => {
+    percpuFields.set(Percpu.tablesPinned + level, `tablesPinned[${name}]`);
+    percpuFields.set(Percpu.tablesUnpinned + level, `tablesUnpinned[${name}]`);
+  });
+}
 
 const zoneFields = fieldNames(Zone);
 for (let order = 0; order < MAX_ORDER; order++) {

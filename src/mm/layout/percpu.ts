@@ -2,11 +2,12 @@
  * percpu: what each CPU keeps to itself so that it need not lock (Linux: per_cpu_pages, the
  * lru_add_active_pvecs and page_states of 2.6.10). Written only by its CPU; read by others at
  * quiet points.
- * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line; 176 where there is a stack, 224 with high memory.
+ * Shape: PERCPU_RECORD = 144 words, a multiple of a cache line; 160 where tables move, 176 where there is a stack, 224
+ * with high memory.
  */
 import type { Word } from '../../base/units.js';
 import { CPUS, FRAMES, HIGHMEM, LINE_WORDS } from '../../hardware/machine.js';
-import { PREFAULT_POSTED } from '../design.js';
+import { PREFAULT_POSTED, RELOCATION } from '../design.js';
 import { ZONES_END } from './zone.js';
 
 /** Frames that a per-CPU list holds at most, and how many move to or from the zone at once. */
@@ -40,15 +41,18 @@ export const Percpu = {
   failSeed: 131,
   /** Slots of the CPU that its task uses: with any it must not sleep (Linux: preempt_count). */
   preemptCount: 132,
-  /** By level: page tables that a hypervisor was told of, and told to forget, as they moved (paravirt.ts). */
-  tablesPinned: 133,
-  tablesUnpinned: 137,
   /**
    * STACK_WORDS of the kernel's stack: the frame numbers of the posted prefault's pagevec and, behind them, where
    * its function returns to.
    */
   stackPagevec: 144,
   stackReturn: 158,
+  /**
+   * By level: page tables that a hypervisor was told of, and told to forget, as they moved (paravirt.ts). In designs
+   * whose tables move, which have no such stack.
+   */
+  tablesPinned: 144,
+  tablesUnpinned: 148,
   /** The same as pcpCount and pcp of low memory, where there is high memory (Linux: a list for each zone). */
   pcpLowCount: 176,
   pcpLow: 177,
@@ -109,7 +113,11 @@ export const PageState = {
 
 export type PageStateName = keyof typeof PageState;
 
-export const PERCPU_RECORD = HIGHMEM ? 14 * LINE_WORDS : 9 * LINE_WORDS + STACK_WORDS;
+const TABLE_COUNT_WORDS = RELOCATION ? LINE_WORDS : 0;
+
+export const PERCPU_RECORD = HIGHMEM
+  ? 14 * LINE_WORDS
+  : 9 * LINE_WORDS + STACK_WORDS + TABLE_COUNT_WORDS;
 export const PERCPUS: Word = ZONES_END;
 export const PERCPUS_END: Word = PERCPUS + CPUS * PERCPU_RECORD;
 
