@@ -12,7 +12,7 @@ import { RandomEngine } from '../engines/explore/randomEngine.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
 import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
-import { MEMORY_FAILS } from './report.js';
+import { sharedThreads } from '../../test/sharedThreads.js';
 
 /** Three CPUs for threads, a kswapd for each node, the mover, and the host. */
 const MACHINE = {
@@ -34,14 +34,8 @@ async function stress(
   operations: number,
   host: Pick<Thread, 'args' | 'daemon'>,
 ): Promise<void> {
-  const files = await runAlone(engine, 'sharedFiles', REGION_PAGES);
-  const first = await runAlone(engine, 'sharedStart');
-  const tasks = [first, await runAlone(engine, 'pftThread', first, 2)];
-  tasks.push(await runAlone(engine, 'sharedStart'));
-  const threads = tasks.map((task, number): Thread => {
-    const args = [task, seed * 10 + number, operations, number, files, MEMORY_FAILS];
-    return { cpu: number, program: 'sharedOperations', args };
-  });
+  const work = { processes: [2, 1], seed, operations, pages: REGION_PAGES };
+  const { threads, tasks } = await sharedThreads(engine, work);
   const results = await engine.run([
     ...threads,
     { cpu: 3, program: 'kswapd', args: [0], daemon: true },

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { designNamed } from '../designs/index.js';
 import { vmConfig } from '../engines/configuration.js';
-import { runAlone, type Engine, type Thread } from '../engines/engine.js';
+import type { Engine, Thread } from '../engines/engine.js';
 import { RandomEngine } from '../engines/explore/randomEngine.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
-import { MEMORY_FAILS } from './report.js';
+import { sharedThreads } from '../../test/sharedThreads.js';
 
 const THREADS = 2;
 const MACHINE = { frames: 90, cpus: THREADS + 2, nodes: 1, swapPages: 300 } as const;
@@ -19,13 +19,8 @@ const REGION_PAGES = 24;
 type Host = Pick<Thread, 'args' | 'daemon'>;
 
 async function besideHost(engine: Engine, operations: number, host: Host): Promise<void> {
-  const files = await runAlone(engine, 'sharedFiles', REGION_PAGES);
-  const first = await runAlone(engine, 'sharedStart');
-  const tasks = [first, await runAlone(engine, 'pftThread', first, 2)];
-  const threads = tasks.map((task, number): Thread => {
-    const args = [task, 70 + number, operations, number, files, MEMORY_FAILS];
-    return { cpu: number, program: 'sharedOperations', args };
-  });
+  const work = { processes: [THREADS], seed: 7, operations, pages: REGION_PAGES };
+  const { threads } = await sharedThreads(engine, work);
   await engine.run([
     ...threads,
     { cpu: THREADS, program: 'kswapd', args: [0], daemon: true },

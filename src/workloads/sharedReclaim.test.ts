@@ -6,10 +6,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { vmConfig } from '../engines/configuration.js';
-import { runAlone, type Thread } from '../engines/engine.js';
 import { RandomEngine } from '../engines/explore/randomEngine.js';
 import { RIGHT_DESIGNS } from '../../test/machine.js';
-import { MEMORY_FAILS } from './report.js';
+import { sharedThreads } from '../../test/sharedThreads.js';
 
 const THREADS = 3;
 const OPERATIONS = 400;
@@ -23,16 +22,8 @@ for (const arch of ['x86_64', 'i386'] as const) {
         const seed = arch === 'i386' ? 1 : 4;
         const config = vmConfig({ ...MACHINE, arch }, design);
         const engine = await RandomEngine.create(config, { seed, maxSteps: 20_000_000 });
-        const files = await runAlone(engine, 'sharedFiles', REGION_PAGES);
-        const first = await runAlone(engine, 'sharedStart');
-        const tasks = [first];
-        while (tasks.length < THREADS) {
-          tasks.push(await runAlone(engine, 'pftThread', first, tasks.length + 1));
-        }
-        const threads = tasks.map((task, number): Thread => {
-          const args = [task, seed * 10 + number, OPERATIONS, number, files, MEMORY_FAILS];
-          return { cpu: number, program: 'sharedOperations', args };
-        });
+        const work = { processes: [THREADS], seed, operations: OPERATIONS, pages: REGION_PAGES };
+        const { threads } = await sharedThreads(engine, work);
         await engine.run([...threads, { cpu: 3, program: 'kswapd', args: [0], daemon: true }]);
         assert.deepEqual(engine.vm.audit(engine.memory), []);
         const { pswpin, pgscan_kswapd, pgscan_direct } = engine.vm.pageStates(engine.memory);

@@ -6,12 +6,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { designNamed } from '../designs/index.js';
 import { vmConfig } from '../engines/configuration.js';
-import { runAlone, type Engine, type Thread } from '../engines/engine.js';
+import { runAlone, type Engine } from '../engines/engine.js';
 import { RandomEngine } from '../engines/explore/randomEngine.js';
 import { ParallelEngine } from '../engines/parallel/parallelEngine.js';
 import { machineForArch } from '../engines/simulate/machine.js';
 import { SimulateEngine } from '../engines/simulate/simulateEngine.js';
-import { MEMORY_FAILS } from './report.js';
+import { sharedThreads } from '../../test/sharedThreads.js';
 
 const OURS = ['relocate', 'v18-relocate', 'linux-6-relocate'].map(designNamed);
 /** Three for threads, a kswapd for each node, and the mover. */
@@ -20,14 +20,8 @@ const REGION_PAGES = 32;
 const PASSES = 40;
 
 async function stress(engine: Engine, seed: number, operations: number): Promise<void> {
-  const files = await runAlone(engine, 'sharedFiles', REGION_PAGES);
-  const first = await runAlone(engine, 'sharedStart');
-  const tasks = [first, await runAlone(engine, 'pftThread', first, 2)];
-  tasks.push(await runAlone(engine, 'sharedStart'));
-  const threads = tasks.map((task, number): Thread => {
-    const args = [task, seed * 10 + number, operations, number, files, MEMORY_FAILS];
-    return { cpu: number, program: 'sharedOperations', args };
-  });
+  const work = { processes: [2, 1], seed, operations, pages: REGION_PAGES };
+  const { threads, tasks } = await sharedThreads(engine, work);
   const results = await engine.run([
     ...threads,
     { cpu: 3, program: 'kswapd', args: [0], daemon: true },
