@@ -1,4 +1,4 @@
-import { SMALL, setup, taskAfter, thread, type Scenario } from './scenario.js';
+import { SMALL, setup, taskAfter, thread, type Scenario, type ScenarioCase } from './scenario.js';
 
 /** What is stored. */
 const STORED = 9;
@@ -7,6 +7,17 @@ const LEAF = 1;
 const TOP = 2;
 
 const OURS = ['relocate', 'v18-relocate', 'linux-6-relocate'];
+
+/** A thread moves tables of its process, as there is a frame for one, while another stores to a page for the first time. */
+function firstStore(levels: number): Pick<ScenarioCase, 'setup' | 'threads'> {
+  return {
+    setup: setup('relocateSetup'),
+    threads: (first) => [
+      thread(0, 'relocateOwn', first, levels, 1),
+      thread(1, 'loadThenStore', taskAfter(first, 1), STORED),
+    ],
+  };
+}
 
 /**
  * A CPU moves page tables of a process while another walks them, and faults. What was stored is there, what is mapped is
@@ -23,11 +34,7 @@ export const relocateFault: Scenario = {
   cases: [
     {
       name: 'a first store',
-      setup: setup('relocateSetup'),
-      threads: (first) => [
-        thread(0, 'relocateOwn', first, LEAF, 1),
-        thread(1, 'loadThenStore', taskAfter(first, 1), STORED),
-      ],
+      ...firstStore(LEAF),
       fails: [
         'relocate-posted',
         'broken-relocate-stale',
@@ -47,21 +54,13 @@ export const relocateFault: Scenario = {
     },
     {
       name: 'a first store while the top moves',
-      setup: setup('relocateSetup'),
-      threads: (first) => [
-        thread(0, 'relocateOwn', first, TOP, 1),
-        thread(1, 'loadThenStore', taskAfter(first, 1), STORED),
-      ],
+      ...firstStore(TOP),
       preemptions: 0,
       fails: ['broken-relocate-at-once'],
     },
     {
       name: 'a first store, and memory that is full after one table',
-      setup: setup('relocateSetup'),
-      threads: (first) => [
-        thread(0, 'relocateOwn', first, LEAF | TOP, 1),
-        thread(1, 'loadThenStore', taskAfter(first, 1), STORED),
-      ],
+      ...firstStore(LEAF | TOP),
       preemptions: 0,
       fails: ['relocate-posted'],
     },
@@ -146,11 +145,7 @@ export const relocateHigh: Scenario = {
   cases: [
     {
       name: 'a first store',
-      setup: setup('relocateSetup'),
-      threads: (first) => [
-        thread(0, 'relocateOwn', first, LEAF, 1),
-        thread(1, 'loadThenStore', taskAfter(first, 1), STORED),
-      ],
+      ...firstStore(LEAF),
       preemptions: 0,
     },
   ],
