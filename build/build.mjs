@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { rollup } from '@rollup/wasm-node';
 import { inlining } from './inline.mjs';
+import { straightFunctions } from './straight.mjs';
 import { strip } from './strip.mjs';
 import { TEMPLATE_PARAMETERS, constantUses, templating } from './template.mjs';
 
@@ -29,9 +30,10 @@ const table = pathToFileURL(join(dist, 'src/hardware/operations.js'));
 const { OPERATIONS, OPERATION_CODE } = await import(table.href);
 
 mkdirSync(join(dist, 'vm'), { recursive: true });
-await bundle('stepped', []);
+const { moduleIds } = await bundle('stepped', []);
+const straight = straightFunctions(moduleIds.map((id) => readFileSync(id, 'utf8')));
 for (const form of ['plain', 'timedPlain', 'timedStepped']) {
-  const code = await bundle(form, [...inlining(), templating()]);
+  const { code } = await bundle(form, [...inlining(), templating()], straight);
   const sidecar = { parameters: TEMPLATE_PARAMETERS, uses: constantUses(code) };
   writeFileSync(join(dist, `vm/${form}.constants.json`), JSON.stringify(sidecar));
 }
@@ -60,11 +62,11 @@ function charts() {
   return { name: 'charts', resolveId };
 }
 
-/** Writes one form of src/vm.ts. @returns its code */
-async function bundle(form, plugins) {
+/** Writes one form of src/vm.ts. @returns rollup's chunk */
+async function bundle(form, plugins, straight) {
   const build = await rollup({
     input: join(dist, 'src/vm.js'),
-    plugins: [stripped(form), ...plugins],
+    plugins: [stripped(form, straight), ...plugins],
     onwarn,
   });
   const { output } = await build.write({
@@ -74,7 +76,7 @@ async function bundle(form, plugins) {
     generatedCode: { constBindings: true },
   });
   await build.close();
-  return output[0].code;
+  return output[0];
 }
 
 /** What rollup warns of would be wrong here. */
@@ -83,14 +85,14 @@ function onwarn(warning) {
 }
 
 /** Loads an emitted module with its source map, in the given form. */
-function stripped(form) {
+function stripped(form, straight) {
   return {
     name: 'strip',
     load(id) {
       return { code: readFileSync(id, 'utf8'), map: JSON.parse(readFileSync(`${id}.map`, 'utf8')) };
     },
     transform(code, id) {
-      const options = { operations: OPERATIONS, codes: OPERATION_CODE, file: id };
+      const options = { operations: OPERATIONS, codes: OPERATION_CODE, file: id, straight };
       return strip(code.replace(/\n\/\/# sourceMappingURL=.*$/m, ''), form, options);
     },
   };

@@ -23,7 +23,10 @@
  *   v = (reads(a) ? words[a] : (cpu.op = 0, cpu.x = a, cpu.mayStep() ? cpu.step() : yield));
  *
  * A generator of the timed stepped form runs those that it calls. Only where one yields before its end does the caller
- * leave it to the engine, and yield too.
+ * leave it to the engine, and yield too. Straight functions (straight.mjs) are no generators there; the engine performs
+ * their operations whoever's turn it is:
+ *
+ *   v = (reads(a) ? words[a] : (cpu.op = 0, cpu.x = a, cpu.step()));
  */
 import MagicString from 'magic-string';
 import { parseAst } from '@rollup/wasm-node/parseAst';
@@ -76,11 +79,15 @@ const HITS = {
   and: ['updates', (a, v) => `(($old = words[${a}]), (words[${a}] = $old & (${v})), $old)`],
 };
 
+/** The same for work that takes time and nothing else: what it becomes. */
+const UNSEEN = { spend: (work) => `spends(${work})` };
+
 /** How a form has the operation performed that it has written into the CPU's record. */
 const ASK = {
   stepped: 'yield',
   timedPlain: 'cpu.stepAlone()',
   timedStepped: 'cpu.mayStep() ? cpu.step() : yield',
+  straight: 'cpu.step()',
 };
 
 /** Variables of each function in the timed forms. */
@@ -95,9 +102,10 @@ const ARGUMENTS = ['x', 'y', 'z'];
  * @param operations - OPERATIONS of hardware/operations.ts
  * @param codes - OPERATION_CODE of the same
  * @param file - for messages
+ * @param straight - names of the functions that are straight, for 'timedStepped'
  * @returns the module's code in that form, and its source map
  */
-export function strip(code, form, { operations, codes, file }) {
+export function strip(code, form, { operations, codes, file, straight = new Set() }) {
   const text = new MagicString(code);
   const fail = (node, what) => {
     const line = code.slice(0, node.start).split('\n').length;
@@ -105,6 +113,9 @@ export function strip(code, form, { operations, codes, file }) {
   };
   const source = (node) => code.slice(node.start, node.end);
   const { generators, timed } = FORMS[form];
+  const isStraight = (name) => form === 'timedStepped' && straight.has(name);
+  /** How operations are asked for in the function at hand. */
+  let ask = ASK[form];
 
   const rewriteYield = (node, statement) => {
     const call = node.argument;
@@ -112,7 +123,7 @@ export function strip(code, form, { operations, codes, file }) {
     if (call?.type !== 'CallExpression') fail(node, 'yield* of something that is no call');
     const operation = operationOf(call);
     if (operation === undefined) {
-      if (!generators) text.remove(node.start, call.start);
+      if (!generators || isStraight(call.callee.name)) text.remove(node.start, call.start);
       else if (!timed) text.overwrite(node.start, call.start, 'yield ');
       else {
         text.overwrite(node.start, call.start, '(($result = ($callee = ');
@@ -151,10 +162,11 @@ export function strip(code, form, { operations, codes, file }) {
   const askedFor = (operation, args, statement) => {
     const name = operation === 'add' && statement ? 'addUnused' : operation;
     const sets = args.map((arg, index) => `cpu.${ARGUMENTS[index]} = ${arg}, `).join('');
-    return `(cpu.op = ${codes[name]}, ${sets}${ASK[form]})`;
+    return `(cpu.op = ${codes[name]}, ${sets}${ask})`;
   };
 
   const timedOperation = (operation, args, call, statement) => {
+    if (UNSEEN[operation] !== undefined) return UNSEEN[operation](...args);
     if (HITS[operation] === undefined) return askedFor(operation, args, statement);
     const [access, effect] = HITS[operation];
     const twice = !contains(call.arguments[0], 'CallExpression');
@@ -173,17 +185,19 @@ export function strip(code, form, { operations, codes, file }) {
         fail(node, 'a generator that is a method: make it a function of its module');
       }
       if (timed) text.appendLeft(node.body.start + 1, TEMPORARIES);
-      if (generators) return;
+      const plain = !generators || isStraight(node.id.name);
+      ask = plain && generators ? ASK.straight : ASK[form];
+      if (!plain) return;
       const star = code.indexOf('*', node.start);
       text.remove(star, star + 1);
     }
   });
-  if (generators) text.append(functionNames(module));
+  if (generators) text.append(functionNames(module, isStraight));
   return { code: text.toString(), map: text.generateMap({ hires: true }) };
 }
 
 /** Name of the word operation that a call makes, if it is one: `cpu.load(...)`. */
-function operationOf(call) {
+export function operationOf(call) {
   const { callee } = call;
   const isOperation =
     callee.type === 'MemberExpression' &&
@@ -193,10 +207,10 @@ function operationOf(call) {
 }
 
 /** Lets a generator tell which function it runs: schedules print that. */
-function functionNames(module) {
+function functionNames(module, isStraight) {
   let tags = '';
   walk(module, (node) => {
-    if (node.type !== 'FunctionDeclaration' || !node.generator) return;
+    if (node.type !== 'FunctionDeclaration' || !node.generator || isStraight(node.id.name)) return;
     tags += `\n${node.id.name}.prototype.functionName = '${node.id.name}';`;
   });
   return tags;

@@ -9,8 +9,16 @@ import MagicString from 'magic-string';
 import { parseAst } from '@rollup/wasm-node/parseAst';
 import { isPropertyName, visit } from './inline.mjs';
 
-/** Parameters of the template's function; the last three are for the timed forms, see engines/simulate/cacheLines.ts. */
-export const TEMPLATE_PARAMETERS = ['instanceUrl', 'words', 'wides', 'reads', 'writes', 'updates'];
+/** Parameters of the template's function; the last four are for the timed forms, see engines/simulate/simulateEngine.ts. */
+export const TEMPLATE_PARAMETERS = [
+  'instanceUrl',
+  'words',
+  'wides',
+  'reads',
+  'writes',
+  'updates',
+  'spends',
+];
 
 /** A rollup plugin that makes the module's exports the function's result. */
 export function templating() {

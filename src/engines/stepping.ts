@@ -47,6 +47,9 @@ export class SteppedCpu {
 
 export type Frame = Generator<unknown, unknown, unknown> & { readonly functionName?: string };
 
+/** `next` of all generators. By name it would be looked up anew in the frames of each function. */
+const { next: resumeFrame } = Object.getPrototypeOf(function* () {}.prototype) as Frame;
+
 /** One program on one CPU. */
 export class SteppedThread {
   protected readonly stack: Frame[] = [];
@@ -75,7 +78,7 @@ export class SteppedThread {
     for (;;) {
       let next: IteratorResult<unknown, unknown>;
       try {
-        next = stack[stack.length - 1].next(value);
+        next = resumeFrame.call(stack[stack.length - 1], value);
       } catch (error) {
         next = this.unwind(error);
       }

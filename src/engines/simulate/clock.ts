@@ -6,33 +6,27 @@ export class Clock {
   /** The running CPU, plus 1. */
   readonly running = new Int32Array(1);
   /** Simulated nanoseconds, by the places below. */
-  readonly times = new Float64Array(3);
+  readonly times = new Float64Array(2);
 
   get nowNs(): number {
     return this.times[NOW];
   }
 
+  /** Time of the next event of another CPU. */
+  get turnNs(): number {
+    return this.times[TURN];
+  }
+
   /** Whether no other CPU has anything to do before now. */
   get inTurn(): boolean {
-    return this.times[NOW] <= this.times[IN_TURN];
+    return this.times[NOW] <= this.times[TURN];
   }
 
-  /** Whether the CPU may do now what no other CPU sees. */
-  get mayRunAhead(): boolean {
-    return this.times[NOW] <= this.times[AHEAD];
-  }
-
-  /**
-   * Lets a CPU run.
-   *
-   * @param turnNs - time of the next event of another CPU
-   * @param aheadNs - how far the CPU may run ahead of that
-   */
-  set(cpu: number, nowNs: number, turnNs: number, aheadNs: number): void {
+  /** Lets a CPU run. @param turnNs - time of the next event of another CPU */
+  set(cpu: number, nowNs: number, turnNs: number): void {
     this.running[0] = cpu + 1;
     this.times[NOW] = nowNs;
-    this.times[IN_TURN] = turnNs;
-    this.times[AHEAD] = turnNs + aheadNs;
+    this.times[TURN] = turnNs;
   }
 
   advance(ns: number): void {
@@ -40,7 +34,6 @@ export class Clock {
   }
 }
 
-/** Places in `times`: the running CPU's time, and until when it is in turn and may run ahead. */
+/** Places in `times`. */
 const NOW = 0;
-const IN_TURN = 1;
-const AHEAD = 2;
+const TURN = 1;

@@ -48,15 +48,10 @@ const sleeps = byCode(new Set([CODE.downRead, CODE.downWrite, CODE.sleepOn]));
 /** Operations that no other CPU sees. */
 const unseen = byCode(new Set([CODE.spend, CODE.spendOn, CODE.spendNs, CODE.interrupts]));
 
-/** How far a CPU may run ahead of the others with what they do not see: simulated nanoseconds. */
-const RUN_AHEAD_NS = 1000;
-
 /** For tests, which compare. */
 export interface SimulateOptions {
-  /** Instead of RUN_AHEAD_NS. 0 keeps all operations in order of time; -Infinity leaves all to the engine. */
-  readonly runAheadNs?: number;
-  /** false steps a thread that is alone, too. */
-  readonly plain?: false;
+  /** Whether the engine performs every operation, in order of time; slower. */
+  readonly inOrder?: true;
 }
 
 export class SimulateEngine implements Engine, Stepper {
@@ -73,7 +68,7 @@ export class SimulateEngine implements Engine, Stepper {
   /** The two timed forms of the VM: for a thread that is alone, and for several. */
   private readonly plain: () => PlainVm;
   private readonly stepped: () => SteppedVm;
-  private runAheadNs: number;
+  private inOrder: boolean;
   private readonly zeroing: Zeroing;
   private readonly queue: EventQueue;
   /** CPUs that wait for a lock or a semaphore, since when, and for how long each has slept in this run. */
@@ -93,7 +88,7 @@ export class SimulateEngine implements Engine, Stepper {
     private readonly cpus: readonly TimedCpu[],
     config: VmConfig,
     private readonly model: SimulatedMachine,
-    private readonly options: SimulateOptions,
+    options: SimulateOptions,
   ) {
     const { vm, memory } = machine;
     const { costs } = model;
@@ -107,11 +102,19 @@ export class SimulateEngine implements Engine, Stepper {
       ownLines(vm, model.lines),
     );
     this.buses = new MemoryBuses(vm.CPUS, vm.cpuNode, costs);
-    const bindings = { words, wides, ...this.lines.hits(this.clock) };
+    this.workNs = {
+      [Work.TRAP_ENTER]: costs.trapEnterNs,
+      [Work.TRAP_EXIT]: costs.trapExitNs,
+      [Work.SYSCALL]: costs.syscallNs,
+      [Work.USER]: costs.userNs,
+      [Work.FLUSH_KERNEL_PAGE]: costs.flushKernelPageNs,
+    };
+    const spends = (work: Work): void => this.clock.advance(this.workNs[work]);
+    const bindings = { words, wides, spends, ...this.lines.hits(this.clock) };
     this.plain = once(() => specializeFor(config, 'timedPlain', bindings) as PlainVm);
     this.stepped = once(() => specializeFor(config, 'timedStepped', bindings) as SteppedVm);
     // What looks for accesses to free frames looks at each operation, and names those who made it.
-    this.runAheadNs = vm.DEBUG_PAGEALLOC ? -Infinity : (options.runAheadNs ?? RUN_AHEAD_NS);
+    this.inOrder = vm.DEBUG_PAGEALLOC || options.inOrder === true;
     this.zeroing = new Zeroing(vm, words, this.lines);
     this.queue = new EventQueue(vm.CPUS);
     this.waiting = new Waiting(
@@ -124,13 +127,6 @@ export class SimulateEngine implements Engine, Stepper {
     this.endNs = new Float64Array(vm.CPUS);
     this.requested = new Uint8Array(vm.CPUS);
     this.deviceFreeNs = new Array<number>(costs.deviceRequests).fill(0);
-    this.workNs = {
-      [Work.TRAP_ENTER]: costs.trapEnterNs,
-      [Work.TRAP_EXIT]: costs.trapExitNs,
-      [Work.SYSCALL]: costs.syscallNs,
-      [Work.USER]: costs.userNs,
-      [Work.FLUSH_KERNEL_PAGE]: costs.flushKernelPageNs,
-    };
   }
 
   get vm(): SteppedVm {
@@ -161,7 +157,7 @@ export class SimulateEngine implements Engine, Stepper {
 
   /** Accounts from now on for what CPUs wait for. So that it is known who waits, all operations come to the engine. */
   watchLines(): LineWatch {
-    this.runAheadNs = -Infinity;
+    this.inOrder = true;
     return (this.lines.watch = new LineWatch(this.machine.cpus, (word) => this.lines.lineOf(word)));
   }
 
@@ -179,7 +175,7 @@ export class SimulateEngine implements Engine, Stepper {
     const [first] = threads;
     const alone = threads.length === 1 && first.daemon !== true;
     const results =
-      alone && this.runsPlain ? [this.runAlone(first, startNs)] : this.runAll(threads, startNs);
+      alone && !this.inOrder ? [this.runAlone(first, startNs)] : this.runAll(threads, startNs);
     machine.idle(threads.map(({ cpu }) => cpus[cpu]));
     this.spans = threads.map(({ cpu, delayNs = 0 }) => {
       return { startNs: startNs + delayNs, endNs: endNs[cpu], asleepNs: asleepNs[cpu] };
@@ -191,13 +187,9 @@ export class SimulateEngine implements Engine, Stepper {
     return Promise.resolve();
   }
 
-  private get runsPlain(): boolean {
-    return this.options.plain !== false && this.runAheadNs !== -Infinity;
-  }
-
   /** Runs a thread with no other on the machine, as functions that call each other. @returns what it returned */
   private runAlone({ cpu, program, args, delayNs = 0 }: Thread, startNs: number): number {
-    this.clock.set(cpu, startNs + delayNs, Infinity, 0);
+    this.clock.set(cpu, startNs + delayNs, Infinity);
     // The plain form takes this CPU's record where the parallel engine has its own.
     const run = this.plain().PROGRAMS[program] as unknown as Run;
     const result = run(this.cpus[cpu], ...args);
@@ -222,20 +214,19 @@ export class SimulateEngine implements Engine, Stepper {
       if (--left === 0) stopDaemons();
     };
     const running: TimedThread[] = [];
+    const programs = (this.inOrder ? this.vm : this.stepped()).PROGRAMS;
     for (const { cpu, program, args, delayNs = 0 } of threads) {
-      const thread = new TimedThread(cpus[cpu]);
-      running[cpu] = thread;
-      clock.set(cpu, startNs + delayNs, -Infinity, 0);
-      if (thread.start(this.stepped().PROGRAMS[program], args)) queue.push(clock.nowNs, cpu);
-      else end(cpus[cpu]);
+      running[cpu] = new TimedThread(cpus[cpu], programs[program], args);
+      queue.push(startNs + delayNs, cpu);
     }
     if (left === 0) stopDaemons();
     while (queue.size > 0) {
       const now = queue.nextTime;
       const id = queue.pop();
-      clock.set(id, now, -Infinity, 0);
-      if (this.goesOn(running[id])) queue.push(clock.nowNs, id);
-      else if (!running[id].isRunning) end(cpus[id]);
+      clock.set(id, now, queue.nextTime);
+      const thread = running[id];
+      if (thread.hasBegun ? this.goesOn(thread) : thread.begin()) queue.push(clock.nowNs, id);
+      else if (!thread.isRunning) end(cpus[id]);
     }
     const stuck = threads.filter(({ cpu }) => Number.isNaN(this.endNs[cpu]));
     if (stuck.length > 0) throw waitsForEver(stuck.map(({ cpu }) => cpu));
@@ -269,32 +260,26 @@ export class SimulateEngine implements Engine, Stepper {
 
   /** Whether a CPU, which runs, may perform its pending operation at once. */
   mayStep(cpu: TimedCpu): boolean {
-    if (unseen[cpu.op]) return this.clock.mayRunAhead;
+    if (unseen[cpu.op]) return true;
     return this.clock.inTurn && !isRequest(cpu.op) && this.machine.isEnabled(cpu);
   }
 
   /** Performs the pending operation of the CPU that runs, and moves its clock. @returns its result */
   step(cpu: TimedCpu): unknown {
-    const { clock, runAheadNs } = this;
-    const done = this.finishTime(cpu, clock.nowNs);
+    const done = this.finishTime(cpu, this.clock.nowNs);
     const value = this.perform(cpu);
     if (releases[cpu.op]) this.waiting.release(cpu.x, done);
-    clock.set(
-      cpu.id,
-      done,
-      runAheadNs === -Infinity ? runAheadNs : this.queue.nextTime,
-      runAheadNs,
-    );
+    this.clock.set(cpu.id, done, this.queue.nextTime);
     return value;
   }
 
   /** The same for a thread that is alone. */
   stepAlone(cpu: TimedCpu): unknown {
     if (!this.machine.isEnabled(cpu)) throw waitsForEver([cpu.id]);
-    if (isRequest(cpu.op)) this.clock.set(cpu.id, this.servedTime(cpu), Infinity, 0);
+    if (isRequest(cpu.op)) this.clock.set(cpu.id, this.servedTime(cpu), Infinity);
     const done = this.finishTime(cpu, this.clock.nowNs);
     const value = this.perform(cpu);
-    this.clock.set(cpu.id, done, Infinity, 0);
+    this.clock.set(cpu.id, done, Infinity);
     return value;
   }
 

@@ -1,4 +1,5 @@
 /** A CPU of the simulate engine, and a thread on it: what the two timed forms of the VM run on. */
+import type { Program } from '../../workloads/programs.js';
 import type { SteppedVm } from '../instance.js';
 import { SteppedCpu, SteppedThread, type Frame } from '../stepping.js';
 
@@ -42,8 +43,20 @@ export interface Stepper {
  * at once; one that does not is left to the engine, with all its callers.
  */
 export class TimedThread extends SteppedThread {
-  constructor(override readonly cpu: TimedCpu) {
+  hasBegun = false;
+
+  constructor(
+    override readonly cpu: TimedCpu,
+    private readonly program: Program,
+    private readonly args: readonly number[],
+  ) {
     super(cpu);
+  }
+
+  /** @returns whether an operation is pending */
+  begin(): boolean {
+    this.hasBegun = true;
+    return this.start(this.program, this.args);
   }
 
   override resume(value: unknown): boolean {
