@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { rollup } from '@rollup/wasm-node';
 import { inlining } from './inline.mjs';
+import { shims } from './shims.mjs';
 import { straightFunctions } from './straight.mjs';
 import { strip } from './strip.mjs';
 import { TEMPLATE_PARAMETERS, constantUses, templating } from './template.mjs';
@@ -33,7 +34,8 @@ mkdirSync(join(dist, 'vm'), { recursive: true });
 const { moduleIds } = await bundle('stepped', []);
 const straight = straightFunctions(moduleIds.map((id) => readFileSync(id, 'utf8')));
 for (const form of ['plain', 'timedPlain', 'timedStepped']) {
-  const { code } = await bundle(form, [...inlining(), templating()], straight);
+  const plugins = [...inlining(), ...(form === 'timedStepped' ? shims() : []), templating()];
+  const { code } = await bundle(form, plugins, straight);
   const sidecar = { parameters: TEMPLATE_PARAMETERS, uses: constantUses(code) };
   writeFileSync(join(dist, `vm/${form}.constants.json`), JSON.stringify(sidecar));
 }
@@ -62,7 +64,12 @@ function charts() {
   return { name: 'charts', resolveId };
 }
 
-/** Writes one form of src/vm.ts. @returns rollup's chunk */
+/**
+ * Writes one form of src/vm.ts.
+ *
+ * @param straight - names of straight functions
+ * @returns rollup's chunk
+ */
 async function bundle(form, plugins, straight) {
   const build = await rollup({
     input: join(dist, 'src/vm.js'),

@@ -44,7 +44,7 @@ export function straightFunctions(codes) {
     }
   }
   let straight = new Set([...functions.keys()].filter((name) => functions.get(name).mayBe));
-  for (let before = Infinity; straight.size < before; ) {
+  for (let before = Infinity; straight.size < before;) {
     before = straight.size;
     const callsOnly = (name) => [...functions.get(name).calls].every((call) => straight.has(call));
     straight = new Set([...straight].filter(callsOnly));

@@ -47,6 +47,21 @@ describe('the strip', () => {
     );
   });
 
+  it('runs straight functions as plain ones, whoever’s turn it is', () => {
+    const source =
+      'function* f(cpu) { return yield* g(cpu); } function* g(cpu) { yield* cpu.load(1); }';
+    const { code } = strip(source, 'timedStepped', { ...options, straight: new Set(['g']) });
+    assert.match(code, /function\* f\(cpu\) \{.*return g\(cpu\); \} function g\(cpu\)/);
+    assert.match(code, /cpu\.x = 1, cpu\.step\(\)\)/);
+    assert.doesNotMatch(code, /g\.prototype/);
+  });
+
+  it('writes out what time work takes', () => {
+    for (const form of [timedPlain, timedStepped]) {
+      assert.match(form('function* f(cpu) { yield* cpu.spend(3); }'), /; spends\(3\); \}/);
+    }
+  });
+
   it('lets additions commute whose result is unused', () => {
     const { add, addUnused } = OPERATION_CODE;
     assert.match(
