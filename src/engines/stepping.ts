@@ -47,8 +47,10 @@ export class SteppedCpu {
 
 export type Frame = Generator<unknown, unknown, unknown> & { readonly functionName?: string };
 
-/** `next` of all generators. By name it would be looked up anew in the frames of each function. */
-const { next: resumeFrame } = Object.getPrototypeOf(function* () {}.prototype) as Frame;
+/** Of all generators. By name it would be looked up anew in the frames of each function. */
+const { next: resumeFrame } = Object.getPrototypeOf(function* () {}.prototype) as {
+  readonly next: (this: Frame, value: unknown) => IteratorResult<unknown, unknown>;
+};
 
 /** One program on one CPU. */
 export class SteppedThread {
