@@ -43,9 +43,12 @@ interface ScaleOptions {
 const DEFAULT_DESIGNS = 'page-table-lock,v18,v18-per-thread,table-lock,linux-6,prefault';
 const DEFAULT_CPUS = '1,2,4,8,16,32,64,128,256,512';
 
+/** Of the column of loads in the help. */
+const NAME_WIDTH = Math.max(...SCALE_LOAD_NAMES.map((name) => name.length)) + 2;
+
 const HELP = `
 Workloads, on every CPU:
-${SCALE_LOAD_NAMES.map((name) => `  ${name.padEnd(12)}${SCALE_LOADS[name].summary}`).join('\n')}
+${SCALE_LOAD_NAMES.map((name) => `  ${name.padEnd(NAME_WIDTH)}${SCALE_LOADS[name].summary}`).join('\n')}
 
 A fault is a page touched for the first time (multitask: a fault), as in the documents, which count the pages of a
 prefault too. Rates are of simulated time while all CPUs are at work: threads do not start late, and no process exits.
