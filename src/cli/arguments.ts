@@ -24,9 +24,18 @@ export function parseSizeOrNone(text: string): number {
 
 /** A whole number of at least 1. */
 export function parseCount(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw new InputError('OPTION', `got "${text}", expected a whole number of 1 or more`);
+  return parseWhole(text, 1);
+}
+
+/** A whole number, or 0 for none. */
+export function parseCountOrNone(text: string): number {
+  return parseWhole(text, 0);
+}
+
+function parseWhole(text: string, least: number): number {
+  const value = text.trim() === '' ? NaN : Number(text);
+  if (!Number.isInteger(value) || value < least) {
+    throw new InputError('OPTION', `got "${text}", expected a whole number of ${least} or more`);
   }
   return value;
 }

@@ -395,6 +395,15 @@ describe('minorfault scale', () => {
     assert.match(stdout, /linux-6, 2 CPUs: hottest lines\nwords +lines +share/);
   });
 
+  it('prints and draws no lines where none are asked for', () => {
+    const page = join(folder, 'rates.html');
+    const { status, stdout } = run(...few, '--lines', '0', '--html', page);
+    assert.equal(status, 0);
+    assert.match(stdout, /CPUs +v18 +linux-6\n/);
+    assert.doesNotMatch(stdout, /hottest lines/);
+    assert.doesNotMatch(readFileSync(page, 'utf8'), /Hottest cache lines/);
+  });
+
   it('prints JSON, and writes a page', () => {
     const page = join(folder, 'scale.html');
     const { status, stdout } = run(...few, '--workload', 'vma-each', '--json', '--html', page);

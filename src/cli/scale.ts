@@ -12,6 +12,7 @@ import {
   choiceOption,
   designsToRun,
   parseCount,
+  parseCountOrNone,
   parseCounts,
   parseDesigns,
   valueOption,
@@ -93,7 +94,12 @@ export function addScaleCommand(program: Command): void {
     )
     .addOption(valueOption('--pages <n>', 'that each CPU touches; few CPUs more', parseCount, '64'))
     .addOption(
-      valueOption('--lines <n>', 'hottest cache lines to print of each design', parseCount, '3'),
+      valueOption(
+        '--lines <n>',
+        'hottest cache lines to print of each design; 0 for none, which is faster',
+        parseCountOrNone,
+        '3',
+      ),
     )
     .addOption(
       new Option(
@@ -204,6 +210,7 @@ function printResult({ load, seeds, curves }: ScaleResult, machine: SimulatedMac
   printPool(curves);
   for (const { design, points: own } of curves) {
     const { cpus, lines } = own[own.length - 1];
+    if (lines.length === 0) continue;
     print(`\n${design}, ${cpus} CPUs: hottest lines`);
     print(formatTable(LINE_HEAD, lines.map(lineRow)));
   }

@@ -32,10 +32,7 @@ ${measured.length === 0 ? '' : 'Points without a line were measured, thread star
 <div id="chart"></div>
 <h2>Where each saturates</h2>
 ${saturationTable(result)}
-<h2>Hottest cache lines</h2>
-<p>Share: of all CPUs’ time, that they wait for the line. Transfer: of that, for the line to come to them; the rest is for
-others to let go of a lock on it. A star stands for lines that are alike.</p>
-${lineTable(result)}
+${lineSection(result)}
 <h2>What it rests on</h2>
 ${measuredTable(result, measured)}
 <p>${escaped(machine.title)}. ${escaped(machine.topologySource)}. <code>minorfault calibrate</code> tells how far off the
@@ -70,7 +67,8 @@ function saturationTable({ curves }: ScaleResult): string {
   );
 }
 
-function lineTable({ curves }: ScaleResult): string {
+/** What was waited for; nothing where none was asked for. */
+function lineSection({ curves }: ScaleResult): string {
   const rows = curves.flatMap(({ design, points }) =>
     points.flatMap(({ cpus, lines }) =>
       lines.map((line) => [
@@ -85,8 +83,12 @@ function lineTable({ curves }: ScaleResult): string {
       ]),
     ),
   );
+  if (rows.length === 0) return '';
   const head = ['design', 'CPUs', 'words', 'lines', 'share', 'transfer', 'transfers', 'who waits'];
-  return table(head, rows);
+  return `<h2>Hottest cache lines</h2>
+<p>Share: of all CPUs’ time, that they wait for the line. Transfer: of that, for the line to come to them; the rest is for
+others to let go of a lock on it. A star stands for lines that are alike.</p>
+${table(head, rows)}`;
 }
 
 /** The measured rows beside the curve of their design, where there is one. */

@@ -19,13 +19,6 @@ const UNTOUCHED = 0;
 const SHARED = -1;
 
 /**
- * A line is fought for where it moves twice within so many simulated nanoseconds, and for as long after. So long that
- * CPUs which meet at a pte only now and then do so in order: with 20 us the spurious faults of clear-then-set were
- * gone, with 1 ms there was a quarter of them.
- */
-const QUIET_NS = 10_000_000;
-
-/**
  * Accesses of the running CPU to lines that it holds, which the timed forms of the VM ask for before each operation.
  *
  * @returns whether the access is a hit and the CPU may go on by itself; then its clock has moved
@@ -53,9 +46,6 @@ export class CacheLines {
   private readonly bitWords: number;
   private owners = new Int32Array(1024);
   private freeAtNs = new Float64Array(1024);
-  /** When the line last moved, and until when it is fought for. */
-  private movedNs = new Float64Array(1024).fill(-Infinity);
-  private foughtNs = new Float64Array(1024).fill(-Infinity);
   /** One bit per CPU that may read the line. */
   private sharers: Int32Array;
   private count = 0;
@@ -127,11 +117,8 @@ export class CacheLines {
     const { running } = clock;
     const { holders, recordOf, shift, moved } = this;
     const { hitNs, atomicNs } = this.costs;
-    // Ahead of the others only on lines that nobody fights for: else races would go unseen.
-    const mayGo = (line: number): boolean => {
-      const record = recordOf[line];
-      return clock.inTurn || record === 0 || this.foughtNs[record - 1] < clock.turnNs;
-    };
+    // Ahead of the others only where none has ever been: else races would go unseen.
+    const mayGo = (line: number): boolean => clock.inTurn || recordOf[line] === 0;
     return {
       reads: (word) => {
         const line = moved === undefined ? word >> shift : this.lineOf(word);
@@ -177,8 +164,6 @@ export class CacheLines {
     const start = Math.max(nowNs, this.freeAtNs[record]);
     const done = start + this.latency(this.owners[record], cpu) + extraNs;
     this.freeAtNs[record] = done;
-    if (nowNs < this.movedNs[record] + QUIET_NS) this.foughtNs[record] = nowNs + QUIET_NS;
-    this.movedNs[record] = nowNs;
     this.watch?.transferred(cpu, done - nowNs);
     return done;
   }
@@ -226,8 +211,6 @@ export class CacheLines {
     const size = this.owners.length * 2;
     this.owners = grown(this.owners, new Int32Array(size));
     this.freeAtNs = grown(this.freeAtNs, new Float64Array(size));
-    this.movedNs = grown(this.movedNs, new Float64Array(size).fill(-Infinity));
-    this.foughtNs = grown(this.foughtNs, new Float64Array(size).fill(-Infinity));
     this.sharers = grown(this.sharers, new Int32Array(size * this.bitWords));
   }
 }

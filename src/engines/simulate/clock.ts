@@ -12,11 +12,6 @@ export class Clock {
     return this.times[NOW];
   }
 
-  /** Time of the next event of another CPU. */
-  get turnNs(): number {
-    return this.times[TURN];
-  }
-
   /** Whether no other CPU has anything to do before now. */
   get inTurn(): boolean {
     return this.times[NOW] <= this.times[TURN];
