@@ -79,9 +79,6 @@ const HITS = {
   and: ['updates', (a, v) => `(($old = words[${a}]), (words[${a}] = $old & (${v})), $old)`],
 };
 
-/** The same for work that takes time and nothing else: what it becomes. */
-const UNSEEN = { spend: (work) => `spends(${work})` };
-
 /** How a form has the operation performed that it has written into the CPU's record. */
 const ASK = {
   stepped: 'yield',
@@ -166,7 +163,8 @@ export function strip(code, form, { operations, codes, file, straight = new Set(
   };
 
   const timedOperation = (operation, args, call, statement) => {
-    if (UNSEEN[operation] !== undefined) return UNSEEN[operation](...args);
+    // It takes time and does nothing else: nobody need be asked.
+    if (operation === 'spend') return `spends(${args[0]})`;
     if (HITS[operation] === undefined) return askedFor(operation, args, statement);
     const [access, effect] = HITS[operation];
     const twice = !contains(call.arguments[0], 'CallExpression');
@@ -185,9 +183,9 @@ export function strip(code, form, { operations, codes, file, straight = new Set(
         fail(node, 'a generator that is a method: make it a function of its module');
       }
       if (timed) text.appendLeft(node.body.start + 1, TEMPORARIES);
-      const plain = !generators || isStraight(node.id.name);
-      ask = plain && generators ? ASK.straight : ASK[form];
-      if (!plain) return;
+      const straightHere = isStraight(node.id.name);
+      ask = straightHere ? ASK.straight : ASK[form];
+      if (generators && !straightHere) return;
       const star = code.indexOf('*', node.start);
       text.remove(star, star + 1);
     }

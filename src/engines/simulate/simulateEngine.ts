@@ -225,7 +225,7 @@ export class SimulateEngine implements Engine, Stepper {
       const id = queue.pop();
       clock.set(id, now, queue.nextTime);
       const thread = running[id];
-      if (thread.hasBegun ? this.goesOn(thread) : thread.begin()) queue.push(clock.nowNs, id);
+      if (thread.isRunning ? this.goesOn(thread) : thread.begin()) queue.push(clock.nowNs, id);
       else if (!thread.isRunning) end(cpus[id]);
     }
     const stuck = threads.filter(({ cpu }) => Number.isNaN(this.endNs[cpu]));

@@ -39,12 +39,10 @@ export interface Stepper {
 }
 
 /**
- * A thread of the timed stepped form. There a caller runs the generator that it has made, and most come to their end
- * at once; one that does not is left to the engine, with all its callers.
+ * A thread that is stepped. In the timed stepped form a caller runs the generator that it has made, and most come to
+ * their end at once; one that does not is left to the engine, with all its callers.
  */
 export class TimedThread extends SteppedThread {
-  hasBegun = false;
-
   constructor(
     override readonly cpu: TimedCpu,
     private readonly program: Program,
@@ -55,7 +53,6 @@ export class TimedThread extends SteppedThread {
 
   /** @returns whether an operation is pending */
   begin(): boolean {
-    this.hasBegun = true;
     return this.start(this.program, this.args);
   }
 
